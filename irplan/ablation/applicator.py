@@ -1,0 +1,57 @@
+"""Applicators: what can be put at the end of a needle, with its limits and their sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from irplan.errors import InputError
+
+Kind = Literal["cryo", "rfa", "mwa", "ire"]
+
+
+@dataclass(frozen=True)
+class Applicator:
+    """A class of ablation applicator.
+
+    Parameters
+    ----------
+    name : catalogue name, e.g. ``"cryo-17g-rod"``.
+    kind : modality.
+    shaft_diameter_mm : outer diameter of the shaft, 0.5 to 5 mm.
+    active_length_mm : length of the zone that exchanges energy, 5 to 100 mm.
+    tip_offset_mm : distance from the tip to the distal end of the active zone, >= 0 mm.
+    working_temperature_c : temperature of the active surface at full power, degC (cryo).
+    ramp_s : time to reach it from body temperature, s.
+    max_insertion_mm : longest usable shaft length, mm.
+    source : where the numbers come from, with the label V / M / S of the specification.
+    """
+
+    name: str
+    kind: Kind
+    shaft_diameter_mm: float
+    active_length_mm: float
+    tip_offset_mm: float
+    working_temperature_c: float
+    ramp_s: float
+    max_insertion_mm: float
+    source: str
+
+    def __post_init__(self) -> None:
+        limits = {
+            "shaft_diameter_mm": (0.5, 5.0),
+            "active_length_mm": (5.0, 100.0),
+            "tip_offset_mm": (0.0, 20.0),
+            "working_temperature_c": (-196.0, 300.0),
+            "ramp_s": (0.0, 600.0),
+            "max_insertion_mm": (20.0, 300.0),
+        }
+        for field, (low, high) in limits.items():
+            value = getattr(self, field)
+            if not low <= value <= high:
+                raise InputError(
+                    f"applicator '{self.name}'.{field}",
+                    got=f"{value}",
+                    expected=f"{low:g} to {high:g}",
+                    remedy="Check the applicator's data sheet and the unit.",
+                )

@@ -1,0 +1,36 @@
+"""When frozen tissue counts as dead: threshold and number of freezes, as a setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from irplan.errors import InputError
+
+
+@dataclass(frozen=True)
+class LethalRule:
+    """Tissue is lethal where it fell to ``threshold_c`` or below in at least ``cycles`` freezes.
+
+    Default -20 degC in both freezes of a double freeze: -20 degC matched lung pathology
+    [V, ablation specification]; -40 degC (Go-Smart) [V] is the cautious choice and is always
+    reported beside it.  Raises `InputError` outside -100..0 degC or for cycles < 1.
+    """
+
+    threshold_c: float = -20.0
+    cycles: int = 2
+
+    def __post_init__(self) -> None:
+        if not -100.0 <= self.threshold_c <= 0.0:
+            raise InputError(
+                "lethal.threshold_c",
+                got=f"{self.threshold_c}",
+                expected="-100 to 0 degC",
+                remedy="Usual values are -20 and -40 degC.",
+            )
+        if self.cycles < 1:
+            raise InputError(
+                "lethal.cycles",
+                got=f"{self.cycles}",
+                expected="1 or more",
+                remedy="Use 2 for a double freeze.",
+            )

@@ -1,0 +1,38 @@
+"""An applicator on a needle: planned or achieved, never both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from irplan.ablation.applicator import Applicator
+from irplan.errors import InputError
+from irplan.geometry import Needle, Point3
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A `Needle` with an `Applicator`; ``status`` says whether it is planned or was achieved.
+
+    Raises `InputError` when the needle is deeper than the applicator can be inserted.
+    """
+
+    needle: Needle
+    applicator: Applicator
+    status: Literal["planned", "achieved"] = "planned"
+
+    def __post_init__(self) -> None:
+        if self.needle.depth_mm > self.applicator.max_insertion_mm:
+            raise InputError(
+                "placement.needle",
+                got=f"a depth of {self.needle.depth_mm:.1f} mm",
+                expected=f"at most {self.applicator.max_insertion_mm:.0f} mm "
+                f"for {self.applicator.name}",
+                remedy="Choose a shorter path or a longer applicator.",
+            )
+
+    @property
+    def active_segment(self) -> tuple[Point3, Point3]:
+        """Distal and proximal end of the active zone on the needle's axis, LPS mm."""
+        near = self.applicator.tip_offset_mm
+        return self.needle.segment(near, near + self.applicator.active_length_mm)

@@ -1,0 +1,36 @@
+"""Where the CUDA C sources are, in a checkout and in an installed wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irplan.errors import BackendError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def kernel_directory() -> Path:
+    """The folder of ``*.cu`` files: ``kernels/`` of the checkout, else the one in the wheel."""
+    for folder in (_PACKAGE.parent / "kernels", _PACKAGE / "_kernels"):
+        if (folder / "README.md").is_file() and (folder / "bioheat.cu").is_file():
+            return folder
+    raise BackendError(
+        "kernels",
+        got="no kernel folder in this installation",
+        expected="kernels/ beside irplan/ (checkout) or irplan/_kernels (wheel)",
+        remedy="Reinstall irplan; the wheel carries its CUDA sources.",
+    )
+
+
+def kernel_source(name: str) -> str:
+    """CUDA C source of ``name`` (without ``.cu``); `BackendError` lists what exists otherwise."""
+    folder = kernel_directory()
+    path = folder / f"{name}.cu"
+    if not path.is_file():
+        raise BackendError(
+            "kernel name",
+            got=repr(name),
+            expected="one of " + ", ".join(sorted(p.stem for p in folder.glob("*.cu"))),
+            remedy="Use one of these names.",
+        )
+    return path.read_text(encoding="utf-8")
