@@ -1,0 +1,165 @@
+"""From files to a folder of results: the main job, for the command line, the window and studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.case.open import open_image, open_mask
+from irplan.case.write import write_case
+from irplan.compute.progress import Progress, no_progress, portion
+from irplan.errors import InputError
+from irplan.files.output import OutputFolder
+from irplan.geometry import Point3
+from irplan.image import Volume
+from irplan.planning.case import PlannedCase, PlanOptions, plan_case
+from irplan.segmentation import segment_abdomen, target_from_point
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a user asks for: a CT, a target (mask, or point and diameter) and a folder.
+
+    Raises `InputError` unless exactly one way of giving the target is used.
+    """
+
+    ct: Path
+    out: Path
+    target_mask: Path | None = None
+    target_point_mm: Point3 | None = None
+    target_diameter_mm: float | None = None
+    series_uid: str | None = None
+    picture_3d: bool = True
+    options: PlanOptions = field(default_factory=PlanOptions)
+
+    def __post_init__(self) -> None:
+        point = self.target_point_mm is not None
+        diameter = self.target_diameter_mm is not None
+        if (self.target_mask is not None) == (point or diameter) or point != diameter:
+            given = [
+                name
+                for name, there in (
+                    ("--target-mask", self.target_mask is not None),
+                    ("--target-point", point),
+                    ("--target-diameter", diameter),
+                )
+                if there
+            ]
+            raise InputError(
+                "target",
+                got=" and ".join(given) or "no target",
+                expected="--target-mask M, or --target-point x,y,z with --target-diameter mm",
+                remedy="Give the tumour one way.",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The planned case, and everything the user should know in plain words."""
+
+    case: PlannedCase
+    messages: tuple[str, ...]
+
+
+def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outcome:
+    """Read, segment, plan, simulate, judge and write one case.
+
+    The output folder is checked before any work, and appears only when all of it is written.
+    Raises the named `IrplanError` subclasses of each stage.
+    """
+    OutputFolder.check(request.out)
+    volume = open_image(
+        request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.08)
+    )
+    if request.target_mask is not None:
+        target = open_mask(request.target_mask, volume.grid)
+        source = "mask"
+    else:
+        assert request.target_point_mm is not None and request.target_diameter_mm is not None
+        target = target_from_point(volume, request.target_point_mm, request.target_diameter_mm)
+        source = "point and diameter"
+    return _plan_and_write(
+        volume,
+        target,
+        source,
+        request.options,
+        request.out,
+        picture_3d=request.picture_3d,
+        progress=portion(progress, 0.08, 1.0),
+    )
+
+
+def run_demo(
+    out: Path,
+    *,
+    seed: int = 0,
+    diameter_mm: float = 20.0,
+    picture_3d: bool = True,
+    progress: Progress = no_progress,
+) -> Outcome:
+    """The main job on a generated abdomen; segmentation sees only the grey values.
+
+    The messages compare the liver found with the phantom's truth.
+    """
+    from irplan.phantom import TumourSpec, abdominal_ct
+    from irplan.segmentation.overlap import dice
+
+    OutputFolder.check(out)
+    made = abdominal_ct(
+        seed, tumours=(TumourSpec(diameter_mm),), progress=portion(progress, 0.0, 0.15)
+    )
+    outcome = _plan_and_write(
+        made.volume,
+        made.labels.mask("tumour"),
+        "mask",
+        PlanOptions(seed=seed),
+        out,
+        picture_3d=picture_3d,
+        progress=portion(progress, 0.15, 1.0),
+    )
+    organ = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
+    overlap = dice(outcome.case.labels.mask(*organ), made.labels.mask(*organ))
+    note = f"synthetic patient, seed {seed}; liver found against the known truth: Dice {overlap:.3f}"
+    return Outcome(outcome.case, (*outcome.messages, note))
+
+
+def _plan_and_write(
+    volume: Volume,
+    target: NDArray[np.bool_],
+    source: str,
+    options: PlanOptions,
+    out: Path,
+    *,
+    picture_3d: bool,
+    progress: Progress,
+) -> Outcome:
+    abdomen = segment_abdomen(volume, target_mask=target, progress=portion(progress, 0.0, 0.3))
+    case = plan_case(
+        volume,
+        abdomen.labels,
+        target,
+        options=options,
+        target_source=source,
+        messages=abdomen.warnings,
+        progress=portion(progress, 0.3, 0.8),
+    )
+    notes = write_case(case, out, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
+    return Outcome(case, (*case.messages, *notes))
+
+
+def write_phantom(
+    out: Path,
+    *,
+    seed: int,
+    phase: str,
+    diameters_mm: tuple[float, ...],
+    noise_hu: float,
+    spacing_mm: tuple[float, float, float] | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Generate a phantom and write ``ct.nii.gz``, ``labels.nii.gz`` and ``facts.json``."""
+    raise NotImplementedError

@@ -1,0 +1,61 @@
+"""``irplan``: the entry point, its help and its exit codes."""
+
+from __future__ import annotations
+
+import typer
+
+from irplan import RESEARCH_USE_ONLY, __version__
+from irplan.cli.demo import demo
+from irplan.cli.info import info
+from irplan.cli.phantom import phantom
+from irplan.cli.plan import plan
+
+_HELP = """
+From a CT to an ablation plan that can be trusted. Research use only.
+
+Start here: `irplan demo` makes a synthetic abdomen, segments it, plans and simulates a
+cryoablation, and writes a report into `irplan-demo/`.
+
+Then your own case: `irplan plan CT --target-point x,y,z --target-diameter 20 -o OUT`.
+Points are LPS millimetres (x to the patient's left, y to the back, z to the head), as
+3D Slicer shows them with "LPS".
+
+Exit codes: 0 done; 1 a fault in irplan; 2 wrong input; 3 no admissible plan;
+4 output cannot be written; 5 a needed part is not installed; 130 cancelled.
+"""
+
+app = typer.Typer(
+    name="irplan",
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"irplan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    del version
+
+
+app.command(epilog=RESEARCH_USE_ONLY)(demo)
+app.command(epilog=RESEARCH_USE_ONLY)(plan)
+app.command(epilog=RESEARCH_USE_ONLY)(phantom)
+app.command(epilog=RESEARCH_USE_ONLY)(info)
+
+
+def main() -> None:
+    """Run the command line (the ``irplan`` script)."""
+    app()

@@ -1,0 +1,59 @@
+"""Parsing of command-line values into numbers, with errors that name the option."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from irplan.errors import InputError
+
+if TYPE_CHECKING:
+    from irplan.ablation.schedule import Schedule
+    from irplan.geometry import Point3
+
+
+def numbers(text: str, *, option: str, separator: str, count: int, example: str) -> list[float]:
+    """Exactly ``count`` finite numbers from ``text``; `InputError` naming the option."""
+    parts = text.split(separator)
+    try:
+        values = [float(p) for p in parts]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(math.isfinite(v) for v in values):
+        raise InputError(
+            option,
+            got=repr(text),
+            expected=f"{count} numbers separated by '{separator}'",
+            remedy=f"For example {option} {example}",
+        )
+    return values
+
+
+def parse_point(text: str, *, option: str = "--target-point") -> Point3:
+    """``"x,y,z"`` -> LPS mm."""
+    x, y, z = numbers(text, option=option, separator=",", count=3, example="-62,18,-140")
+    return (x, y, z)
+
+
+def parse_probes(text: str) -> int | None:
+    """``"auto"`` -> None, ``"3"`` -> 3 (1 to 10)."""
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10:
+        raise InputError(
+            "--probes",
+            got=repr(text),
+            expected="'auto' or a whole number from 1 to 10",
+            remedy="For example --probes 3",
+        )
+    return int(text)
+
+
+def parse_schedule(text: str) -> Schedule:
+    """``"10-8-10"`` -> freeze, passive thaw, freeze in minutes."""
+    from irplan.ablation.schedule import Schedule
+
+    freeze, thaw, refreeze = numbers(
+        text, option="--schedule", separator="-", count=3, example="10-8-10"
+    )
+    return Schedule.freeze_thaw_freeze(freeze, thaw, refreeze)
