@@ -75,13 +75,7 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
     volume = open_image(
         request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.08)
     )
-    if request.target_mask is not None:
-        target = open_mask(request.target_mask, volume.grid)
-        source = "mask"
-    else:
-        assert request.target_point_mm is not None and request.target_diameter_mm is not None
-        target = target_from_point(volume, request.target_point_mm, request.target_diameter_mm)
-        source = "point and diameter"
+    target, source = _target(request, volume)
     return _plan_and_write(
         volume,
         target,
@@ -90,6 +84,20 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
         request.out,
         picture_3d=request.picture_3d,
         progress=portion(progress, 0.08, 1.0),
+    )
+
+
+def _target(request: PlanRequest, volume: Volume) -> tuple[NDArray[np.bool_], str]:
+    if request.target_mask is not None:
+        return open_mask(request.target_mask, volume.grid), "mask"
+    if request.target_point_mm is not None and request.target_diameter_mm is not None:
+        ball = target_from_point(volume, request.target_point_mm, request.target_diameter_mm)
+        return ball, "point and diameter"
+    raise InputError(
+        "target",
+        got="no target",
+        expected="a mask, or a point and a diameter",
+        remedy="Give the tumour one way.",
     )
 
 
@@ -123,7 +131,9 @@ def run_demo(
     )
     organ = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
     overlap = dice(outcome.case.labels.mask(*organ), made.labels.mask(*organ))
-    note = f"synthetic patient, seed {seed}; liver found against the known truth: Dice {overlap:.3f}"
+    note = (
+        f"synthetic patient, seed {seed}; liver found against the known truth: Dice {overlap:.3f}"
+    )
     return Outcome(outcome.case, (*outcome.messages, note))
 
 

@@ -1,0 +1,91 @@
+"""Shared by the benchmarks: run a command with its time and memory, print rows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished command: exit code, wall seconds, peak memory of the largest process in MB."""
+
+    code: int
+    wall_s: float
+    peak_mb: float
+    stdout: str
+    stderr: str
+
+
+def run(command: Sequence[str], *, env: dict[str, str] | None = None) -> Run:
+    """Run ``command``; its children's peak memory is read from its own resource usage."""
+    started = time.perf_counter()
+    with subprocess.Popen(
+        list(command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    ) as process:
+        out, err = process.communicate()
+    wall = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return Run(process.returncode, wall, peak, out, err)
+
+
+def machine() -> dict[str, Any]:
+    """Cores, processor, Python and package versions (no host or user name)."""
+    from importlib.metadata import version
+
+    names = ("irplan", "numpy", "scipy", "numba", "SimpleITK", "vtk")
+    model = ""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [x for x in info.read_text().splitlines() if x.startswith("model name")]
+        model = lines[0].split(":", 1)[1].strip() if lines else ""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": model or platform.processor(),
+        "python": platform.python_version(),
+        "versions": {n: version(n) for n in names},
+    }
+
+
+def report(title: str, rows: Sequence[dict[str, Any]], *, json_file: Path | None) -> None:
+    """Print rows (name, measured, unit, limit, met) and write them with the machine."""
+    facts = machine()
+    print(f"{title}\n{facts['cores']} cores, {facts['processor']}, Python {facts['python']}")
+    for row in rows:
+        met = {True: "met", False: "MISSED", None: ""}[row.get("met")]
+        limit = f"(limit {row['limit']})" if row.get("limit") not in (None, "") else ""
+        value = row["measured"]
+        shown = f"{value:.2f}" if isinstance(value, float) else str(value)
+        print(f"  {row['name']:<58} {shown:>10} {row.get('unit', ''):<5} {limit:<16} {met}")
+    if json_file is not None:
+        json_file.write_text(json.dumps({"machine": facts, "rows": list(rows)}, indent=2) + "\n")
+    if any(row.get("met") is False for row in rows):
+        sys.exit(1)
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser that knows ``--json FILE``."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, default=None, help="write the figures here")
+    return parser
+
+
+def row(name: str, measured: Any, unit: str = "", limit: Any = "", met: bool | None = None) -> dict:
+    """One line of a table."""
+    return {"name": name, "measured": measured, "unit": unit, "limit": limit, "met": met}
