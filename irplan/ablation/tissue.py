@@ -1,0 +1,105 @@
+"""What the bioheat solver knows about a tissue."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from irplan.errors import InputError
+
+#: Plausible range of each property; outside it a value is taken for a slip of unit.
+_LIMITS = {
+    "k_unfrozen_w_per_mk": (0.005, 5.0),
+    "k_mushy_w_per_mk": (0.005, 5.0),
+    "k_frozen_w_per_mk": (0.005, 5.0),
+    "density_kg_per_m3": (1.0, 3000.0),
+    "c_unfrozen_j_per_kgk": (500.0, 5000.0),
+    "c_mushy_j_per_kgk": (500.0, 5000.0),
+    "c_frozen_j_per_kgk": (500.0, 5000.0),
+    "latent_j_per_kg": (0.0, 400e3),
+    "solidus_c": (-60.0, 0.0),
+    "liquidus_c": (-30.0, 1.0),
+    "perfusion_per_s": (0.0, 0.2),
+    "metabolic_w_per_m3": (0.0, 2e5),
+}
+
+
+@dataclass(frozen=True)
+class TissueProperties:
+    """Thermal properties, constant within each phase (unfrozen, mushy, frozen).
+
+    Parameters
+    ----------
+    name : tissue name.
+    k_unfrozen_w_per_mk, k_mushy_w_per_mk, k_frozen_w_per_mk : conductivity above the
+        liquidus, between liquidus and solidus, below the solidus, W/(m K).
+    density_kg_per_m3 : one density for all phases (volume change is not modelled), kg/m3.
+    c_unfrozen_j_per_kgk, c_mushy_j_per_kgk, c_frozen_j_per_kgk : sensible heat capacity, J/(kg K).
+    latent_j_per_kg : latent heat, released evenly between liquidus and solidus, J/kg.
+    solidus_c, liquidus_c : freezing is complete / begins here, degC.
+    perfusion_per_s : blood volume per tissue volume and second while not frozen, 1/s.
+    metabolic_w_per_m3 : heat production while not frozen, W/m3.
+    fixed_temperature_c : if given, the tissue is held at this temperature (a heat source or
+        sink such as the blood of a large vessel), degC.
+
+    Raises
+    ------
+    InputError : a value outside its plausible range, or solidus not below liquidus.
+    """
+
+    name: str
+    k_unfrozen_w_per_mk: float
+    k_mushy_w_per_mk: float
+    k_frozen_w_per_mk: float
+    density_kg_per_m3: float
+    c_unfrozen_j_per_kgk: float
+    c_mushy_j_per_kgk: float
+    c_frozen_j_per_kgk: float
+    latent_j_per_kg: float = 250e3
+    solidus_c: float = -8.0
+    liquidus_c: float = -1.0
+    perfusion_per_s: float = 0.0
+    metabolic_w_per_m3: float = 0.0
+    fixed_temperature_c: float | None = None
+
+    def __post_init__(self) -> None:
+        for field, (low, high) in _LIMITS.items():
+            value = getattr(self, field)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise InputError(
+                    f"tissue '{self.name}'.{field}",
+                    got=f"{value}",
+                    expected=f"{low:g} to {high:g}",
+                    remedy="Check the unit; it is part of the name.",
+                )
+        if self.liquidus_c - self.solidus_c < 0.1:
+            raise InputError(
+                f"tissue '{self.name}'.solidus_c",
+                got=f"solidus {self.solidus_c} degC, liquidus {self.liquidus_c} degC",
+                expected="a solidus at least 0.1 degC below the liquidus",
+                remedy="Tissue freezes over a range; -8 to -1 degC is usual.",
+            )
+        fixed = self.fixed_temperature_c
+        if fixed is not None and not -200.0 <= fixed <= 120.0:
+            raise InputError(
+                f"tissue '{self.name}'.fixed_temperature_c",
+                got=f"{fixed}",
+                expected="-200 to 120 degC",
+                remedy="Give degrees Celsius; blood is at 37.",
+            )
+
+    @property
+    def heat_capacity_j_per_m3k(self) -> tuple[float, float, float]:
+        """Volumetric capacity (unfrozen, mushy with latent heat, frozen), J/(m3 K)."""
+        rho = self.density_kg_per_m3
+        latent = self.latent_j_per_kg / (self.liquidus_c - self.solidus_c)
+        return (
+            rho * self.c_unfrozen_j_per_kgk,
+            rho * (self.c_mushy_j_per_kgk + latent),
+            rho * self.c_frozen_j_per_kgk,
+        )
+
+    @property
+    def conductivity_w_per_mk(self) -> tuple[float, float, float]:
+        """Conductivity (unfrozen, mushy, frozen), W/(m K)."""
+        return (self.k_unfrozen_w_per_mk, self.k_mushy_w_per_mk, self.k_frozen_w_per_mk)
