@@ -125,7 +125,8 @@ class Grid:
     @property
     def inverse(self) -> NDArray[np.float64]:
         """4 x 4 from LPS mm to (slice, row, column)."""
-        return np.linalg.inv(self.affine)
+        out: NDArray[np.float64] = np.linalg.inv(self.affine).astype(np.float64, copy=False)
+        return out
 
     @property
     def centre_lps_mm(self) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ def as_point(value: Sequence[float] | NDArray[np.floating], *, field: str) -> Po
             field,
             got=repr(value),
             expected="three finite numbers x, y, z in LPS mm",
-            remedy="Give the point as x,y,z (x to the patient's left, y to the back, z to the head).",
+            remedy="Give the point as x,y,z "
+            "(x to the patient's left, y to the back, z to the head).",
         )
     return (float(array[0]), float(array[1]), float(array[2]))

@@ -1,0 +1,357 @@
+"""Output that is whole or absent: folders and files that appear only when they are complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from irplan.errors import OutputError
+
+#: Lists what irplan wrote into a folder, so that it never deletes what somebody else put there.
+MANIFEST = ".irplan-output.json"
+#: Free space below which nothing is started, bytes.
+DEFAULT_NEED_BYTES = 64 * 1024 * 1024
+
+_TMP = ".irplan-tmp-"
+_OLD = ".irplan-old-"
+
+
+class OutputFolder:
+    """A folder that appears, or replaces the older one of the same name, only when complete.
+
+    ``with OutputFolder(path) as folder:`` checks at once that ``path`` can be written, and
+    yields a hidden sibling folder to write into.  When the block ends well it is renamed to
+    ``path``; an older folder is deleted only after the new one stands.  When it ends by any
+    exception, Ctrl-C included, nothing is left behind and an older folder is untouched.  What
+    a killed run left is cleared (or an old folder it had set aside is put back) on the next run.
+
+    Parameters
+    ----------
+    path : the folder to make; missing parents are made.  It may not exist, be empty, or be an
+        earlier output of irplan to which nothing was added and whose plan is still a draft.
+    need_bytes : free space demanded on its disk before anything is started.
+
+    Raises
+    ------
+    OutputError : a file is there; foreign files or a reviewed plan are in it; it cannot be
+        written; the disk is full.
+    """
+
+    def __init__(self, path: str | Path, *, need_bytes: int = DEFAULT_NEED_BYTES) -> None:
+        self.path = _resolved(path)
+        self._need_bytes = need_bytes
+        self._made_parents: list[Path] = []
+        self._stage: Path | None = None
+        self._inside = False
+
+    def __enter__(self) -> Path:
+        try:
+            _put_back(self.path)
+            _require_replaceable(self.path)
+            self._made_parents = _make_parents(self.path.parent)
+            _require_space(self.path.parent, self._need_bytes)
+            self._inside = _must_stage_inside(self.path)
+            self._stage = _new_stage(self.path, inside=self._inside)
+        except OSError as error:
+            self._discard()
+            raise _cannot_write(self.path, error) from error
+        except BaseException:
+            self._discard()
+            raise
+        return self._stage
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        stage = self._stage
+        if stage is None:
+            return
+        try:
+            if error is None:
+                _write_manifest(stage)
+                _require_replaceable(self.path, ignore=stage.name)
+                if self._inside:
+                    _move_into(stage, self.path)
+                else:
+                    _swap(stage, self.path)
+        except OSError as problem:
+            raise _cannot_write(self.path, problem) from problem
+        finally:
+            self._discard()
+
+    def _discard(self) -> None:
+        if self._stage is not None:
+            shutil.rmtree(self._stage, ignore_errors=True)
+            self._stage = None
+        for parent in reversed(self._made_parents):
+            try:
+                parent.rmdir()
+            except OSError:
+                break  # not empty: the output stands in it
+        self._made_parents = []
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a hidden path beside ``path`` (same suffix) that becomes ``path`` if all goes well.
+
+    An older file is replaced in one step, or untouched when the block raises.  Raises
+    `OutputError` where the place cannot be written.
+    """
+    target = _resolved(path)
+    if target.is_dir():
+        raise OutputError(
+            "output file",
+            got=f"'{target.name}', which is a folder",
+            expected="a file name",
+            remedy="Give a file in that folder.",
+        )
+    temporary = target.with_name(f".{os.getpid()}{_TMP}{target.name}")
+    try:
+        made = _make_parents(target.parent)
+        for old in list(target.parent.iterdir()):
+            pid, mark, name = old.name[1:].partition(_TMP)
+            if mark and name == target.name and not _alive(pid):
+                old.unlink(missing_ok=True)
+        try:
+            temporary.touch(exist_ok=True)
+        except OSError:
+            _remove_empty(made)
+            raise
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    try:
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _resolved(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise OutputError(
+            "output",
+            got=f"a path that cannot be followed ({type(error).__name__})",
+            expected="a path on this machine",
+            remedy="Give another output path.",
+        ) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    reason = error.strerror or type(error).__name__
+    return OutputError(
+        "output",
+        got=f"'{path}', which cannot be written ({reason.lower()})",
+        expected="a place with write permission and free space",
+        remedy="Choose another output path.",
+    )
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Create ``folder`` and what is missing above it; the created ones, outermost first."""
+    missing: list[Path] = []
+    at = folder
+    while not at.exists():
+        missing.append(at)
+        at = at.parent
+    if not at.is_dir():
+        raise OutputError(
+            "output",
+            got=f"a path that runs through the file '{at.name}'",
+            expected="a path of folders",
+            remedy="Choose another output path.",
+        )
+    made: list[Path] = []
+    for each in reversed(missing):
+        try:
+            each.mkdir(exist_ok=True)
+        except OSError:
+            _remove_empty(made)
+            raise
+        made.append(each)
+    return made
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in reversed(folders):
+        try:
+            folder.rmdir()
+        except OSError:
+            return  # not empty: somebody else uses it
+
+
+def _require_space(folder: Path, need_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < need_bytes:
+        raise OutputError(
+            "output",
+            got=f"{free / 1e6:.0f} MB free on its disk",
+            expected=f"at least {need_bytes / 1e6:.0f} MB",
+            remedy="Free some space or choose another output path.",
+        )
+
+
+def _require_replaceable(path: Path, *, ignore: str = "") -> None:
+    """Raise unless ``path`` is absent, an empty folder or an untouched draft of irplan's."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise OutputError(
+            "output folder",
+            got=f"'{path.name}', which is a file",
+            expected="a folder, or a name that does not exist yet",
+            remedy="Choose another output folder.",
+        )
+    present = {
+        str(p.relative_to(path).as_posix())
+        for p in path.rglob("*")
+        if (p.is_symlink() or not p.is_dir()) and not _is_stage_part(p, path, ignore)
+    }
+    foreign = sorted(present - _manifest_files(path))
+    if foreign:
+        shown = ", ".join(f"'{name}'" for name in foreign[:3])
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise OutputError(
+            "output folder",
+            got=f"'{path.name}', which holds files that irplan did not write ({shown}{more})",
+            expected="a new or empty folder, or an earlier output of irplan",
+            remedy="Choose another output folder, or move those files away.",
+        )
+    state = _review_state(path)
+    if state != "draft":
+        raise OutputError(
+            "output folder",
+            got=f"'{path.name}', whose plan is in the state '{state}'",
+            expected="a folder whose plan is still a draft",
+            remedy="A reviewed plan is evidence and is never overwritten; "
+            "choose another output folder.",
+        )
+
+
+def _is_stage_part(item: Path, folder: Path, ignore: str) -> bool:
+    top = item.relative_to(folder).parts[0]
+    return top == ignore or _TMP in top or _OLD in top
+
+
+def _manifest_files(folder: Path) -> set[str]:
+    try:
+        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return {str(name) for name in data["files"]} | {MANIFEST}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # not ours: every file counts as foreign
+
+
+def _review_state(folder: Path) -> str:
+    plan = folder / "plan.json"
+    if not plan.exists():
+        return "draft"
+    try:
+        return str(json.loads(plan.read_text(encoding="utf-8"))["review"]["state"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unreadable"
+
+
+def _write_manifest(stage: Path) -> None:
+    files = sorted(str(p.relative_to(stage).as_posix()) for p in stage.rglob("*") if p.is_file())
+    text = json.dumps({"made_by": "irplan", "files": files}, indent=1) + "\n"
+    (stage / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _must_stage_inside(path: Path) -> bool:
+    """True for a mount point or a folder whose parent is closed: it cannot be renamed."""
+    return path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
+
+
+def _new_stage(path: Path, *, inside: bool) -> Path:
+    """Make the hidden folder to write into, after clearing those of runs that are dead."""
+    place, prefix = (path, _TMP) if inside else (path.parent, f".{path.name}{_TMP}")
+    for old in list(place.iterdir()):
+        if old.name.startswith(prefix) and not _alive(old.name[len(prefix) :]):
+            shutil.rmtree(old, ignore_errors=True)
+    for number in range(1000):
+        stage = place / f"{prefix}{os.getpid()}-{number}"
+        try:
+            stage.mkdir()
+        except FileExistsError:
+            continue
+        return stage
+    raise OutputError(
+        "output folder",
+        got="1000 unfinished runs beside it",
+        expected="room for a temporary folder",
+        remedy=f"Delete the hidden folders '{prefix}...'.",
+    )
+
+
+def _alive(tag: str) -> bool:
+    """Whether the process that made the stage ``"<pid>-<number>"`` may still be writing."""
+    pid = tag.split("-", maxsplit=1)[0]
+    if not pid.isdigit() or sys.platform == "win32":
+        return True  # cannot tell: leave it alone
+    if int(pid) == os.getpid():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _swap(stage: Path, path: Path) -> None:
+    """Rename ``stage`` to ``path``; an older folder is set aside first and deleted last."""
+    if not path.exists():
+        stage.rename(path)
+        return
+    aside = path.with_name(f".{path.name}{_OLD}{os.getpid()}")
+    path.rename(aside)
+    try:
+        stage.rename(path)
+    except BaseException:
+        if not path.exists():
+            aside.rename(path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_back(path: Path) -> None:
+    """Undo a swap that was killed half way: the older folder returns under its name."""
+    if not path.parent.is_dir():
+        return
+    prefix = f".{path.name}{_OLD}"
+    for aside in sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix)):
+        if path.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(path)
+
+
+def _move_into(stage: Path, path: Path) -> None:
+    """Replace the earlier output in ``path`` by the content of ``stage``, which is inside it.
+
+    A mount point cannot be exchanged in one step; the manifest goes in last, so a folder that
+    was interrupted here is not taken for a complete one.
+    """
+    for name in sorted(_manifest_files(path)):
+        if (path / name).resolve().is_relative_to(path):  # a hand-edited list cannot reach out
+            (path / name).unlink(missing_ok=True)
+    entries = sorted(stage.iterdir(), key=lambda p: (p.name == MANIFEST, p.name))
+    for entry in entries:
+        target = path / entry.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        entry.replace(target)
