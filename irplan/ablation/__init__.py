@@ -1,0 +1,34 @@
+"""Tissues, applicators and the bioheat simulation of an ablation."""
+
+from irplan.ablation.applicator import Applicator
+from irplan.ablation.catalogue import APPLICATORS, applicator
+from irplan.ablation.lethal import LethalRule
+from irplan.ablation.placement import Placement
+from irplan.ablation.problem import AblationProblem
+from irplan.ablation.quantity import Quantity
+from irplan.ablation.result import AblationResult, EnergyBalance, Trace
+from irplan.ablation.schedule import Phase, Schedule
+from irplan.ablation.solve import simulate
+from irplan.ablation.tissue import TissueProperties
+from irplan.ablation.tissue_map import TissueMap
+from irplan.ablation.tissue_table import TISSUES, tissue
+
+__all__ = [
+    "APPLICATORS",
+    "TISSUES",
+    "AblationProblem",
+    "AblationResult",
+    "Applicator",
+    "EnergyBalance",
+    "LethalRule",
+    "Phase",
+    "Placement",
+    "Quantity",
+    "Schedule",
+    "TissueMap",
+    "TissueProperties",
+    "Trace",
+    "applicator",
+    "simulate",
+    "tissue",
+]

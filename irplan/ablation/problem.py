@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Schedule
+from irplan.ablation.segments import segment_distance_mm
 from irplan.ablation.tissue import TissueProperties
 from irplan.errors import InputError
 from irplan.geometry import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from irplan.image import LabelMap
+
+#: Active zones closer than this are refused: their kernels would overlap and the needles touch.
+CLOSEST_PROBES_MM = 5.0
+#: Voxel sizes the line source was tried on.
+SPACING_LIMITS_MM = (0.4, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +36,18 @@ class AblationProblem:
     grid : cubic voxels (solver grid), typically 1 mm.
     tissue_index : uint8 (slice, row, column), index into ``tissues``.
     tissues : property sets; one whose ``fixed_temperature_c`` is set is a heat source held at
-        that temperature (a large vessel at blood temperature, warm saline, air).
-    placements : one or more cryoprobes.
+        that temperature (a large vessel at blood temperature, warm saline).  All share one
+        freezing interval.
+    placements : one or more cryoprobes, at least 5 mm apart.
     schedule : common to all probes.
-    body_temperature_c : start, perfusing-blood and outer-boundary temperature, degC.
+    body_temperature_c : start, perfusing-blood and outer-boundary temperature, 30 to 42 degC.
+    notes : what the user should know about how it was built; they become warnings of the result.
+
+    Raises
+    ------
+    InputError : wrong array, voxels not cubic or outside 0.4..3 mm, no placement, a probe that
+        is no cryoprobe or lies outside the grid, probes too close, tissues that freeze
+        over different intervals, body temperature out of range.
     """
 
     grid: Grid
@@ -35,9 +56,13 @@ class AblationProblem:
     placements: tuple[Placement, ...]
     schedule: Schedule
     body_temperature_c: float = 37.0
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         index = np.asarray(self.tissue_index)
+        object.__setattr__(self, "placements", tuple(self.placements))
+        object.__setattr__(self, "tissues", tuple(self.tissues))
+        object.__setattr__(self, "notes", tuple(self.notes))
         if index.dtype != np.uint8 or index.shape != self.grid.shape:
             raise InputError(
                 "problem.tissue_index",
@@ -52,8 +77,126 @@ class AblationProblem:
                 expected=f"0 to {len(self.tissues) - 1}",
                 remedy="List the properties of every tissue.",
             )
+        if not 30.0 <= self.body_temperature_c <= 42.0:
+            raise InputError(
+                "problem.body_temperature_c",
+                got=f"{self.body_temperature_c}",
+                expected="30 to 42 degC",
+                remedy="Give the patient's temperature in degrees Celsius.",
+            )
+        _check_spacing(self.grid)
+        _check_tissues(self.tissues)
+        check_placements(self.placements, self.grid)
         view = index.view()
         view.setflags(write=False)
         object.__setattr__(self, "tissue_index", view)
-        object.__setattr__(self, "placements", tuple(self.placements))
-        object.__setattr__(self, "tissues", tuple(self.tissues))
+
+    @classmethod
+    def from_labels(
+        cls,
+        labels: LabelMap,
+        placements: Sequence[Placement],
+        schedule: Schedule,
+        *,
+        spacing_mm: float = 1.0,
+        margin_mm: float | None = None,
+        body_temperature_c: float = 37.0,
+        sink_calibre_mm: float | None = None,
+    ) -> AblationProblem:
+        """The problem in a box round the probes' active zones, aligned with the image's axes.
+
+        Labels go to the solver's grid by nearest neighbour and to tissues by
+        `TISSUE_OF_STRUCTURE`; beyond the image its edge is repeated, with a note.
+
+        Parameters
+        ----------
+        labels : structures; 0 is outside the body and counts as gas.
+        spacing_mm : voxel of the solver, 0.4 to 3 mm (1 for a result, 2 for a search).
+        margin_mm : tissue round the active zones, 15 to 100 mm; None chooses 32 mm.
+        sink_calibre_mm : vessels at least this wide stay at blood temperature, narrower ones
+            become the tissue round them (its perfusion stands for them); None takes the table's 3 mm.
+
+        Raises
+        ------
+        InputError : as the constructor; an active zone outside the image, outside the body or in
+            gas or bone; options out of range.
+        """
+        from irplan.ablation.tissue_map import TissueMap
+
+        tissue_map = TissueMap.from_labels(
+            labels, placements, margin_mm=margin_mm, sink_calibre_mm=sink_calibre_mm
+        )
+        return tissue_map.problem(
+            placements,
+            schedule,
+            spacing_mm=spacing_mm,
+            margin_mm=margin_mm,
+            body_temperature_c=body_temperature_c,
+        )
+
+
+def check_placements(placements: Sequence[Placement], grid: Grid) -> None:
+    """Raise `InputError` unless these are cryoprobes inside ``grid`` and 5 mm or more apart."""
+    if not placements:
+        raise InputError(
+            "problem.placements",
+            got="none",
+            expected="at least one cryoprobe",
+            remedy="Add a placement.",
+        )
+    for n, placement in enumerate(placements):
+        if placement.applicator.kind != "cryo":
+            raise InputError(
+                f"problem.placements[{n}]",
+                got=f"an applicator of kind '{placement.applicator.kind}'",
+                expected="'cryo'",
+                remedy="This solver freezes; choose a cryoprobe.",
+            )
+        if not bool(np.all(grid.contains(placement.active_segment))):
+            raise InputError(
+                f"problem.placements[{n}]",
+                got="an active zone that reaches outside the image",
+                expected="the whole active zone inside the image",
+                remedy="Move the probe, or use an image that covers it.",
+            )
+        for m in range(n):
+            gap = segment_distance_mm(placement.active_segment, placements[m].active_segment)
+            if gap < CLOSEST_PROBES_MM - 1e-6:
+                raise InputError(
+                    f"problem.placements[{n}]",
+                    got=f"an active zone {gap:.1f} mm from that of probe {m + 1}",
+                    expected=f"at least {CLOSEST_PROBES_MM:g} mm between active zones",
+                    remedy="Move the probes apart; 10 to 20 mm is usual.",
+                )
+
+
+def _check_spacing(grid: Grid) -> None:
+    low, high = SPACING_LIMITS_MM
+    spacing = grid.spacing_mm
+    if max(spacing) - min(spacing) > 1e-6 * max(spacing):
+        raise InputError(
+            "problem.grid",
+            got="voxels of " + " x ".join(f"{s:.3f}" for s in spacing) + " mm",
+            expected="cubic voxels",
+            remedy="Build the problem with AblationProblem.from_labels.",
+        )
+    check_range("problem.spacing_mm", spacing[0], low, high, "mm", "1 suits a 1.5 mm probe.")
+
+
+def _check_tissues(tissues: tuple[TissueProperties, ...]) -> None:
+    intervals = {(t.solidus_c, t.liquidus_c) for t in tissues}
+    if len(intervals) != 1:
+        raise InputError(
+            "problem.tissues",
+            got=f"freezing intervals {sorted(intervals)}",
+            expected="one solidus and one liquidus for all tissues of a problem",
+            remedy="Give every tissue the same interval; -8 to -1 degC is usual.",
+        )
+
+
+def check_range(field: str, value: float, low: float, high: float, unit: str, remedy: str) -> None:
+    """Raise `InputError` naming ``field`` unless low <= value <= high."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InputError(
+            field, got=f"{value}", expected=f"{low:g} to {high:g} {unit}".rstrip(), remedy=remedy
+        )

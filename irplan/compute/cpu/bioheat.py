@@ -1,0 +1,384 @@
+"""Enthalpy bioheat on a padded cubic grid: one RKL1 super-step and its helpers.
+
+State and units
+---------------
+The state is the Kirchhoff variable ``theta`` = integral of k dT from body temperature, W/m, in
+each voxel's own tissue (float32, zero at rest).  ``tau`` is T - T_body in K, ``u`` the enthalpy
+relative to rest in MJ/m3; lengths are mm and times s, so that d(u)/dt = lap(theta) / h^2 has no
+further factors.  All three are piecewise linear in one another with the common breakpoints
+``tau_l`` (liquidus) and ``tau_s`` (solidus); with
+
+    a = max(x, x_l),  b = clip(x, x_s, x_l) - x_l,  c = min(x - x_s, 0)
+
+each is a weighted sum of the other's a, b and c.
+
+Arrays are flat, padded by one resting voxel on every side, so no face is special.  A row of the
+grid is cut into *runs*: where a voxel and its six neighbours are one tissue the loop reads
+nothing but theta; elsewhere ("mixed") each face carries its own conductivity, the harmonic mean
+of both tissues' within each phase, and ``tau`` of both sides is kept in a second array.
+Voxels held at a fixed temperature are in no run and never change.
+
+RKL1: Meyer, Balsara, Aslam, J. Comput. Phys. 257 (2014) 594, eq. 14-16.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange, uint64
+
+_FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
+
+#: Columns of the property tables (tissue table: rows are tissues; mixed table: rows after 18).
+CU, CM, CF, KU, KM, KF, PERFUSION, METABOLIC = range(8)
+#: Rows 0..17 of the mixed table: face conductivity, 3 phases (u, m, f) x 6 directions.
+FACES = 18
+#: Columns of the energy sums.
+E_PERFUSION, E_METABOLIC, E_FIXED, E_BOUNDARY, E_PROBES = range(5)
+
+
+@njit(cache=True, fastmath=_FAST, inline="always")
+def _a(x: Any, low: Any) -> Any:
+    return max(x, low)
+
+
+@njit(cache=True, fastmath=_FAST, inline="always")
+def _b(x: Any, low: Any, high: Any) -> Any:
+    return min(max(x, low), high) - high
+
+
+@njit(cache=True, fastmath=_FAST, inline="always")
+def _c(x: Any, low: Any) -> Any:
+    return min(x - low, np.float32(0.0))
+
+
+@njit(cache=True, fastmath=_FAST)
+def _uniform_run(
+    th1: Any, th0: Any, start: Any, n: Any, sy: Any, sz: Any, q: Any, tau: Any, step: Any
+) -> tuple[float, float]:
+    """Advance ``n`` voxels of one tissue; returns (sum of perfusion, unfrozen voxels)."""
+    zero = np.float32(0.0)
+    tl = q[KU] * tau[0]
+    ts = tl + q[KM] * (tau[1] - tau[0])
+    ul = q[CU] * tau[0]
+    us = ul + q[CM] * (tau[1] - tau[0])
+    au, am, af = q[CU] / q[KU], q[CM] / q[KM], q[CF] / q[KF]
+    bu, bm, bf = q[KU] / q[CU], q[KM] / q[CM], q[KF] / q[CF]
+    alpha, beta, gamma, gamma_h2 = step[0], step[1], step[2], step[3]
+    p, metabolic = q[PERFUSION] / q[KU], q[METABOLIC]
+    perfused, alive = zero, zero
+    for k in range(n):
+        i = start + uint64(k)
+        t = th1[i]
+        lap = (
+            th1[i - uint64(1)] + th1[i + uint64(1)] + th1[i - sy] + th1[i + sy]
+            + th1[i - sz] + th1[i + sz] - np.float32(6.0) * t
+        )  # fmt: skip
+        t0 = th0[i]
+        u1 = au * _a(t, tl) + am * _b(t, ts, tl) + af * _c(t, ts)
+        u0 = au * _a(t0, tl) + am * _b(t0, ts, tl) + af * _c(t0, ts)
+        is_alive = np.float32(1.0) if t > tl else zero
+        flow = -p * t * is_alive
+        perfused += flow
+        alive += is_alive
+        u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + metabolic * is_alive)
+        th0[i] = bu * _a(u, ul) + bm * _b(u, us, ul) + bf * _c(u, us)
+    return np.float64(perfused), np.float64(alive * metabolic)
+
+
+@njit(cache=True, fastmath=_FAST)
+def _mixed_run(
+    th1: Any, th0: Any, ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any,
+    g: Any, first: Any, tau: Any, step: Any,
+) -> tuple[float, float]:  # fmt: skip
+    """Advance ``n`` voxels whose faces carry their own conductivity (columns of ``g``)."""
+    zero = np.float32(0.0)
+    tl, ts = tau[0], tau[1]
+    alpha, beta, gamma, gamma_h2 = step[0], step[1], step[2], step[3]
+    perfused, metabolised = zero, zero
+    for k in range(n):
+        i = start + uint64(k)
+        m = first + uint64(k)
+        t = th1[i]
+        x = ta1[i]
+        a, b, c = _a(x, tl), _b(x, ts, tl), _c(x, ts)
+        lap = zero
+        for f in range(6):
+            j = i - uint64(1)
+            if f == 1:
+                j = i + uint64(1)
+            elif f == 2:
+                j = i - sy
+            elif f == 3:
+                j = i + sy
+            elif f == 4:
+                j = i - sz
+            elif f == 5:
+                j = i + sz
+            gu, gm, gf = g[f, m], g[6 + f, m], g[12 + f, m]
+            y = ta1[j]
+            unlike = gu * (_a(y, tl) - a) + gm * (_b(y, ts, tl) - b) + gf * (_c(y, ts) - c)
+            lap += unlike if gu > zero else th1[j] - t
+        cu, cm, cf = g[FACES + CU, m], g[FACES + CM, m], g[FACES + CF, m]
+        x0 = ta0[i]
+        u1 = cu * a + cm * b + cf * c
+        u0 = cu * _a(x0, tl) + cm * _b(x0, ts, tl) + cf * _c(x0, ts)
+        is_alive = np.float32(1.0) if x > tl else zero
+        flow = -g[FACES + PERFUSION, m] * x * is_alive
+        heat = g[FACES + METABOLIC, m] * is_alive
+        perfused += flow
+        metabolised += heat
+        u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + heat)
+        ul = cu * tl
+        us = ul + cm * (ts - tl)
+        x = _a(u, ul) / cu + _b(u, us, ul) / cm + _c(u, us) / cf
+        ta0[i] = x
+        th0[i] = (
+            g[FACES + KU, m] * _a(x, tl)
+            + g[FACES + KM, m] * _b(x, ts, tl)
+            + g[FACES + KF, m] * _c(x, ts)
+        )
+    return np.float64(perfused), np.float64(metabolised)
+
+
+@njit(cache=True, fastmath=_FAST)
+def _face_heat(ta1: Any, inner: Any, outer: Any, g: Any, lo: Any, hi: Any, tau: Any) -> float:
+    """Sum of conductivity-weighted differences over faces lo..hi (heat into ``inner``), W/m."""
+    tl, ts = tau[0], tau[1]
+    total = 0.0
+    for f in range(lo, hi):
+        x, y = ta1[inner[f]], ta1[outer[f]]
+        total += (
+            g[0, f] * (_a(y, tl) - _a(x, tl))
+            + g[1, f] * (_b(y, ts, tl) - _b(x, ts, tl))
+            + g[2, f] * (_c(y, ts) - _c(x, ts))
+        )
+    return total
+
+
+@njit(cache=True, fastmath=_FAST)
+def _boundary_heat(th1: Any, z: Any, shape: Any, sy: Any, sz: Any) -> float:
+    """Sum of -theta over the outer faces of plane z (heat into the grid), W/m."""
+    nz, ny, nx = shape[0], shape[1], shape[2]
+    total = 0.0
+    base = uint64(z + 1) * sz + sy + uint64(1)
+    times = (1 if z == 0 else 0) + (1 if z == nz - 1 else 0)
+    for y in range(ny):
+        row = base + uint64(y) * sy
+        total -= th1[row] + th1[row + uint64(nx - 1)]
+        n = times + (1 if y == 0 else 0) + (1 if y == ny - 1 else 0)
+        if n > 0:
+            part = np.float32(0.0)
+            for x in range(nx):
+                part += th1[row + uint64(x)]
+            total -= n * part
+    return total
+
+
+@njit(cache=True, parallel=True, fastmath=_FAST)
+def _stage(
+    th1: Any, th0: Any, ta1: Any, ta0: Any, shape: Any, window: Any, runs: Any, rows: Any,
+    tissues: Any, g: Any, sinks: Any, sink_ptr: Any, sink_g: Any, tau: Any, step: Any,
+    at_boundary: Any, sums: Any,
+) -> None:  # fmt: skip
+    """One RKL1 stage over the active window: th0 (Y_j-2) becomes Y_j; per-plane heat sums."""
+    ny = shape[1]
+    sy = uint64(shape[2] + 2)
+    sz = uint64((shape[1] + 2) * (shape[2] + 2))
+    for z in prange(window[0], window[1]):
+        perfused, metabolised = 0.0, 0.0
+        for y in range(window[2], window[3]):
+            for r in range(rows[z * ny + y], rows[z * ny + y + 1]):
+                lo = max(runs[r, 1], window[4])
+                hi = min(runs[r, 1] + runs[r, 2], window[5])
+                if hi > lo:
+                    start = uint64(runs[r, 0] + lo - runs[r, 1])
+                    if runs[r, 3] >= 0:
+                        p, m = _uniform_run(
+                            th1, th0, start, hi - lo, sy, sz, tissues[runs[r, 3]], tau, step
+                        )
+                    else:
+                        first = uint64(runs[r, 4] + lo - runs[r, 1])
+                        p, m = _mixed_run(
+                            th1, th0, ta1, ta0, start, hi - lo, sy, sz, g, first, tau, step
+                        )
+                    perfused += p
+                    metabolised += m
+        sums[z, E_PERFUSION] = perfused
+        sums[z, E_METABOLIC] = metabolised
+        sums[z, E_FIXED] = _face_heat(
+            ta1, sinks[0], sinks[1], sink_g, sink_ptr[z], sink_ptr[z + 1], tau
+        )
+        sums[z, E_BOUNDARY] = _boundary_heat(th1, z, shape, sy, sz) if at_boundary else 0.0
+
+
+@njit(cache=True, fastmath=_FAST)
+def _kirchhoff(x: Any, q: Any, tau: Any) -> Any:
+    """theta of tau in the tissue with constants q."""
+    return q[KU] * _a(x, tau[0]) + q[KM] * _b(x, tau[1], tau[0]) + q[KF] * _c(x, tau[1])
+
+
+@njit(cache=True, fastmath=_FAST)
+def kelvin(t: Any, q: Any, tau: Any) -> Any:
+    """tau of theta in the tissue with constants q."""
+    tl = q[KU] * tau[0]
+    ts = tl + q[KM] * (tau[1] - tau[0])
+    return _a(t, tl) / q[KU] + _b(t, ts, tl) / q[KM] + _c(t, ts) / q[KF]
+
+
+@njit(cache=True, fastmath=_FAST)
+def _enthalpy(x: Any, q: Any, tau: Any) -> Any:
+    """u of tau in the tissue with constants q."""
+    return q[CU] * _a(x, tau[0]) + q[CM] * _b(x, tau[1], tau[0]) + q[CF] * _c(x, tau[1])
+
+
+@njit(cache=True)
+def _line_sources(
+    th1: Any, th0: Any, ta0: Any, kind: Any, tissues: Any, tau: Any, drive: Any, gamma: Any,
+    probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
+    strength: Any, gathered: Any, source: Any, power: Any,
+) -> float:  # fmt: skip
+    """Add the probes' heat to Y_j (th0) from the state Y_j-1 (th1).
+
+    ``drive[p]`` is the probe's surface tau, NaN when it is switched off.  Writes power[p] in
+    MJ/m3/s summed over voxels; returns the part that fell on fixed voxels (it is not stored).
+    """
+    lost = 0.0
+    for p in range(probe_ptr.shape[0] - 1):
+        power[p] = 0.0
+        if np.isnan(drive[p]):
+            continue
+        v0, v1 = voxel_ptr[p], voxel_ptr[p + 1]
+        surface = np.float32(drive[p])
+        for v in range(v0, v1):
+            q = tissues[kind[voxel[v]]]
+            gathered[v] = _kirchhoff(surface, q, tau) - th1[voxel[v]]
+            source[v] = 0.0
+        for m in range(probe_ptr[p], probe_ptr[p + 1]):
+            total = np.float32(0.0)
+            for e in range(sample_ptr[m], sample_ptr[m + 1]):
+                total += weight[e] * gathered[v0 + local[e]]
+            heat = strength[m] * total
+            power[p] += heat
+            for e in range(sample_ptr[m], sample_ptr[m + 1]):
+                source[v0 + local[e]] += weight[e] * heat
+        for v in range(v0, v1):
+            i = voxel[v]
+            q = tissues[kind[i]]
+            if q[CU] <= 0.0:
+                lost += source[v]
+                continue
+            ul = q[CU] * tau[0]
+            us = ul + q[CM] * (tau[1] - tau[0])
+            u = _enthalpy(kelvin(th0[i], q, tau), q, tau) + gamma * source[v]
+            x = _a(u, ul) / q[CU] + _b(u, us, ul) / q[CM] + _c(u, us) / q[CF]
+            th0[i] = _kirchhoff(x, q, tau)
+            ta0[i] = x
+    return lost
+
+
+@njit(cache=True)
+def super_step(
+    tha: Any, thb: Any, taa: Any, tab: Any, kind: Any, shape: Any, window: Any,
+    runs: Any, rows: Any, tissues: Any, g: Any, sinks: Any, sink_ptr: Any, sink_g: Any, tau: Any,
+    h_mm: Any, dt_s: Any, stages: Any, at_boundary: Any, drives: Any,
+    probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
+    strength: Any, gathered: Any, source: Any, sums: Any, heat: Any,
+) -> None:  # fmt: skip
+    """Advance tha (and taa) by ``dt_s`` in ``stages`` RKL1 stages, ending in tha or thb.
+
+    The result is in tha when ``stages`` is even, else in thb.  ``drives[j, p]`` is probe p's
+    surface tau at stage j (NaN: off).  ``heat[c]`` gains the energy of column c in J: the same
+    recursion as the field's, so that the balance closes to rounding.
+    """
+    s = stages
+    w = 2.0 / (s * s + s)
+    volume = h_mm**3 * 1e-3  # MJ/m3 in a voxel -> J
+    columns = heat.shape[0]
+    e1, e0 = np.zeros(columns), np.zeros(columns)
+    power = np.zeros(drives.shape[1])
+    step = np.empty(4, np.float32)
+    for j in range(1, s + 1):
+        alpha, beta, gamma = (2.0 * j - 1.0) / j, (1.0 - j) / j, (2.0 * j - 1.0) / j * w * dt_s
+        step[0], step[1], step[2], step[3] = alpha, beta, gamma, gamma / (h_mm * h_mm)
+        if j % 2 == 1:
+            th1, th0, ta1, ta0 = tha, thb, taa, tab
+        else:
+            th1, th0, ta1, ta0 = thb, tha, tab, taa
+        _stage(
+            th1, th0, ta1, ta0, shape, window, runs, rows, tissues, g, sinks, sink_ptr, sink_g,
+            tau, step, at_boundary, sums,
+        )  # fmt: skip
+        lost = _line_sources(
+            th1, th0, ta0, kind, tissues, tau, drives[j - 1], np.float32(gamma),
+            probe_ptr, sample_ptr, local, weight, voxel_ptr, voxel, strength, gathered, source,
+            power,
+        )  # fmt: skip
+        for col in range(columns):
+            rate = 0.0
+            if col >= E_PROBES:
+                rate = power[col - E_PROBES]
+            else:
+                for z in range(window[0], window[1]):
+                    rate += sums[z, col]
+                if col == E_FIXED or col == E_BOUNDARY:
+                    rate /= h_mm * h_mm
+                if col == E_FIXED:
+                    rate -= lost
+            e = alpha * e1[col] + beta * e0[col] + gamma * rate
+            e0[col] = e1[col]
+            e1[col] = e
+    for col in range(columns):
+        heat[col] += e1[col] * volume
+
+
+@njit(cache=True, fastmath=_FAST)
+def record(th: Any, low: Any, kind: Any, edge: Any, shape: Any, window: Any) -> int:
+    """low = min(low, th) in the window; returns the voxels with theta <= edge of their tissue."""
+    sy = shape[2] + 2
+    sz = (shape[1] + 2) * sy
+    count = 0
+    for z in range(window[0], window[1]):
+        for y in range(window[2], window[3]):
+            row = (z + 1) * sz + (y + 1) * sy + 1
+            n = 0
+            for i in range(uint64(row + window[4]), uint64(row + window[5])):
+                t = th[i]
+                low[i] = min(low[i], t)
+                n += 1 if t <= edge[kind[i]] else 0
+            count += n
+    return count
+
+
+@njit(cache=True, fastmath=_FAST)
+def temperature(
+    th: Any, kind: Any, tissues: Any, tau: Any, offset: Any, shape: Any, out: Any
+) -> None:
+    """out (slice, row, column) = temperature in degC of the padded theta ``th``."""
+    sy = shape[2] + 2
+    sz = (shape[1] + 2) * sy
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            row = (z + 1) * sz + (y + 1) * sy + 1
+            for x in range(shape[2]):
+                i = row + x
+                out[z, y, x] = offset + kelvin(th[i], tissues[kind[i]], tau)
+
+
+@njit(cache=True)
+def stored_energy(th: Any, kind: Any, tissues: Any, tau: Any, shape: Any) -> float:
+    """Sum over voxels of u (MJ/m3) relative to rest; fixed voxels (CU <= 0) count nothing."""
+    sy = shape[2] + 2
+    sz = (shape[1] + 2) * sy
+    total = 0.0
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            row = (z + 1) * sz + (y + 1) * sy + 1
+            for x in range(shape[2]):
+                i = row + x
+                q = tissues[kind[i]]
+                if q[CU] > 0.0 and th[i] != 0.0:
+                    total += np.float64(_enthalpy(kelvin(th[i], q, tau), q, tau))
+    return total
