@@ -1,0 +1,178 @@
+"""One patient: every organ of a seed, before it is sampled on a CT grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.phantom.body import Body
+from irplan.phantom.bowel import Bowel, build_bowel
+from irplan.phantom.lattice import F32, Lattice, chain
+from irplan.phantom.liver import Liver, build_liver
+from irplan.phantom.organs import (
+    Kidney,
+    Stomach,
+    build_kidney,
+    build_pancreas,
+    build_psoas,
+    build_spleen,
+    build_stomach,
+)
+from irplan.phantom.scene import Scene
+from irplan.phantom.skeleton import Skeleton, build_skeleton
+from irplan.phantom.trunk import Trunk, build_trunk
+from irplan.phantom.vessels import (
+    GreatVessels,
+    LiverVessels,
+    cava_course,
+    great_vessels,
+    liver_vessels,
+    tube,
+)
+
+#: Amplitude of the smooth deformation that makes every organ a little irregular, mm.
+WARP_MM = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Fields and vessels of one patient, LPS mm."""
+
+    body: Body
+    lattice: Lattice
+    trunk: Trunk
+    skeleton: Skeleton
+    liver: Liver
+    liver_vessels: LiverVessels
+    great: GreatVessels
+    right_kidney: Kidney
+    left_kidney: Kidney
+    spleen: F32
+    stomach: Stomach
+    pancreas: F32
+    psoas: F32
+    bowel: Bowel
+    grain: F32
+
+    def heat_sink_walls(self, calibre_mm: float) -> NDArray[np.float32]:
+        """(N, 9) capsules of the vessels in and at the liver of at least ``calibre_mm``."""
+        great = np.concatenate([self.great.portal, self.great.cava])
+        great = great[great[:, 6:8].max(axis=1) >= calibre_mm / 2]
+        return np.concatenate([self.liver_vessels.walls(calibre_mm), great])
+
+
+def stream(seed: int, *purpose: int) -> np.random.Generator:
+    """An independent random stream of ``seed`` for one purpose."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *purpose])))
+
+
+def draw_anatomy(
+    seed: int, *, liver_ml: float | None, body_width_mm: float | None, fat_mm: float | None
+) -> Anatomy:
+    """Every organ of the patient that ``seed`` draws; a given setting replaces its draw."""
+    body = Body.draw(stream(seed, 1), width_mm=body_width_mm, fat_mm=fat_mm)
+    reach = 1.12 * body.half_width + 12.0
+    deep = 1.12 * body.half_depth + 12.0
+    lattice = Lattice.covering((-reach, -deep, body.bottom_mm), (reach, deep, body.top_mm))
+    plain = body.reference(lattice)
+    rng = stream(seed, 2)
+    warped = (
+        (plain[0] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
+        (plain[1] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
+        (plain[2] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
+    )
+    trunk = build_trunk(body, lattice, plain)
+    skeleton = build_skeleton(body, lattice, plain, trunk, stream(seed, 3))
+    right = build_kidney(-1, warped, trunk.cavity, stream(seed, 4))
+    left = build_kidney(1, warped, trunk.cavity, stream(seed, 5))
+    cava = cava_course(body, stream(seed, 6))
+    liver = build_liver(
+        body,
+        lattice,
+        warped,
+        trunk,
+        carve=right.outer,
+        cava=chain(plain, cava[0], list(cava[1])),
+        volume_ml=liver_ml,
+        rng=stream(seed, 7),
+    )
+    great = great_vessels(body, cava, (right.hilum, left.hilum), stream(seed, 8))
+    inner = liver_vessels(body, lattice, liver, stream(seed, 9))
+    stomach = build_stomach(body, lattice, warped, trunk, stream(seed, 10))
+    spleen = build_spleen(warped, trunk, left, stream(seed, 11))
+    pancreas = build_pancreas(warped, lattice, stream(seed, 12))
+    psoas = build_psoas(body, plain)
+    solid = [liver.field, liver.gallbladder, right.outer, left.outer, stomach.wall, spleen]
+    spine = skeleton.discs
+    occupied = np.minimum.reduce([*solid, pancreas, psoas, spine]).astype(np.float32)
+    bowel = build_bowel(body, lattice, occupied, trunk.cavity, stream(seed, 13))
+    return Anatomy(
+        body,
+        lattice,
+        trunk,
+        skeleton,
+        liver,
+        inner,
+        great,
+        right,
+        left,
+        spleen,
+        stomach,
+        pancreas,
+        psoas,
+        bowel,
+        lattice.noise(stream(seed, 14), 7.0),
+    )
+
+
+def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
+    """All layers in painting order: from the skin inwards, bones and great vessels late."""
+    a, t = anatomy, anatomy.trunk
+    scene.add_field(t.skin, "skin", "skin")
+    scene.add_field(t.fat, "fat", "fat")
+    scene.add_field(t.muscle, "muscle", "muscle")
+    scene.add_field(t.cavity, "visceral_fat", "fat")
+    scene.add_tubes(a.great.portal, "portal_vein", "portal_vein")
+    scene.add_tubes(a.bowel.wall, "bowel_wall", "bowel")
+    scene.add_tubes(a.bowel.fluid, "bowel_content", "bowel")
+    scene.add_tubes(a.bowel.faeces, "faeces", "bowel")
+    scene.add_tubes(a.bowel.gas, "gas", "gas")
+    scene.add_field(a.psoas, "muscle", "muscle")
+    scene.add_field(a.pancreas, "pancreas", "pancreas")
+    scene.add_field(a.stomach.wall, "stomach_wall", "stomach")
+    scene.add_field(a.stomach.lumen, "stomach_content", "stomach")
+    scene.add_field(a.stomach.gas, "gas", "gas")
+    scene.add_tubes(a.great.portal[-20:], "portal_vein", "portal_vein")
+    scene.add_field(a.spleen, "spleen", "spleen")
+    for kidney, name in ((a.right_kidney, "kidney_right"), (a.left_kidney, "kidney_left")):
+        scene.add_field(kidney.outer, "kidney_cortex", name)
+        scene.add_field(kidney.medulla, "kidney_medulla", name)
+        scene.add_field(kidney.sinus, "kidney_sinus", name)
+    scene.add_field(a.liver.field, "liver", "liver")
+    for tree in a.liver_vessels.hepatic:
+        scene.add_tubes(tree.tubes(), "hepatic_vein", "hepatic_vein")
+    scene.add_tubes(a.liver_vessels.portal.tubes(), "portal_vein", "portal_vein")
+    scene.add_field(a.liver.gallbladder, "gallbladder", "gallbladder")
+    diaphragm = np.maximum(t.cavity - 0.5, t.below_dome - 2.5).astype(np.float32)
+    scene.add_field(diaphragm, "muscle", "diaphragm")
+    scene.add_field(t.thorax, "mediastinum", "fat")
+    scene.add_field(t.lungs, "lung", "lung")
+    scene.add_field(t.heart, "heart", "heart")
+    scene.add_tubes(a.great.veins, "vena_cava", "vessel")
+    scene.add_tubes(a.great.cava, "vena_cava", "vena_cava")
+    s = a.skeleton
+    scene.add_field(s.discs, "disc", "body")
+    scene.add_field(s.bodies, "cortical_bone", "bone")
+    scene.add_field(s.marrow, "marrow", "bone")
+    for line, radii in s.processes:
+        scene.add_tubes(tube(line, radii, step_mm=12.0), "cortical_bone", "bone")
+    canal = tube(s.canal, np.full(len(s.canal), 8.0), step_mm=8.0)
+    scene.add_tubes(canal, "canal", "body")
+    scene.add_tubes(a.great.arteries, "aorta", "artery")
+    scene.add_tubes(a.great.aorta, "aorta", "artery")
+    ribs = [tube(r.line, r.radii, step_mm=6.0) for r in s.ribs]
+    scene.add_tubes(np.concatenate(ribs), "cortical_bone", "bone")
+    core = [tube(r.line, np.maximum(r.radii - 1.6, 0.6), step_mm=6.0) for r in s.ribs]
+    scene.add_tubes(np.concatenate(core), "marrow", "bone")

@@ -1,0 +1,385 @@
+"""The public entry: a seeded abdominal CT with its truth."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.compute import Progress, no_progress, portion
+from irplan.errors import InputError
+from irplan.geometry import Grid
+from irplan.image import STRUCTURES, LabelMap, Volume, structure
+from irplan.phantom.anatomy import Anatomy, draw_anatomy, fill_scene, stream
+from irplan.phantom.body import Body
+from irplan.phantom.lattice import STEP_MM
+from irplan.phantom.lesion import (
+    CALIBRE_MM,
+    Tumour,
+    centre_point,
+    distance_to_walls,
+    liver_surface,
+    place_tumours,
+)
+from irplan.phantom.liver import LIVER_RANGE_ML
+from irplan.phantom.noise import correlated_noise
+from irplan.phantom.result import (
+    Phantom,
+    PhantomFacts,
+    PhantomSettings,
+    TumourFacts,
+    TumourSpec,
+)
+from irplan.phantom.scene import Scene
+from irplan.phantom.tissues import PHASES, TISSUES, Phase, tissue
+
+#: In-plane extent of the edge ramp: full width of a soft-tissue kernel's edge spread, mm.
+BLUR_MM = 1.1
+SPACING_RANGE_MM = (0.4, 10.0)
+MAX_VOXELS = 120_000_000
+_AIR_HU = -1000.0
+_BLOCK = 16
+
+
+def abdominal_ct(
+    seed: int = 0,
+    *,
+    phase: Phase = "portal",
+    spacing_mm: tuple[float, float, float] = (2.5, 0.9, 0.9),
+    tumours: Sequence[TumourSpec] = (TumourSpec(20.0),),
+    noise_hu: float = 15.0,
+    liver_ml: float | None = None,
+    body_width_mm: float | None = None,
+    fat_mm: float | None = None,
+    table: bool = True,
+    progress: Progress = no_progress,
+) -> Phantom:
+    """A synthetic abdominal CT of the patient that ``seed`` draws.
+
+    The scan runs from above the liver's dome (lung bases, heart) to below the kidneys, about
+    310 mm, and holds the whole body in plane.  Anatomy, CT numbers and noise come from
+    independent streams of the seed: another phase, noise or spacing leaves the anatomy as it is.
+
+    Parameters
+    ----------
+    seed : 0..2^63-1; the same seed and settings give the same bytes.
+    phase : "unenhanced", "arterial" or "portal"; CT numbers in `TISSUES`.
+    spacing_mm : voxel size (slice, row, column), 0.4..10 mm each.
+    tumours : tumours of the liver, none to ten; see `TumourSpec`.
+    noise_hu : standard deviation of the noise (see `correlated_noise`), 0..100 HU.
+    liver_ml : organ volume, 1000..2200 ml; None draws it (mean 1500 ml, SD 190).
+    body_width_mm : body's greatest width, 260..420 mm; None draws it.
+    fat_mm : typical subcutaneous fat, 5..35 mm; None draws it.
+    table : whether the patient lies on a table.
+    progress : called with a fraction and a few words.
+
+    Returns
+    -------
+    Phantom : volume (int16 HU), labels and facts on an axis-aligned LPS grid; feet at slice 0.
+
+    Raises
+    ------
+    InputError : a setting outside its range, a tumour or liver volume that does not fit.
+    """
+    settings = PhantomSettings(
+        _integer(seed),
+        phase,
+        _spacing(spacing_mm),
+        tuple(tumours),
+        _number("noise_hu", noise_hu, 0.0, 100.0),
+        _optional("liver_ml", liver_ml, *LIVER_RANGE_ML),
+        _optional("body_width_mm", body_width_mm, 260.0, 420.0),
+        _optional("fat_mm", fat_mm, 5.0, 35.0),
+        bool(table),
+    )
+    tissue("liver").hu(phase)
+    if len(settings.tumours) > 10 or not all(isinstance(t, TumourSpec) for t in settings.tumours):
+        raise InputError(
+            "tumours",
+            got=f"{len(settings.tumours)} entries",
+            expected="none to ten TumourSpec",
+            remedy="Give a list of TumourSpec(diameter_mm=...).",
+        )
+    progress(0.0, "drawing the patient")
+    anatomy = draw_anatomy(
+        settings.seed,
+        liver_ml=settings.liver_ml,
+        body_width_mm=settings.body_width_mm,
+        fat_mm=settings.fat_mm,
+    )
+    grid = _grid(anatomy.body, settings)
+    progress(0.25, "placing tumours")
+    capsule = liver_surface(anatomy.lattice, anatomy.liver)
+    walls = anatomy.heat_sink_walls(CALIBRE_MM)
+    lesions = place_tumours(
+        settings.tumours, anatomy.lattice, anatomy.liver, capsule, walls, stream(settings.seed, 20)
+    )
+    hu = _patient_hu(settings.seed, phase)
+    image, labels = _paint(anatomy, grid, hu, settings, portion(progress, 0.3, 0.7))
+    for lesion, spec in zip(lesions, settings.tumours, strict=True):
+        _paint_tumour(image, labels, grid, lesion, hu["liver"] + spec.contrast_hu)
+    noise = correlated_noise(
+        grid.shape,
+        settings.spacing_mm,
+        settings.noise_hu,
+        stream(settings.seed, 30, PHASES.index(phase)),
+        progress=portion(progress, 0.7, 0.97),
+    )
+    image += noise
+    np.clip(np.rint(image, out=image), -1024, 3071, out=image)
+    facts = _facts(anatomy, lesions, capsule, walls, hu, settings)
+    progress(1.0, "done")
+    return Phantom(
+        Volume(image.astype(np.int16), grid, "HU"),
+        LabelMap(labels, grid, tuple(s for s in STRUCTURES if s.name != "bile_duct")),
+        facts,
+        settings,
+    )
+
+
+def _grid(body: Body, settings: PhantomSettings) -> Grid:
+    """Field of view: the body and 14 mm of air, 45 mm more below when there is a table."""
+    half_x = 1.03 * body.half_width + 14.0
+    half_y = 1.06 * body.half_depth + 14.0
+    extent = np.array(
+        [
+            body.top_mm - body.bottom_mm,
+            2 * half_y + (30.0 if settings.table else 0.0),
+            2 * half_x,
+        ]
+    )
+    spacing = np.array(settings.spacing_mm)
+    shape = np.maximum(1, np.rint(extent / spacing)).astype(int)
+    if int(np.prod(shape)) > MAX_VOXELS:
+        raise InputError(
+            "spacing_mm",
+            got=f"{settings.spacing_mm}, {int(np.prod(shape)) / 1e6:.0f} million voxels",
+            expected=f"at most {MAX_VOXELS / 1e6:.0f} million voxels",
+            remedy="Use larger voxels.",
+        )
+    origin = (
+        -half_x + 0.5 * spacing[2],
+        -half_y + 0.5 * spacing[1],
+        body.bottom_mm + 0.5 * spacing[0],
+    )
+    key = (settings.seed, settings.liver_ml, settings.body_width_mm, settings.fat_mm)
+    digest = hashlib.sha256(f"irplan.phantom {key}".encode()).digest()
+    uid = f"2.25.{int.from_bytes(digest[:15], 'big')}"
+    return Grid.from_spacing(shape.tolist(), settings.spacing_mm, origin, uid)
+
+
+def _patient_hu(seed: int, phase: Phase) -> dict[str, float]:
+    """This patient's CT numbers: the table's mean plus its spread times one draw a tissue."""
+    draws = np.clip(stream(seed, 15).standard_normal(len(TISSUES)), -2.0, 2.0)
+    return {
+        row.name: row.hu(phase) + row.spread_hu * float(d)
+        for row, d in zip(TISSUES, draws, strict=True)
+    }
+
+
+def _paint(
+    anatomy: Anatomy,
+    grid: Grid,
+    hu: dict[str, float],
+    settings: PhantomSettings,
+    progress: Progress,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    from irplan.compute.cpu.phantom import paint_layers
+
+    scene = Scene(hu, {row.name: row.texture_hu for row in TISSUES})
+    fill_scene(anatomy, scene)
+    lattice = anatomy.lattice
+    fields = np.stack([*scene.fields, anatomy.grain])
+    x = np.float32(grid.affine[0, 3]) + np.float32(grid.spacing_mm[2]) * np.arange(
+        grid.shape[2], dtype=np.float32
+    )
+    y = np.float32(grid.affine[1, 3]) + np.float32(grid.spacing_mm[1]) * np.arange(
+        grid.shape[1], dtype=np.float32
+    )
+    z = np.float32(grid.affine[2, 3]) + np.float32(grid.spacing_mm[0]) * np.arange(
+        grid.shape[0], dtype=np.float32
+    )
+    index = [((v - a[0]) / np.float32(STEP_MM)) for v, a in ((z, lattice.z), (y, lattice.y))]
+    across = (x - lattice.x[0]) / np.float32(STEP_MM)
+    boxes = _boxes(scene.fields, index[0], index[1], across)
+    image = np.empty(grid.shape, dtype=np.float32)
+    image[:] = _background(anatomy.body, x, y, hu, settings.table)
+    labels = np.zeros(grid.shape, dtype=np.uint8)
+    half = grid.spacing_mm[0] / 2 / STEP_MM
+    for first in range(0, grid.shape[0], _BLOCK):
+        part = slice(first, min(first + _BLOCK, grid.shape[0]))
+        paint_layers(
+            fields,
+            boxes,
+            np.concatenate(scene.tubes),
+            np.array(scene.rows, dtype=np.int64),
+            np.array(scene.hu, dtype=np.float32),
+            np.array(scene.texture, dtype=np.float32),
+            len(scene.fields),
+            index[0],
+            index[1],
+            across,
+            z,
+            y,
+            x,
+            half,
+            grid.spacing_mm[0],
+            BLUR_MM,
+            first,
+            image[part],
+            labels[part],
+        )
+        progress(part.stop / grid.shape[0], "painting slices")
+    return image, labels
+
+
+def _boxes(
+    fields: list[NDArray[np.float32]],
+    z: NDArray[np.float32],
+    y: NDArray[np.float32],
+    x: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """(F, 6) output index ranges in which each field may be painted."""
+    out = np.zeros((len(fields), 6), dtype=np.int64)
+    for k, field in enumerate(fields):
+        near = field < 3.0 + STEP_MM
+        for axis, lines in enumerate((z, y, x)):
+            other = tuple(j for j in range(3) if j != axis)
+            hit = np.flatnonzero(near.any(axis=other))
+            if hit.size == 0:
+                out[k, 2 * axis : 2 * axis + 2] = (1, 0)
+                continue
+            low = np.searchsorted(lines, hit[0] - 2.0)
+            high = np.searchsorted(lines, hit[-1] + 2.0) - 1
+            out[k, 2 * axis : 2 * axis + 2] = (low, high)
+    return out
+
+
+def _background(
+    body: Body,
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    hu: dict[str, float],
+    table: bool,
+) -> NDArray[np.float32]:
+    """Air, and a curved table top under the back: foam between two thin plates."""
+    out = np.full((y.size, x.size), _AIR_HU, dtype=np.float32)
+    if not table:
+        return out
+    top = body.half_depth + 5.0 - 6.0 * (x / 200.0) ** 2
+    depth = y[:, None] - top[None, :]
+    width = np.abs(x)[None, :] - 205.0
+    for inset, name in ((0.0, "table_shell"), (1.6, "table")):
+        f = np.maximum(np.maximum(inset - depth, depth - (14.0 - inset)), width + inset)
+        cover = np.clip(0.5 - f / BLUR_MM, 0.0, 1.0)
+        out += cover * (np.float32(hu[name]) - out)
+    return out.astype(np.float32)
+
+
+def _paint_tumour(
+    image: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    grid: Grid,
+    lesion: Tumour,
+    hu: float,
+) -> None:
+    """Composite one tumour over what is there; slices are averaged over five sub-slices."""
+    surface = lesion.surface()
+    start, shape = grid.box_around(surface, 2.0 * BLUR_MM)
+    part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+    axes = [np.arange(s, s + n) for s, n in zip(start, shape, strict=True)]
+    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    points = grid.index_to_lps(index)
+    cover = np.zeros(shape, dtype=np.float64)
+    for k in range(-2, 3):
+        offset = np.array([0.0, 0.0, 0.2 * k * grid.spacing_mm[0]])
+        distance = lesion.signed_distance(points + offset)
+        cover += np.clip(0.5 - distance / BLUR_MM, 0.0, 1.0) / 5.0
+        if k == 0:
+            labels[part][distance < 0.0] = structure("tumour").value
+    image[part] += (cover * (hu - image[part])).astype(np.float32)
+
+
+def _facts(
+    anatomy: Anatomy,
+    lesions: list[Tumour],
+    capsule: NDArray[np.float64],
+    walls: NDArray[np.float32],
+    hu: dict[str, float],
+    settings: PhantomSettings,
+) -> PhantomFacts:
+    from scipy.spatial import cKDTree
+
+    rows = []
+    for lesion, spec in zip(lesions, settings.tumours, strict=True):
+        surface = lesion.surface()
+        vessel = max(0.0, float(distance_to_walls(surface, walls).min()))
+        rows.append(
+            TumourFacts(
+                math.pi * spec.diameter_mm**3 / 6e3,
+                spec.diameter_mm,
+                centre_point(lesion),
+                vessel,
+                float(cKDTree(capsule).query(surface)[0].min()),
+                spec.contrast_hu,
+                hu["liver"] + spec.contrast_hu,
+            )
+        )
+    return PhantomFacts(
+        tuple(rows),
+        anatomy.liver.volume_ml,
+        settings.phase,
+        settings.seed,
+        settings.noise_hu,
+        tuple(sorted(hu.items())),
+        len(anatomy.liver_vessels.portal.radius),
+        sum(len(t.radius) for t in anatomy.liver_vessels.hepatic),
+    )
+
+
+def _integer(seed: object) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise InputError(
+            "seed",
+            got=repr(seed),
+            expected="a whole number from 0 to 2^63 - 1",
+            remedy="Give a whole number; the same one gives the same phantom.",
+        )
+    return int(seed)
+
+
+def _number(field: str, value: object, low: float, high: float) -> float:
+    number = float(value) if isinstance(value, int | float | np.number) else math.nan
+    if not low <= number <= high:
+        raise InputError(
+            field,
+            got=repr(value),
+            expected=f"a number from {low:g} to {high:g}",
+            remedy="Give a value in that range.",
+        )
+    return number
+
+
+def _optional(field: str, value: object, low: float, high: float) -> float | None:
+    return None if value is None else _number(field, value, low, high)
+
+
+def _spacing(value: Sequence[float]) -> tuple[float, float, float]:
+    try:
+        a, b, c = value
+    except (TypeError, ValueError):
+        raise InputError(
+            "spacing_mm",
+            got=repr(value),
+            expected="three voxel sizes (slice, row, column) in mm",
+            remedy="For example (2.5, 0.9, 0.9).",
+        ) from None
+    low, high = SPACING_RANGE_MM
+    return (
+        _number("spacing_mm[0]", a, low, high),
+        _number("spacing_mm[1]", b, low, high),
+        _number("spacing_mm[2]", c, low, high),
+    )

@@ -1,0 +1,149 @@
+"""Vertebrae with processes and canal, twelve pairs of ribs as far as the scan shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.phantom.body import Body
+from irplan.phantom.lattice import F32, Lattice
+from irplan.phantom.trunk import Trunk
+
+#: Height of a vertebra with its disc, reference mm, and of the disc alone.
+LEVEL_MM = 31.0
+DISC_MM = 7.0
+#: Centre of the twelfth thoracic vertebra, reference mm.
+T12_Z = -88.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rib:
+    """One rib: number 6..12, side (-1 right, +1 left), centre line (N, 3) LPS mm, radii (N,)."""
+
+    number: int
+    side: int
+    line: NDArray[np.float64]
+    radii: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """Vertebral fields (bone, marrow, disc) and capsule chains (processes, canal), ribs."""
+
+    bodies: F32
+    marrow: F32
+    discs: F32
+    processes: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    canal: NDArray[np.float64]
+    ribs: list[Rib]
+
+
+def build_skeleton(
+    body: Body,
+    lattice: Lattice,
+    xyz: tuple[F32, F32, F32],
+    trunk: Trunk,
+    rng: np.random.Generator,
+) -> Skeleton:
+    """Spine from the scan's top to its bottom and the ribs that reach into it."""
+    x, y, z = xyz
+    line = body.spine_line(z[:, 0, 0])
+    cx = line[:, 0].astype(np.float32)[:, None, None]
+    cy = line[:, 1].astype(np.float32)[:, None, None]
+    grow = np.clip(1.0 - (z - T12_Z) / 900.0, 0.85, 1.15)
+    phase = np.abs((z - T12_Z) / LEVEL_MM - np.round((z - T12_Z) / LEVEL_MM)) * LEVEL_MM
+    waist = 2.2 * (1.0 - (phase / (LEVEL_MM / 2)) ** 2)
+    rx, ry = 24.0 * grow, 17.0 * grow
+    r = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2)
+    flat = np.maximum(y - cy - 14.0 * grow, -1e3)
+    section = np.maximum((r - 1.0) * ry + waist, flat)
+    half = (LEVEL_MM - DISC_MM) / 2
+    bodies = np.maximum(section, phase - half).astype(np.float32) - 0.8
+    marrow = (np.maximum(section, phase - half) + 2.0).astype(np.float32)
+    discs = (section + 0.5).astype(np.float32)
+    return Skeleton(
+        bodies.astype(np.float32),
+        marrow,
+        discs,
+        _processes(body),
+        body.to_lps(line + [0.0, 23.5, 0.0]),
+        _ribs(body, lattice, trunk, rng),
+    )
+
+
+def _processes(body: Body) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Pedicles, laminae, transverse, articular and spinous processes of each level, as chains."""
+    out = []
+    for k in range(-7, 6):
+        z = T12_Z - k * LEVEL_MM
+        c = body.spine_line(z)[0]
+        wide = 38.0 if k > 0 else 30.0
+        for s in (-1.0, 1.0):
+            arch = [
+                c + [s * 14, 11, 5],
+                c + [s * 15.5, 22, 3],
+                c + [s * 11, 32, -2],
+                c + [0, 38, -6],
+            ]
+            out.append((body.to_lps(arch), np.array([4.5, 4.8, 4.0, 3.5])))
+            cross = [c + [s * 15, 23, 2], c + [s * wide, 31, 3 if k > 0 else 8]]
+            out.append((body.to_lps(cross), np.array([5.0, 3.6])))
+            facet = [c + [s * 16, 28, 13], c + [s * 16, 31, -17]]
+            out.append((body.to_lps(facet), np.array([4.5, 5.0])))
+        drop = -12.0 if k <= 0 else -4.0
+        spinous = [c + [0, 37, -5], c + [0, 52, -6 + drop / 2], c + [0, 64, -7 + drop]]
+        out.append((body.to_lps(spinous), np.array([3.6, 2.8, 3.8])))
+        lower = [p - np.array([0, 0, 7.0]) for p in spinous]
+        out.append((body.to_lps(lower), np.array([3.0, 2.8, 3.8])))
+    return out
+
+
+def _ribs(body: Body, lattice: Lattice, trunk: Trunk, rng: np.random.Generator) -> list[Rib]:
+    """Ribs 6 to 12 of each side on the outer face of the cavity, falling towards the front."""
+    out = []
+    for number in range(5, 13):
+        head_z = T12_Z + (12 - number) * LEVEL_MM + 6.0
+        reach = {12: 62.0, 11: 98.0, 10: 142.0, 9: 148.0}.get(number, 152.0)
+        fall = {12: 38.0, 11: 62.0, 10: 82.0, 9: 88.0}.get(number, 92.0)
+        fall *= float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.12))
+        for side in (-1, 1):
+            jitter = float(rng.normal(0.0, 1.5))
+            angle = np.radians(np.linspace(17.0, reach, int(reach // 5)))
+            t = (angle - angle[0]) / (np.radians(152.0) - angle[0])
+            z = head_z + jitter - fall * (t**1.15) * (np.radians(152.0) - angle[0]) / 2.0 / 1.18
+            line = _on_wall(body, lattice, trunk, side * angle, z)
+            head = body.spine_line(head_z)[0] + np.array([side * 24.0, 14.0, 2.0])
+            line = np.vstack([body.to_lps(head), line])
+            radii = np.full(len(line), 3.3)
+            radii[0], radii[-1] = 4.0, 2.6
+            for shift in (-2.8, 0.0, 2.8):
+                out.append(Rib(number, side, line + [0.0, 0.0, shift], radii))
+    return out
+
+
+def _on_wall(
+    body: Body,
+    lattice: Lattice,
+    trunk: Trunk,
+    angle: NDArray[np.float64],
+    z_reference: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """LPS points where rays from the body's middle meet the surface 4 mm outside the cavity."""
+    radius = np.arange(30.0, 200.0, 1.0)
+    centre_y = 0.1 * body.half_depth
+    u = np.sin(angle)[:, None] * radius
+    v = centre_y + np.cos(angle)[:, None] * radius * 0.9
+    w = np.broadcast_to((z_reference * body.scale[2])[:, None], u.shape)
+    points = body.from_upright(np.stack([u, v, w], axis=-1).reshape(-1, 3)).reshape(*u.shape, 3)
+    inside = np.clip(points[..., 2], float(lattice.z[0]), float(lattice.z[-1]))
+    probe = np.concatenate([points[..., :2], inside[..., None]], axis=-1)
+    value = lattice.sample(trunk.cavity, probe) - 4.0
+    # past the last inner point; the paraspinal muscles make the cavity non-convex at the back
+    index = np.argmax((value[:, :-1] < 0) & (value[:, 1:] >= 0), axis=1)
+    rows = np.arange(len(index))
+    a, b = value[rows, index], value[rows, index + 1]
+    t = np.clip(a / (a - b), 0.0, 1.0)[:, None]
+    out: NDArray[np.float64] = points[rows, index] * (1 - t) + points[rows, index + 1] * t
+    return out
