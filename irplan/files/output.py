@@ -50,6 +50,15 @@ class OutputFolder:
         self._stage: Path | None = None
         self._inside = False
 
+    @classmethod
+    def check(cls, path: str | Path, *, need_bytes: int = DEFAULT_NEED_BYTES) -> None:
+        """Raise what entering the folder would raise, and leave nothing: ask before long work."""
+        folder = cls(path, need_bytes=need_bytes)
+        try:
+            folder.__enter__()
+        finally:
+            folder._discard()
+
     def __enter__(self) -> Path:
         try:
             _put_back(self.path)

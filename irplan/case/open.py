@@ -1,0 +1,104 @@
+"""Images and masks from whatever the user has: DICOM or NIfTI, told apart by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan import dicom
+from irplan.compute.progress import Progress, no_progress
+from irplan.errors import FileFormatError, InputError
+from irplan.files import nifti
+from irplan.geometry import Grid
+from irplan.image import Volume
+from irplan.image.hounsfield import doubt_about_hu
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def open_image(
+    path: str | Path, *, series_uid: str | None = None, progress: Progress = no_progress
+) -> Volume:
+    """The CT at ``path`` in HU: a DICOM folder or file, or a NIfTI file (.nii, .nii.gz).
+
+    The content decides, not the extension.  ``series_uid`` picks a series of a DICOM folder.
+    Raises `DicomError`, `FileFormatError`, `InputError` (see `irplan.dicom.read_series` and
+    `irplan.files.nifti.read_volume`).
+    """
+    return open_image_and_notes(path, series_uid=series_uid, progress=progress)[0]
+
+
+def open_image_and_notes(
+    path: str | Path, *, series_uid: str | None = None, progress: Progress = no_progress
+) -> tuple[Volume, tuple[str, ...]]:
+    """`open_image` and what the user should know of it: files left aside, padding, doubts."""
+    file = Path(path)
+    if _is_nifti(file, field="image"):
+        progress(0.0, "reading the image")
+        volume, notes = nifti.read_volume_and_notes(file)
+        progress(1.0, "image read")
+    else:
+        volume, info = dicom.load_series(file, series_uid=series_uid, progress=progress)
+        notes = info.notes
+    doubt = doubt_about_hu(volume)
+    return volume, (*notes, doubt) if doubt else notes
+
+
+def open_mask(
+    path: str | Path, grid: Grid, *, progress: Progress = no_progress
+) -> NDArray[np.bool_]:
+    """The mask at ``path`` (NIfTI file, DICOM folder or file) as bool on ``grid``.
+
+    True where it is not zero.  Raises `GridMismatchError` when its voxels are not the image's,
+    `InputError` when it is empty, else as `open_image`.
+    """
+    return open_mask_and_notes(path, grid, progress=progress)[0]
+
+
+def open_mask_and_notes(
+    path: str | Path, grid: Grid, *, progress: Progress = no_progress
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """`open_mask` and what had to be assumed, in words."""
+    file = Path(path)
+    mask: NDArray[np.bool_]
+    if _is_nifti(file, field="mask"):
+        progress(0.0, "reading the mask")
+        from_nifti = nifti.read_mask_and_notes(file, grid)
+        mask, notes = from_nifti.mask, from_nifti.notes
+        progress(1.0, "mask read")
+    else:
+        from_dicom = dicom.load_mask(file, grid, progress=progress)
+        mask, notes = from_dicom.mask, from_dicom.notes
+    if not mask.any():
+        raise InputError(
+            f"mask '{file.name}'",
+            got="no voxel that is not zero (an empty mask)",
+            expected="at least one voxel of the target",
+            remedy="Check that it is the right structure and the right patient's file.",
+        )
+    return mask, notes
+
+
+def _is_nifti(file: Path, *, field: str) -> bool:
+    """True for NIfTI (also a broken one, whose reader says what is wrong), False for DICOM."""
+    if file.is_dir():
+        return False
+    if not file.exists():
+        raise FileFormatError(
+            f"{field} '{file.name}'",
+            got="nothing at that path",
+            expected="a DICOM folder or a NIfTI file",
+            remedy="Check the path.",
+        )
+    if dicom.is_dicom(file):
+        return False
+    if nifti.is_nifti(file) or file.name.lower().endswith((".nii", ".nii.gz")):
+        return True
+    raise FileFormatError(
+        f"{field} '{file.name}'",
+        got="a file that is neither DICOM nor NIfTI",
+        expected="a DICOM folder or file, or .nii / .nii.gz",
+        remedy="Convert it, or give the folder of the DICOM series.",
+    )
