@@ -49,6 +49,9 @@ class Discretisation:
     resting_tau: NDArray[np.float32]
     explicit_limit_s: float
     needs_full_window: bool
+    """Metabolic heat acts everywhere."""
+    held_away: bool
+    """Some voxels are held at another temperature than the body's."""
     sources: tuple[LineSource, ...]
 
     @property
@@ -93,10 +96,11 @@ def discretise(problem: AblationProblem) -> Discretisation:
     planes = sink_in // (kind.shape[1] * kind.shape[2]) - 1
     sink_ptr = np.searchsorted(planes, np.arange(index.shape[0] + 1))
     flat_kind = kind.reshape(-1)
-    resting_tau = held.astype(np.float32)[kind]
-    for axis in range(3):  # the padding rests at body temperature
-        edge = np.moveaxis(resting_tau, axis, 0)
-        edge[0], edge[-1] = 0.0, 0.0
+    held_away = bool(np.any(held != 0.0))
+    resting_tau = np.zeros(kind.shape, dtype=np.float32)
+    if held_away:
+        resting_tau[1:-1, 1:-1, 1:-1] = held.astype(np.float32)[index]
+    resting_theta = _theta(resting_tau, table, kind, tau) if held_away else resting_tau
     return Discretisation(
         shape=problem.grid.shape,
         h_mm=h,
@@ -111,10 +115,11 @@ def discretise(problem: AblationProblem) -> Discretisation:
         sink_g=np.ascontiguousarray(
             pair[:, flat_kind[sink_in], flat_kind[sink_out]], dtype=np.float32
         ),
-        resting_theta=_theta(resting_tau, table, kind, tau).reshape(-1),
+        resting_theta=resting_theta.reshape(-1),
         resting_tau=resting_tau.reshape(-1),
         explicit_limit_s=_explicit_limit_s(table, pair, fixed, h),
-        needs_full_window=bool(np.any(table[np.unique(index), 7] > 0.0)),
+        needs_full_window=bool(np.any(table[:, 7] > 0.0)),
+        held_away=held_away,
         sources=tuple(line_source(p, problem.grid) for p in problem.placements),
     )
 
@@ -126,7 +131,7 @@ def _merge_equal(
     lut = np.zeros(256, dtype=np.uint8)
     kept: list[TissueProperties] = []
     keys: dict[tuple[object, ...], int] = {}
-    for i in np.flatnonzero(np.bincount(index.reshape(-1), minlength=len(tissues))):
+    for i in np.flatnonzero([np.any(index == n) for n in range(len(tissues))]):
         t = tissues[int(i)]
         key = (*_constants(t), t.fixed_temperature_c)
         if key not in keys:

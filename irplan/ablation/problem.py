@@ -114,7 +114,7 @@ class AblationProblem:
         spacing_mm : voxel of the solver, 0.4 to 3 mm (1 for a result, 2 for a search).
         margin_mm : tissue round the active zones, 15 to 100 mm; None chooses 32 mm.
         sink_calibre_mm : vessels at least this wide stay at blood temperature, narrower ones
-            become the tissue round them (its perfusion stands for them); None takes the table's 3 mm.
+            become the tissue round them (its perfusion stands for them); None takes 3 mm.
 
         Raises
         ------

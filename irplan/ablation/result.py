@@ -61,7 +61,7 @@ class AblationResult:
     trace: Trace
     energy: EnergyBalance
     boundary_rise_c: float
-    """Largest change of temperature next to the grid's outer faces, degC (0 = domain big enough)."""
+    """Largest change of temperature at the grid's outer faces, degC (0 = domain big enough)."""
     backend: str
     backend_reason: str
     precision: str

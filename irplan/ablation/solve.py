@@ -252,8 +252,10 @@ class _Run:
         for source in self.mesh.sources:
             low = np.minimum(low, source.voxels.min(axis=0))
             high = np.maximum(high, source.voxels.max(axis=0) + 1)
-        away = np.nonzero(self.mesh.interior(self.mesh.resting_theta))
-        if away[0].size:
+        away = (
+            np.nonzero(self.mesh.interior(self.mesh.resting_theta)) if self.mesh.held_away else ()
+        )
+        if away:
             low = np.minimum(low, [int(w.min()) for w in away])
             high = np.maximum(high, [int(w.max()) + 1 for w in away])
         if self.mesh.needs_full_window:
@@ -288,9 +290,8 @@ class _Run:
                 busy = np.flatnonzero(worst > WINDOW_TOLERANCE_K * float(k.min()))
                 if busy.size:
                     need = deep - int(busy[0]) if side == 0 else int(busy[-1]) + 1
-                    w[2 * axis + side] = (
-                        max(0, face - need) if side == 0 else min(wall, face + need)
-                    )
+                    moved = face - need if side == 0 else face + need
+                    w[2 * axis + side] = min(max(moved, 0), mesh.shape[axis])
 
     def _layer_rise(self, axis: int, side: int) -> float:
         """Largest |T - T_body| among the free voxels of an outermost layer, K."""
@@ -311,14 +312,10 @@ class _Run:
     def _sample(self) -> None:
         from irplan.compute.cpu import bioheat
 
+        mesh = self.mesh
         low = self.theta[0] if self.low is None else self.low
         frozen = bioheat.record(
-            self.theta[0],
-            low,
-            self.mesh.kind,
-            self.ice_edge,
-            np.array(self.mesh.shape),
-            self.window,
+            self.theta[0], low, mesh.kind, self.ice_edge, np.array(mesh.shape), self.window
         )
         body = self.problem.body_temperature_c
         row = [
@@ -345,37 +342,43 @@ class _Run:
 
     def fields(self) -> list[Volume]:
         """Temperature at the end of the last freeze, then the minimum of each cycle."""
-        from irplan.compute.cpu import bioheat
-
         if self.end_of_freeze is None:
             raise RuntimeError("fields() before all_phases()")
-        out = []
-        for theta in (self.end_of_freeze, *self.minima):
-            array = np.empty(self.mesh.shape, np.float32)
-            bioheat.temperature(
-                theta, self.mesh.kind, self.mesh.tissues, self.mesh.tau,
-                np.float32(self.problem.body_temperature_c), np.array(self.mesh.shape), array,
-            )  # fmt: skip
-            if not np.isfinite(array.sum(dtype=np.float64)):
-                raise SolverError(
-                    "simulation",
-                    got="temperatures that are not finite",
-                    expected="a stable solution",
-                    remedy="Report this problem; stages=1 is the most careful scheme.",
-                )
-            out.append(Volume(array, self.problem.grid, "degC"))
+        out = [
+            Volume(self._read_out(theta)[0], self.problem.grid, "degC")
+            for theta in (self.end_of_freeze, *self.minima)
+        ]
         return out
+
+    def _read_out(self, theta: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        """Temperature, degC, and stored energy relative to rest, J."""
+        from irplan.compute.cpu import bioheat
+
+        mesh, body = self.mesh, self.problem.body_temperature_c
+        array = np.full(mesh.shape, body, np.float32)
+        stored = bioheat.read_out(
+            theta,
+            mesh.kind,
+            mesh.tissues,
+            mesh.tau,
+            np.float32(body),
+            np.array(mesh.shape),
+            self.window,
+            array,
+        )
+        if not math.isfinite(stored):
+            raise SolverError(
+                "simulation",
+                got="temperatures that are not finite",
+                expected="a stable solution",
+                remedy="Report this problem; stages=1 is the most careful scheme.",
+            )
+        return array, stored * mesh.h_mm**3 * 1e-3
 
     def energy(self) -> EnergyBalance:
         """Heat by source, J."""
-        from irplan.compute.cpu import bioheat
-
-        mesh = self.mesh
-        stored = bioheat.stored_energy(
-            self.theta[0], mesh.kind, mesh.tissues, mesh.tau, np.array(mesh.shape)
-        )
         return EnergyBalance(
-            stored_j=stored * mesh.h_mm**3 * 1e-3,
+            stored_j=self._read_out(self.theta[0])[1],
             probes_j=float(self.heat[4:].sum()),
             perfusion_j=float(self.heat[0]),
             metabolism_j=float(self.heat[1]),

@@ -1,4 +1,4 @@
-"""Labels turned into tissues near the probes: which vessels are heat sinks, what thin ones become."""
+"""Labels turned into tissues near the probes: which vessels are heat sinks, which are not."""
 
 from __future__ import annotations
 

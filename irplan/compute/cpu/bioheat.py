@@ -323,7 +323,7 @@ def super_step(
             else:
                 for z in range(window[0], window[1]):
                     rate += sums[z, col]
-                if col == E_FIXED or col == E_BOUNDARY:
+                if col in (E_FIXED, E_BOUNDARY):
                     rate /= h_mm * h_mm
                 if col == E_FIXED:
                     rate -= lost
@@ -353,32 +353,26 @@ def record(th: Any, low: Any, kind: Any, edge: Any, shape: Any, window: Any) -> 
 
 
 @njit(cache=True, fastmath=_FAST)
-def temperature(
-    th: Any, kind: Any, tissues: Any, tau: Any, offset: Any, shape: Any, out: Any
-) -> None:
-    """out (slice, row, column) = temperature in degC of the padded theta ``th``."""
-    sy = shape[2] + 2
-    sz = (shape[1] + 2) * sy
-    for z in range(shape[0]):
-        for y in range(shape[1]):
-            row = (z + 1) * sz + (y + 1) * sy + 1
-            for x in range(shape[2]):
-                i = row + x
-                out[z, y, x] = offset + kelvin(th[i], tissues[kind[i]], tau)
+def read_out(
+    th: Any, kind: Any, tissues: Any, tau: Any, offset: Any, shape: Any, window: Any, out: Any
+) -> float:
+    """Temperature and stored energy of the padded theta ``th`` inside the window.
 
-
-@njit(cache=True)
-def stored_energy(th: Any, kind: Any, tissues: Any, tau: Any, shape: Any) -> float:
-    """Sum over voxels of u (MJ/m3) relative to rest; fixed voxels (CU <= 0) count nothing."""
+    Writes ``out`` (slice, row, column), degC; returns the sum of u over the voxels, MJ/m3.
+    Voxels of fixed temperature store nothing.
+    """
     sy = shape[2] + 2
     sz = (shape[1] + 2) * sy
     total = 0.0
-    for z in range(shape[0]):
-        for y in range(shape[1]):
+    for z in range(window[0], window[1]):
+        for y in range(window[2], window[3]):
             row = (z + 1) * sz + (y + 1) * sy + 1
-            for x in range(shape[2]):
-                i = row + x
+            part = 0.0
+            for x in range(window[4], window[5]):
+                i = uint64(row + x)
                 q = tissues[kind[i]]
-                if q[CU] > 0.0 and th[i] != 0.0:
-                    total += np.float64(_enthalpy(kelvin(th[i], q, tau), q, tau))
+                t = kelvin(th[i], q, tau)
+                out[z, y, x] = offset + t
+                part += np.float64(_enthalpy(t, q, tau))
+            total += part
     return total
