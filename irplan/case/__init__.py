@@ -1,0 +1,1 @@
+"""One case from files to files: open any image, run the chain, write the folder."""

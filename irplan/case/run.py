@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,17 +158,3 @@ def _plan_and_write(
     )
     notes = write_case(case, out, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
     return Outcome(case, (*case.messages, *notes))
-
-
-def write_phantom(
-    out: Path,
-    *,
-    seed: int,
-    phase: str,
-    diameters_mm: tuple[float, ...],
-    noise_hu: float,
-    spacing_mm: tuple[float, float, float] | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, Any]:
-    """Generate a phantom and write ``ct.nii.gz``, ``labels.nii.gz`` and ``facts.json``."""
-    raise NotImplementedError

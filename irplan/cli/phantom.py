@@ -8,6 +8,7 @@ import typer
 
 from irplan.cli.console import JSON, QUIET, command
 from irplan.cli.values import numbers
+from irplan.errors import InputError
 
 
 def phantom(
@@ -30,7 +31,16 @@ def phantom(
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.case import write_phantom
+        from irplan.phantom.tissues import PHASES
 
+        known_phase = next((p for p in PHASES if p == phase), None)
+        if known_phase is None:
+            raise InputError(
+                "--phase",
+                got=repr(phase),
+                expected="one of " + ", ".join(PHASES),
+                remedy="For example --phase arterial",
+            )
         step = None
         if spacing is not None:
             a, b, c = numbers(spacing, option="--spacing", separator=",", count=3, example="2,1,1")
@@ -39,13 +49,20 @@ def phantom(
             facts = write_phantom(
                 out,
                 seed=seed,
-                phase=phase,
+                phase=known_phase,
                 diameters_mm=tuple(diameter),
                 noise_hu=noise,
                 spacing_mm=step,
                 progress=progress,
             )
-        console.say(f"Synthetic CT, labels and facts: {out}")
-        for tumour in facts["tumours"]:
-            console.say(f"  tumour {tumour}")
+        known = facts["facts"]
+        console.say(f"Synthetic patient, seed {seed}, {phase} phase (research use only): {out}")
+        console.say(f"  liver {known['liver_volume_ml']:.0f} ml")
+        for tumour in known["tumours"]:
+            x, y, z = tumour["centre_mm"]
+            console.say(
+                f"  tumour {tumour['equivalent_diameter_mm']:.1f} mm at LPS "
+                f"{x:.1f},{y:.1f},{z:.1f} mm; {tumour['distance_to_vessel_mm']:.1f} mm from a "
+                f"vessel >= 3 mm, {tumour['distance_to_capsule_mm']:.1f} mm from the capsule"
+            )
         console.result(facts)
