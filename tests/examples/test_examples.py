@@ -1,0 +1,39 @@
+"""Every example runs and says what its text claims."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_is_listed_and_tested() -> None:
+    names = {p.stem for p in EXAMPLES.glob("*.py")}
+    assert names == {"ice_of_one_probe", "plan_synthetic_patient"}
+    readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{name}.py`" in readme for name in names)
+
+
+def test_a_vessel_beside_the_probe_costs_ice() -> None:
+    example = load("ice_of_one_probe")
+    free, beside = example.run(example.setup(None)), example.run(example.setup(8.0))
+    assert 3.0 < free < 20.0
+    assert beside < 0.95 * free
+
+
+def test_the_chain_from_python_reaches_its_margin() -> None:
+    example = load("plan_synthetic_patient")
+    case = example.run(example.setup())
+    assert case.evaluation.target_coverage == pytest.approx(1.0, abs=1e-6)
+    assert case.evaluation.minimal_margin_mm >= 4.5
