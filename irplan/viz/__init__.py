@@ -7,17 +7,21 @@ from irplan.viz.margin_map import margin_map
 from irplan.viz.needles_eye import needles_eye
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.path_terms import path_terms
+from irplan.viz.scene import RenderError, RenderJob, render_scene
 from irplan.viz.style import png_bytes
 from irplan.viz.temperature import temperature_over_time
 from irplan.viz.three_planes import three_planes
 
 __all__ = [
+    "RenderError",
+    "RenderJob",
     "margin_map",
     "needles_eye",
     "orientation_letters",
     "path_terms",
     "png_bytes",
     "position_words",
+    "render_scene",
     "temperature_over_time",
     "three_planes",
 ]

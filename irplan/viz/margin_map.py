@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -32,7 +34,8 @@ def margin_map(case: PlannedCase) -> Figure:
     norm = TwoSlopeNorm(goal, goal - 7.0, goal + 7.0)
     with style.styled():
         figure = style.new_figure(13.2, 4.9)
-        left, right = figure.subfigures(1, 2, width_ratios=(1.75, 1.0))
+        parts: Any = figure.subfigures(1, 2, width_ratios=(1.75, 1.0))
+        left, right = parts
         axes = left.add_subplot(projection="mollweide")
         centre = np.array(case.plan.target.centroid_mm)
         _map(axes, evaluation.margin, centre, goal, norm)
@@ -55,7 +58,7 @@ def margin_map(case: PlannedCase) -> Figure:
 
 
 def longitude_latitude(direction: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Radians of (..., 3) LPS directions: longitude 0 front, +90 deg patient's left; latitude up."""
+    """Radians of (..., 3) LPS directions: longitude 0 front, +90 deg left; latitude 90 deg head."""
     d = np.asarray(direction, dtype=np.float64)
     length = np.maximum(np.linalg.norm(d, axis=-1), 1e-12)
     lon: NDArray[np.float64] = np.arctan2(d[..., 0], -d[..., 1])
@@ -76,8 +79,8 @@ def margin_by_direction(
     usable = radius > 1e-6
     tree = cKDTree(rel[usable] / radius[usable, None])
     k = min(12, int(usable.sum()))
-    distance, index = tree.query(directions.reshape(-1, 3), k=k)
-    distance, index = distance.reshape(-1, k), index.reshape(-1, k)
+    found = tree.query(directions.reshape(-1, 3), k=k)
+    distance, index = (np.reshape(a, (-1, k)) for a in found)
     margin = surface.margin_mm[usable][index]
     weight = np.exp(-((2.0 * distance / np.maximum(distance[:, -1:], 1e-9)) ** 2))
     value = (margin * weight).sum(axis=1) / weight.sum(axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -34,7 +35,9 @@ def needles_eye(case: PlannedCase, placement_index: int = 0) -> Figure:
     with style.styled():
         wide = 2.05 * (end + 15.0) / (across_long[1] - across_long[0])
         figure = style.new_figure(5.1 + wide + 1.5, 6.7)
-        panels = figure.subplot_mosaic([["eye", "up"], ["eye", "right"]], width_ratios=(5.1, wide))
+        panels: dict[str, Axes] = figure.subplot_mosaic(
+            [["eye", "up"], ["eye", "right"]], width_ratios=(5.1, wide)
+        )
         eye = Plane(entry + depth * d, right, up, across, across)
         overlay.draw_reslice(panels["eye"], case, eye, placement_index=placement_index)
         panels["eye"].set_title(f"Along the needle at the target's depth ({depth:.0f} mm)")

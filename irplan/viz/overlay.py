@@ -103,7 +103,7 @@ def _found(case: PlannedCase, names: tuple[str, ...]) -> bool:
 
 
 def _contour(axes: Axes, plane: Plane, values: NDArray[Any], level: float, **kwargs: Any) -> None:
-    """A contour where there is one; matplotlib warns about an absent level, so it is asked first."""
+    """A contour where there is one (matplotlib warns about a level that is absent)."""
     finite = values[np.isfinite(values)]
     if finite.size and finite.min() < level < finite.max():
         axes.contour(plane.u_axis_mm, plane.v_axis_mm, values, levels=[level], **kwargs)
@@ -203,9 +203,9 @@ def _needles(axes: Axes, case: PlannedCase, plane: Plane, placement_index: int) 
         inside = (left < uv[:, 0]) & (uv[:, 0] < right) & (bottom < uv[:, 1]) & (uv[:, 1] < top)
         visible = np.flatnonzero((distance <= FAINT_MM) & inside)
         if visible.size and span > 10.0 and len(case.plan.placements) > 1:
-            at = uv[visible[int(0.25 * visible.size)]]
+            x, y = uv[visible[int(0.25 * visible.size)]]
             axes.text(
-                *at, f"{number + 1}", color=style.NEEDLE, fontsize=9, weight="bold",
+                x, y, f"{number + 1}", color=style.NEEDLE, fontsize=9, weight="bold",
                 ha="left", va="bottom", path_effects=_HALO, clip_on=True,
             )  # fmt: skip
 

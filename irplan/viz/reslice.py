@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +125,7 @@ def _centres(limits: tuple[float, float], step: float) -> NDArray[np.float64]:
 
 
 def anatomical_plane(
-    name: str, centre_mm: Sequence[float], u_mm: tuple[float, float], v_mm: tuple[float, float]
+    name: str, centre_mm: ArrayLike, u_mm: tuple[float, float], v_mm: tuple[float, float]
 ) -> Plane:
     """``"axial" | "coronal" | "sagittal"`` through ``centre_mm``, as radiologists look at it.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Final
 
@@ -63,7 +64,7 @@ _RC: Final = {
 }
 
 
-def styled() -> rc_context:
+def styled() -> AbstractContextManager[None]:
     """Context in which a figure must be built and saved; leaves matplotlib's defaults alone."""
     return rc_context(_RC)
 
