@@ -76,7 +76,7 @@ def _folder(folder: Path, progress: Progress) -> tuple[str, Facts]:
         try:
             volume = dicom.read_series(folder, progress=portion(progress, 0.4, 1.0))
         except IrplanError as error:
-            rows.append(("pixels", f"not readable: {error.got}; {error.remedy}"))
+            rows.append(("pixels", f"not readable: {error}"))
         else:
             rows.extend(_places(volume.grid))
             rows.extend(_values(volume))
@@ -98,14 +98,14 @@ def _nifti(file: Path, progress: Progress) -> tuple[str, Facts]:
         ("scale", f"slope {header.slope:g}, intercept {header.intercept:g}" if scaled else "none"),
         *_places(volume.grid),
     ]
-    levels = np.unique(volume.array.reshape(-1)[:: max(1, volume.array.size // 200_000)])
-    labels = volume.array.dtype.kind in "iu" and levels.size <= 256 and int(levels.min()) >= 0
-    if labels:
+    sample = volume.array.reshape(-1)[:: max(1, volume.array.size // 200_000)]
+    levels = np.unique(sample)
+    if levels.size <= 256 and levels.min() >= 0 and np.array_equal(levels, np.floor(levels)):
         values, counts = np.unique(volume.array, return_counts=True)
         ml = counts * volume.grid.voxel_volume_mm3 / 1000.0
         rows.append(("kind", f"mask or label map with {values.size} values"))
         rows.extend(
-            (f"value {value}", f"{count} voxels, {volume_ml:.2f} ml")
+            (f"value {value:g}", f"{count} voxels, {volume_ml:.2f} ml")
             for value, count, volume_ml in list(zip(values, counts, ml, strict=True))[:40]
         )
     else:
@@ -118,7 +118,7 @@ def _places(grid: Grid) -> Facts:
     spacing, direction = grid.spacing_mm, grid.direction
     extent = np.asarray(grid.shape) * spacing
     corners = np.array([(0, 0, 0), np.asarray(grid.shape) - 1])
-    low, high = np.sort(grid.index_to_lps(corners), axis=0)
+    low, high = np.sort(np.round(grid.index_to_lps(corners), 1), axis=0) + 0.0  # no -0.0
     return [
         ("voxels", " x ".join(str(n) for n in grid.shape) + " (slice, row, column)"),
         ("voxel size", " x ".join(f"{v:.3f}" for v in spacing) + " mm"),

@@ -8,7 +8,7 @@ import pydicom
 from pydicom.uid import UID
 
 from irplan.compute.progress import Progress, no_progress
-from irplan.dicom.find import FoundSeries, find_series
+from irplan.dicom.find import FoundSeries, scan_folder
 from irplan.dicom.info import header_info
 from irplan.dicom.pixels import same_pixels
 from irplan.dicom.reading import is_dicom, number, numbers, read_dataset, text
@@ -54,7 +54,7 @@ def describe(path: str | Path, *, progress: Progress = no_progress) -> Facts:
     A CT series says whether it can be used as a volume and, if not, why.  A multi-frame X-ray
     run says its frames, timing, detector pixel and C-arm angles (positive primary = LAO,
     positive secondary = CRA; DICOM (0018,1510), (0018,1511)); a report says which kind it is.
-    Raises `DicomError` as `find_series`.
+    Raises `DicomError` for a path that does not exist or a file that is broken.
     """
     root = Path(path)
     if root.is_file():
@@ -66,7 +66,7 @@ def describe(path: str | Path, *, progress: Progress = no_progress) -> Facts:
                 remedy="Check the path.",
             )
         return _file_facts(root)
-    found = find_series(root, progress=progress)
+    found = scan_folder(root, progress)
     rows: Facts = [("series in the folder", str(len(found.series)))]
     for series in found.series:
         rows.extend(_series_facts(series, found.name))
@@ -80,7 +80,7 @@ def _series_facts(series: FoundSeries, name: str) -> Facts:
         stack = stack_slices(slices_of(series), name=name, same_pixels=same_pixels)
         info = header_info(series, stack)
     except IrplanError as error:
-        return [*rows, ("usable as a volume", f"no: {error.got}; {error.remedy}")]
+        return [*rows, ("usable as a volume", f"no: {error}")]
     thickness = info.slice_thickness_mm
     rows += [
         ("usable as a volume", "yes" if info.modality == "CT" else f"no: modality {info.modality}"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import FileDataset
+from pydicom.uid import UID
 
 from irplan.compute.progress import Progress, no_progress
 from irplan.dicom.reading import is_dicom, number, read_dataset, text
@@ -87,20 +88,19 @@ class Findings:
     name: str
     series: tuple[FoundSeries, ...]
     not_dicom: int
-    without_image: int
+    without_image: tuple[tuple[str, int], ...]
+    """Kind of object (SOP class in words) and number of files."""
     localizers: int
 
     def left_aside(self) -> tuple[str, ...]:
         """A sentence for each kind of file that was left aside."""
-        out = []
-        for count, what in (
-            (self.not_dicom, "not DICOM"),
-            (self.without_image, "DICOM without an image (reports, presentation states)"),
-            (self.localizers, "localizers (scouts)"),
-        ):
-            if count:
-                out.append(f"{count} file{'s' if count > 1 else ''} left aside: {what}.")
-        return tuple(out)
+        kinds = [(count, f"{kind} (no image)") for kind, count in self.without_image]
+        kinds += [(self.not_dicom, "not DICOM"), (self.localizers, "localizer (scout)")]
+        return tuple(
+            f"{count} file{'s' if count > 1 else ''} left aside: {what}."
+            for count, what in kinds
+            if count
+        )
 
 
 def find_series(path: str | Path, *, progress: Progress = no_progress) -> Findings:
@@ -111,20 +111,20 @@ def find_series(path: str | Path, *, progress: Progress = no_progress) -> Findin
     that does not exist, holds no DICOM image, or has a file whose header is broken.
     """
     root = Path(path)
-    if root.is_file():
-        if not is_dicom(root):
-            raise DicomError(
-                f"file '{root.name}'",
-                got="a file that is not DICOM",
-                expected="a DICOM file or a folder of them",
-                remedy="Give the folder of the CT series.",
-            )
-        uid = text(read_dataset(root, pixels=False, tags=HEADER_TAGS), "SeriesInstanceUID")
-        found = _group(root.parent.name, _files_of(root.parent, deep=False), progress)
-        series = tuple(s for s in found.series if s.uid == uid)
-        if not series:
-            raise _no_image(root.name, found)
-        return Findings(root.name, series, 0, 0, 0)
+    found = _series_of_file(root, progress) if root.is_file() else scan_folder(root, progress)
+    if not found.series:
+        aside = " ".join(found.left_aside()) or "an empty folder"
+        raise DicomError(
+            f"'{found.name}'",
+            got=aside.rstrip("."),
+            expected="the DICOM files of a CT series",
+            remedy="Give the folder that holds the slices.",
+        )
+    return found
+
+
+def scan_folder(root: Path, progress: Progress = no_progress) -> Findings:
+    """`find_series` for a folder, without demanding that an image is in it."""
     if not root.is_dir():
         raise DicomError(
             f"path '{root.name}'",
@@ -135,10 +135,21 @@ def find_series(path: str | Path, *, progress: Progress = no_progress) -> Findin
     files = _files_of(root, deep=False)
     if not any(is_dicom(f) for f in files):
         files = _files_of(root, deep=True)
-    found = _group(root.name, files, progress)
-    if not found.series:
-        raise _no_image(root.name, found)
-    return found
+    return _group(root.name, files, progress)
+
+
+def _series_of_file(root: Path, progress: Progress) -> Findings:
+    if not is_dicom(root):
+        raise DicomError(
+            f"file '{root.name}'",
+            got="a file that is not DICOM",
+            expected="a DICOM file or a folder of them",
+            remedy="Give the folder of the CT series.",
+        )
+    uid = text(read_dataset(root, pixels=False, tags=HEADER_TAGS), "SeriesInstanceUID")
+    found = _group(root.parent.name, _files_of(root.parent, deep=False), progress)
+    same = tuple(s for s in found.series if s.uid == uid)
+    return Findings(root.name, same, 0, () if same else found.without_image, 0)
 
 
 def choose_series(
@@ -200,7 +211,8 @@ def _files_of(folder: Path, *, deep: bool) -> list[Path]:
 
 def _group(name: str, files: Sequence[Path], progress: Progress) -> Findings:
     groups: dict[str, list[Header]] = {}
-    not_dicom = without_image = localizers = 0
+    not_dicom = localizers = 0
+    without_image: Counter[str] = Counter()
     for number_read, file in enumerate(files):
         progress(number_read / len(files), "reading headers")
         if not is_dicom(file):
@@ -208,7 +220,7 @@ def _group(name: str, files: Sequence[Path], progress: Progress) -> Findings:
             continue
         data = read_dataset(file, pixels=False, tags=HEADER_TAGS)
         if number(data, "Rows") is None or number(data, "Columns") is None:
-            without_image += 1
+            without_image[UID(text(data, "SOPClassUID")).name or "DICOM"] += 1
         elif "LOCALIZER" in text(data, "ImageType").upper():
             localizers += 1
         else:
@@ -217,14 +229,5 @@ def _group(name: str, files: Sequence[Path], progress: Progress) -> Findings:
     for uid, headers in groups.items():
         modality = Counter(text(h.data, "Modality") for h in headers).most_common(1)[0][0]
         series.append(FoundSeries(uid, modality, tuple(headers)))
-    return Findings(name, tuple(series), not_dicom, without_image, localizers)
-
-
-def _no_image(name: str, found: Findings) -> DicomError:
-    aside = " ".join(found.left_aside()) or "an empty folder"
-    return DicomError(
-        f"'{name}'",
-        got=aside.rstrip("."),
-        expected="the DICOM files of a CT series",
-        remedy="Give the folder that holds the slices.",
-    )
+    aside = tuple(sorted(without_image.items()))
+    return Findings(name, tuple(series), not_dicom, aside, localizers)
