@@ -1,0 +1,206 @@
+"""Surfaces to a fraction of a voxel, and signed distances to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.geometry import Grid
+from irplan.image import Volume
+from irplan.planning.distance import bounding_box, grown_box
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A closed triangle surface in LPS mm.
+
+    ``points_mm`` (n, 3), ``triangles`` (m, 3) into it, ``normals`` (n, 3) outward, ``area_mm2``
+    (n,) a third of the triangles round each point.  Empty when n = 0.
+    """
+
+    points_mm: NDArray[np.float64]
+    triangles: NDArray[np.int64]
+    normals: NDArray[np.float64]
+    area_mm2: NDArray[np.float64]
+
+
+def level_surface(field: NDArray[np.floating], grid: Grid, level: float) -> Surface:
+    """The surface where a smooth ``field`` (slice, row, column) falls to ``level``.
+
+    "Inside" is where the field is *below* the level.  Marching cubes (Lorensen and Cline 1987,
+    Lewiner's tables) with linear interpolation along the voxel edges: for a temperature field of
+    curvature c the error is of the order c h^2 / 8, a few hundredths of a mm at 1 mm.
+    """
+    inside = field <= level
+    box = bounding_box(inside)
+    if box is None or inside.all():
+        return Surface(*(np.empty((0, 3)), np.empty((0, 3), np.int64), np.empty((0, 3)), np.empty(0)))
+    part = grown_box(box, 2.0, (1.0, 1.0, 1.0), field.shape)
+    # A layer of "outside" round the box closes surfaces that the grid cuts off.
+    outside = float(max(field[part].max(), level + 1.0))
+    cut = np.pad(field[part].astype(np.float32), 1, constant_values=np.float32(outside))
+    from skimage.measure import marching_cubes
+
+    verts, faces, _, _ = marching_cubes(cut, level, allow_degenerate=False)
+    start = np.array([s.start for s in part]) - 1
+    points = grid.index_to_lps(verts + start)
+    return _with_normals(points, faces.astype(np.int64))
+
+
+def mask_surface(mask: NDArray[np.bool_], grid: Grid) -> Surface:
+    """Smooth surface of a binary mask, LPS mm.
+
+    The occupancy is blurred by a Gaussian twice removed (2 G - G*G, "twicing", Stuetzle and Mittal
+    1979: no second moment, so curvature does not pull the surface in) of width
+    0.8 sqrt(voxel x radius), the patch on which one voxel's step is hidden by curvature, and cut at
+    the level that encloses the mask's own volume.  On balls of 6 to 10 mm at 1 mm the smallest
+    distance to a second ball is right to 0.1 mm.  Known failure: details thinner than about two
+    voxels are rounded off.
+    """
+    occupancy, part, level = smooth_occupancy(mask, grid)
+    start = np.array([s.start for s in part])
+    shape = np.array(occupancy.shape)
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.index_to_lps(start)
+    sub = Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine, grid.frame_of_reference_uid)
+    return level_surface(-occupancy, sub, -level)
+
+
+def smooth_occupancy(
+    mask: NDArray[np.bool_], grid: Grid, margin_mm: float = 0.0
+) -> tuple[NDArray[np.float32], tuple[slice, slice, slice], float]:
+    """Blurred occupancy in a box round the mask, that box, and the volume-keeping level.
+
+    ``margin_mm`` widens the box.  Outside the array the mask is taken as empty.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("an empty mask has no surface")  # checked by every public door
+    spacing = np.asarray(grid.spacing_mm)
+    widest = float(spacing.max())
+    voxels = int(np.count_nonzero(mask))
+    radius = (3.0 * voxels * grid.voxel_volume_mm3 / (4.0 * np.pi)) ** (1.0 / 3.0)
+    sigma = float(np.clip(SMOOTHING * np.sqrt(widest * radius), 0.7 * widest, 2.4 * widest))
+    part = grown_box(box, margin_mm + 4.0 * sigma, grid.spacing_mm, mask.shape)
+    once = gaussian_filter(mask[part].astype(np.float32), sigma / spacing, mode="constant")
+    twice = gaussian_filter(once, sigma / spacing, mode="constant")
+    smooth = 2.0 * once - twice
+    return smooth, part, _volume_level(smooth, voxels)
+
+
+#: Width of the blur that removes the staircase, in units of sqrt(voxel x radius of the target).
+SMOOTHING = 0.8
+
+
+def _volume_level(occupancy: NDArray[np.float32], voxels: int) -> float:
+    """Level whose inside has the volume of ``voxels``, with sub-voxel weights, by bisection.
+
+    A voxel's share inside the surface is estimated from its value and the local slope.
+    """
+    near = occupancy > 0.02
+    values = occupancy[near].astype(np.float64)
+    slope = np.maximum(
+        sum(np.abs(g)[near].astype(np.float64) for g in np.gradient(occupancy)), 1e-3
+    )
+    low, high = 0.2, 0.8
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        inside = float(np.clip(0.5 + (values - middle) / slope, 0.0, 1.0).sum())
+        low, high = (middle, high) if inside > voxels else (low, middle)
+    return 0.5 * (low + high)
+
+
+def _with_normals(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Surface:
+    a, b, c = (points[faces[:, k]] for k in range(3))
+    cross = np.cross(b - a, c - a)
+    # Orientation of a closed surface: its signed volume is positive when normals point outward.
+    origin = points.mean(axis=0)
+    if float(np.einsum("ij,ij->i", a - origin, cross).sum()) < 0.0:
+        faces = faces[:, ::-1].copy()
+        cross = -cross
+    area = 0.5 * np.linalg.norm(cross, axis=1)
+    normals = np.zeros_like(points)
+    share = np.zeros(len(points))
+    for k in range(3):
+        np.add.at(normals, faces[:, k], cross)
+        np.add.at(share, faces[:, k], area / 3.0)
+    size = np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
+    return Surface(points, faces, normals / size[:, None], share)
+
+
+class SurfaceDistance:
+    """Distance of points to a triangle surface: nearest vertices first, then their triangles.
+
+    Exact when the nearest triangle touches one of the three nearest vertices, which holds for the
+    evenly meshed surfaces of marching cubes.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        from scipy.spatial import cKDTree
+
+        self.surface = surface
+        self._tree = cKDTree(surface.points_mm)
+        flat = surface.triangles.reshape(-1)
+        order = np.argsort(flat, kind="stable")
+        count = np.bincount(flat, minlength=len(surface.points_mm))
+        first = np.concatenate([[0], np.cumsum(count)[:-1]])
+        widest = int(count.max())
+        slot = first[:, None] + np.minimum(np.arange(widest)[None, :], np.maximum(count, 1)[:, None] - 1)
+        self._fan = order[np.minimum(slot, len(order) - 1)] // 3
+
+    def nearest(
+        self, points_mm: NDArray[np.float64], *, exact: bool = True
+    ) -> NDArray[np.float64]:
+        """(n,) unsigned distance in mm of (n, 3) LPS points to the surface.
+
+        ``exact=False`` gives the distance to the nearest vertex: never too small, and too large by
+        about (edge length)^2 / (4 distance).
+        """
+        if not exact:
+            return np.asarray(self._tree.query(points_mm)[0], dtype=np.float64)
+        _, near = self._tree.query(points_mm, k=3)
+        out = np.empty(len(points_mm))
+        for first in range(0, len(points_mm), 4096):
+            p = points_mm[first : first + 4096]
+            faces = self._fan[near[first : first + 4096]].reshape(len(p), -1)
+            corner = self.surface.points_mm[self.surface.triangles[faces]]
+            out[first : first + 4096] = _point_triangle(p[:, None, :], corner).min(axis=1)
+        return out
+
+
+def _point_triangle(
+    p: NDArray[np.float64], corner: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance of points (n, 1, 3) to triangles (n, k, 3, 3): plane if inside, else nearest edge."""
+    a, b, c = corner[..., 0, :], corner[..., 1, :], corner[..., 2, :]
+    normal = np.cross(b - a, c - a)
+    size = np.maximum(np.einsum("...i,...i->...", normal, normal), 1e-300)
+    inside = np.ones(a.shape[:-1], dtype=bool)
+    best = np.full(a.shape[:-1], np.inf)
+    for s, e in ((a, b), (b, c), (c, a)):
+        edge, way = e - s, p - s
+        inside &= np.einsum("...i,...i->...", np.cross(edge, way), normal) >= 0.0
+        square = np.maximum(np.einsum("...i,...i->...", edge, edge), 1e-300)
+        t = np.clip(np.einsum("...i,...i->...", way, edge) / square, 0.0, 1.0)
+        gap = way - t[..., None] * edge
+        best = np.minimum(best, np.einsum("...i,...i->...", gap, gap))
+    height = np.einsum("...i,...i->...", p - a, normal) ** 2 / size
+    out: NDArray[np.float64] = np.sqrt(np.where(inside, height, best))
+    return out
+
+
+def sample(volume: Volume, points_mm: NDArray[np.float64], outside: float) -> NDArray[np.float64]:
+    """Trilinear values of ``volume`` at (n, 3) LPS points; ``outside`` beyond its voxels."""
+    from scipy.ndimage import map_coordinates
+
+    index = volume.grid.lps_to_index(points_mm).T
+    values = map_coordinates(
+        volume.array, index, order=1, mode="constant", cval=outside, output=np.float64
+    )
+    # Half a voxel at the rim is inside the grid but beyond the outermost centres.
+    out: NDArray[np.float64] = values
+    return out
