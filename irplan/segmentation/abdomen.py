@@ -1,0 +1,210 @@
+"""The abdomen as a label map: the liver and everything a needle must know of, from one CT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.compute.progress import Progress, no_progress, portion
+from irplan.errors import GridMismatchError, InputError
+from irplan.geometry import Grid
+from irplan.image.labels import Label, LabelMap
+from irplan.image.structures import structure
+from irplan.image.volume import Volume
+from irplan.segmentation.air import segment_gas
+from irplan.segmentation.bone import bone_region, segment_bone
+from irplan.segmentation.gallbladder import segment_gallbladder
+from irplan.segmentation.liver import LiverSegmentation, LiverStages, segment_liver
+from irplan.segmentation.morphology import Mask, dilate, erode
+from irplan.segmentation.vessels import segment_great_vessels, segment_liver_vessels
+from irplan.segmentation.working import WorkingImage
+
+#: HU that parts skin from air on the scan's own grid, within a rim of the working body mask.
+SKIN_HU = -350.0
+#: Half width of that rim, mm (a working voxel and a half).
+SKIN_RIM_MM = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class AbdomenSegmentation:
+    """``labels`` on the volume's grid, ``warnings`` in words, the ``liver`` with its stages.
+
+    Structures in ``labels`` were looked for; what could not be assessed is missing from it and
+    named in ``warnings``.
+    """
+
+    labels: LabelMap
+    warnings: tuple[str, ...]
+    liver: LiverSegmentation
+
+
+def segment_abdomen(
+    volume: Volume,
+    *,
+    target_mask: NDArray[np.bool_] | None = None,
+    progress: Progress = no_progress,
+) -> AbdomenSegmentation:
+    """Liver, vessels and obstacles of an abdominal CT, in one label map.
+
+    A voxel carries one label; a later one of this list covers an earlier one: body, liver,
+    vessel (veins inside the liver and great vessels near it), gallbladder, gas, lung, bone,
+    tumour.  ``tumour`` is ``target_mask`` as given (labelled also where it leaves the liver);
+    vessels inside it count as tumour.
+
+    Raises `InputError` / `SegmentationError` as `segment_liver`, `GridMismatchError` for a target
+    mask of another shape, `InputError` for one that is empty or outside the body.
+    """
+    _check_target(volume, target_mask)
+    liver = segment_liver(volume, progress=portion(progress, 0.0, 0.6))
+    stages, image = liver.stages, liver.stages.image
+    warnings = list(liver.warnings)
+    progress(0.6, "abdomen: body, lungs, gas")
+    box = _body_box(image, stages.body, volume.grid)
+    crop = volume.crop(*box)
+    native = _Native(crop, image)
+    body = native.body(stages.body)
+    if target_mask is not None and not np.any(target_mask[native.part(box)] & body):
+        raise InputError(
+            "target mask",
+            got="a mask wholly outside the body",
+            expected="a target inside the patient",
+            remedy="Check that the mask belongs to this CT and is not flipped.",
+        )
+    lung = native.lung(stages.lung, body)
+    gas = segment_gas(crop.array, body, lung, crop.grid.voxel_volume_mm3)
+    progress(0.72, "abdomen: bone")
+    region, marrow = bone_region(image, stages.body, stages.landmarks)
+    bone = segment_bone(
+        crop.array,
+        image.give(region, crop.grid) & body,
+        image.give(marrow, crop.grid) & body,
+        crop.grid.voxel_volume_mm3,
+    )
+    progress(0.85, "abdomen: gallbladder and vessels")
+    painted: list[tuple[Label, Mask]] = [
+        (structure("body"), body),
+        (structure("liver"), liver.mask[native.part(box)]),
+    ]
+    vessel = _vessels(volume, liver, stages, native, box, warnings)
+    if vessel is not None:
+        painted.append((structure("vessel"), vessel))
+    gallbladder = _gallbladder(liver, stages, native, warnings)
+    if gallbladder is not None:
+        painted.append((structure("gallbladder"), gallbladder))
+    painted.append((structure("gas"), gas))
+    if stages.lung.any():
+        painted.append((structure("lung"), lung))
+    else:
+        warnings.append(
+            "No lung in the scan: the pleural recess was not checked; a path above the costal "
+            "margin may cross it."
+        )
+    painted.append((structure("bone"), bone))
+    if not bone.any():
+        painted.pop()
+        warnings.append("No bone was found: ribs were not checked.")
+    array = np.zeros(volume.grid.shape, dtype=np.uint8)
+    inner = array[native.part(box)]
+    for label, mask in painted:
+        inner[mask & body] = label.value
+    names = [label for label, _ in painted]
+    if target_mask is not None:
+        array[target_mask] = structure("tumour").value
+        names.append(structure("tumour"))
+    progress(1.0, "abdomen: done")
+    return AbdomenSegmentation(LabelMap(array, volume.grid, tuple(names)), tuple(warnings), liver)
+
+
+def _check_target(volume: Volume, target_mask: NDArray[np.bool_] | None) -> None:
+    if target_mask is None:
+        return
+    if target_mask.shape != volume.grid.shape or target_mask.dtype != np.bool_:
+        raise GridMismatchError(
+            "target mask",
+            got=f"{target_mask.dtype} of shape {target_mask.shape}",
+            expected=f"bool of the volume's shape {volume.grid.shape}",
+            remedy="Resample the mask onto the CT's grid explicitly.",
+        )
+    if not target_mask.any():
+        raise InputError(
+            "target mask",
+            got="no voxel set",
+            expected="a target of at least one voxel",
+            remedy="Check the label value or draw the target.",
+        )
+
+
+class _Native:
+    """Working-grid masks sharpened on the scan's own voxels, inside the body's box."""
+
+    def __init__(self, crop: Volume, image: WorkingImage) -> None:
+        self.crop, self.image = crop, image
+
+    @staticmethod
+    def part(box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> tuple[slice, slice, slice]:
+        """Array slices of the box."""
+        (a, b, c), (n, m, k) = box
+        return slice(a, a + n), slice(b, b + m), slice(c, c + k)
+
+    def body(self, coarse: Mask) -> Mask:
+        """Inside of the skin: the voxel threshold in a rim of 3 mm, the coarse mask elsewhere."""
+        spacing = self.image.grid.spacing_mm
+        sure = self.image.give(erode(coarse, SKIN_RIM_MM, spacing), self.crop.grid)
+        maybe = self.image.give(dilate(coarse, SKIN_RIM_MM, spacing), self.crop.grid)
+        out: Mask = sure | (maybe & (self.crop.array > SKIN_HU))
+        return out
+
+    def lung(self, coarse: Mask, body: Mask) -> Mask:
+        """Lung with the voxels within 3 mm that are as airy (thin recesses)."""
+        if not coarse.any():
+            return np.zeros(self.crop.grid.shape, dtype=bool)
+        spacing = self.image.grid.spacing_mm
+        near = self.image.give(dilate(coarse, SKIN_RIM_MM, spacing), self.crop.grid)
+        sure = self.image.give(coarse, self.crop.grid)
+        out: Mask = (sure | (near & (self.crop.array < -400.0))) & body
+        return out
+
+
+def _body_box(
+    image: WorkingImage, body: Mask, grid: Grid
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    index = np.argwhere(body)
+    low, high = index.min(axis=0), index.max(axis=0)
+    ends = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+    return grid.box_around(image.grid.index_to_lps(ends), 2.0 * image.spacing_mm + SKIN_RIM_MM)
+
+
+def _vessels(
+    volume: Volume,
+    liver: LiverSegmentation,
+    stages: LiverStages,
+    native: _Native,
+    box: tuple[tuple[int, int, int], tuple[int, int, int]],
+    warnings: list[str],
+) -> Mask | None:
+    inner = segment_liver_vessels(volume, liver.mask)
+    outer = segment_great_vessels(
+        stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks
+    )
+    warnings += [finding.note for finding in (inner, outer) if finding.mask is None]
+    if inner.mask is None:
+        return None
+    vessel = inner.mask[native.part(box)]
+    if outer.mask is not None:
+        vessel = vessel | stages.image.give(outer.mask, native.crop.grid)
+    return vessel
+
+
+def _gallbladder(
+    liver: LiverSegmentation, stages: LiverStages, native: _Native, warnings: list[str]
+) -> Mask | None:
+    found = segment_gallbladder(
+        stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks
+    )
+    if not found.any():
+        warnings.append(
+            "No gallbladder was found (absent, contracted, or filled with stones or sludge)."
+        )
+    return stages.image.give(found, native.crop.grid)

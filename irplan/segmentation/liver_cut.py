@@ -1,0 +1,169 @@
+"""Seeds, intensity models, location priors and the cut on the supervoxel graph (steps 4 and 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
+
+from irplan.segmentation.graph_cut import minimum_cut
+from irplan.segmentation.landmarks import Landmarks
+from irplan.segmentation.liver_voi import LiverVoi
+from irplan.segmentation.morphology import Mask, dilate, erode
+from irplan.segmentation.supervoxels import Supervoxels
+from irplan.segmentation.working import WorkingImage
+
+#: Weight of the boundary term against the regional term (the result hardly depends on it [spec]).
+BOUNDARY_WEIGHT = 1.0
+#: No voxel says more than this for or against liver by its intensity, nats.
+LARGEST_EVIDENCE = 4.0
+#: Cost of a voxel that must not be liver, nats.
+FORBIDDEN = 50.0
+#: Fat and gas, HU (smoothed): never liver.
+FAT_HU = -20.0
+
+
+@dataclass(frozen=True, eq=False)
+class LiverSeeds:
+    """``slice_index`` of the largest liver slice; seed voxels inside and outside the liver."""
+
+    slice_index: int
+    inside: Mask
+    outside: Mask
+
+
+@dataclass(frozen=True, eq=False)
+class LiverCut:
+    """The cut: ``evidence`` per voxel (nats, > 0 for liver), chosen supervoxels as a voxel mask."""
+
+    evidence: NDArray[np.float32]
+    mask: Mask
+
+
+def seeds_on_largest_slice(image: WorkingImage, voi: LiverVoi) -> LiverSeeds:
+    """Seeds on the slice with the largest core: its eroded core, and what is clear of it.
+
+    Wu 2016, step 4.
+    """
+    spacing = image.grid.spacing_mm
+    k = int(np.argmax(voi.core.sum(axis=(1, 2))))
+    here = np.zeros_like(voi.core)
+    here[k] = True
+    inside = erode(voi.core, 6.0, spacing) & here
+    outside = voi.voi & ~dilate(voi.core, 4.0, spacing) & here
+    return LiverSeeds(k, inside, outside)
+
+
+def seeds_in_core(image: WorkingImage, voi: LiverVoi, prior: NDArray[np.float32]) -> LiverSeeds:
+    """As `seeds_on_largest_slice`, but from all slices and only where the location agrees."""
+    spacing = image.grid.spacing_mm
+    k = int(np.argmax(voi.core.sum(axis=(1, 2))))
+    likely = voi.core & (prior > -1.0)
+    inside = erode(likely, 8.0, spacing)
+    outside = voi.voi & ~dilate(voi.core, 4.0, spacing)
+    return LiverSeeds(k, inside, outside)
+
+
+def intensity_evidence(
+    smooth: NDArray[np.float32], seeds: LiverSeeds, voi: Mask
+) -> NDArray[np.float32]:
+    """ln Pr(I | inside) - ln Pr(I | outside) per voxel of ``voi``, from the seeds' histograms.
+
+    Bins of 4 HU from -200 to 400 HU, Gaussian of 1.5 bins, one count of 1000 spread evenly so
+    that no bin is empty; clipped to +-4.  Wu 2016, step 5: R = -ln Pr.
+    """
+    edges = np.arange(-200.0, 404.0, 4.0)
+    bins = edges.size - 1
+    index = np.clip(((smooth - edges[0]) / 4.0).astype(np.int32), 0, bins - 1)
+
+    def log_density(mask: Mask) -> NDArray[np.float64]:
+        counts = np.bincount(index[mask], minlength=bins).astype(float)
+        counts = ndi.gaussian_filter1d(counts, 1.5, mode="nearest")
+        share = counts / max(counts.sum(), 1.0)
+        out: NDArray[np.float64] = np.log(0.999 * share + 0.001 / bins)
+        return out
+
+    ratio = log_density(seeds.inside) - log_density(seeds.outside)
+    table = np.clip(ratio, -LARGEST_EVIDENCE, LARGEST_EVIDENCE).astype(np.float32)
+    out = np.where(voi, table[index], 0.0)
+    return out.astype(np.float32)
+
+
+def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray[np.float32]:
+    """Log odds (<= 0) that liver can be at a place, from landmarks; 0 where it usually is.
+
+    Lengths scale with the half width of the cavity w (about 130 mm): u = right of the spine / w,
+    v = in front of the spine / w, h = below the top of the liver / w.
+
+    - below h > .6 + u (u > 0) or .6 + .4 u (u < 0), + .4 v: duodenum, pancreas, bowel, kidney;
+    - within 28 mm in front of the spine and 40 mm of its midline: aorta, vena cava, crura;
+    - left of the spine and near the back: spleen, left kidney, stomach;
+    - above the diaphragm; outside the inner wall of the trunk: muscle.
+
+    Anatomy, not an atlas: round numbers that were not fitted to a set of livers.
+    """
+    shape = core.shape
+    width = _half_width(image, marks, core)
+    right = marks.right_of_spine(shape) * image.spacing_mm
+    front = marks.before_spine(shape) * image.spacing_mm
+    top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
+    below = (top - np.arange(shape[0]))[:, None, None] * image.spacing_mm
+    u, v, h = right / width, front / width, below / width
+    lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
+    prior = -3.0 * _step((h - lowest) / 0.08)
+    prior = prior - 3.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
+    prior = prior - 4.0 * _step((-right - 30.0) / 8.0) * _step((60.0 - front) / 8.0)
+    prior = prior - 3.0 * _step((-right - 0.75 * width) / 8.0)
+    if marks.dome_z is not None:
+        above = np.arange(shape[0])[:, None, None] - np.where(
+            np.isfinite(marks.dome_z), marks.dome_z, np.inf
+        )
+        prior = prior - 4.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
+    prior = prior - 2.0 * ~marks.cavity
+    out: NDArray[np.float32] = prior.astype(np.float32)
+    return out
+
+
+def _half_width(image: WorkingImage, marks: Landmarks, core: Mask) -> float:
+    """Half the width of the cavity in the liver's slices, mm, kept within 80..190."""
+    slices = core.any(axis=(1, 2))
+    widths = marks.cavity[slices].any(axis=1).sum(axis=1) * image.spacing_mm / 2.0
+    return float(np.clip(np.median(widths), 80.0, 190.0))
+
+
+def _step(x: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Logistic step from 0 to 1."""
+    out: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(x, -40.0, 40.0)))
+    return out
+
+
+def forbidden_tissue(smooth: NDArray[np.float32], lung: Mask, bone: Mask, body: Mask) -> Mask:
+    """Hard background: lung, fat and gas, bone, outside the body."""
+    out: Mask = lung | bone | ~body | (smooth < FAT_HU)
+    return out
+
+
+def cut_supervoxels(
+    parts: Supervoxels,
+    evidence: NDArray[np.float32],
+    seeds: LiverSeeds,
+    sd_hu: float,
+    forbidden: Mask,
+) -> LiverCut:
+    """Minimum cut: regional term summed over voxels, boundary term by contact and contrast.
+
+    E = sum_i -x_i sum_(v in i) evidence + lambda sum_(i,j) faces_ij exp(-(mu_i - mu_j)^2 /
+    (2 (1.5 sd)^2)) [x_i != x_j]; supervoxels mostly inside a seed or forbidden are fixed.
+    """
+    gain = parts.total(evidence)
+    hard_in = parts.fraction(seeds.inside) > 0.5
+    hard_out = (parts.fraction(forbidden) > 0.5) & ~hard_in
+    bound = FORBIDDEN * parts.voxels
+    gain = np.where(hard_in, bound, np.where(hard_out, -bound, gain))
+    a, b = parts.edges.T
+    contrast = (parts.mean[a] - parts.mean[b]) / (1.5 * sd_hu)
+    weights = BOUNDARY_WEIGHT * parts.faces * np.exp(-0.5 * contrast**2)
+    inside = minimum_cut(-gain, np.zeros_like(gain), parts.edges, weights)
+    return LiverCut(evidence, parts.paint(inside))

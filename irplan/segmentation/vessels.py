@@ -1,0 +1,146 @@
+"""Vessels as bright structures: inside the liver by hysteresis, great vessels near it as tubes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
+
+from irplan.errors import InputError
+from irplan.image.resample import resample_mask
+from irplan.image.volume import Volume
+from irplan.segmentation.landmarks import Landmarks
+from irplan.segmentation.morphology import (
+    Mask,
+    closed,
+    dilate,
+    opened,
+    parts_of_at_least,
+    touching,
+)
+from irplan.segmentation.working import WorkingImage, block_mean
+
+#: Voxel size at which intrahepatic vessels are sought, mm (a 3 mm vein is 2-3 voxels across).
+VESSEL_SPACING_MM = 1.2
+#: Gaussian before thresholding, mm: raises a 3 mm vein over the noise.
+SMOOTHING_MM = 0.8
+#: Hysteresis thresholds over the parenchyma's median, in robust SD: grow above the first from
+#: seeds above the second.
+HYSTERESIS_SD = (2.5, 4.0)
+#: Least length of a vessel piece, as volume of a 3 mm tube 15 mm long, mm^3.
+LEAST_VESSEL_MM3 = 100.0
+#: Blood must be brighter than parenchyma by this, HU, for vessels to be seen at all.
+LEAST_CONTRAST_HU = 20.0
+#: A share of the liver below this means that its vessels are not enhanced in this phase.
+LEAST_SHARE = 0.003
+#: Larger radii are heart, kidney or spleen, not a great vessel (aorta and cava to 30 mm), mm.
+LARGEST_RADIUS_MM = 16.0
+#: Great vessels are sought within this of the liver or of the spine's front, mm.
+NEAR_MM = 40.0
+
+
+@dataclass(frozen=True, eq=False)
+class VesselFinding:
+    """``mask`` bool or None when the phase does not allow it; ``note`` says why, in words."""
+
+    mask: Mask | None
+    note: str
+
+
+def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
+    """Portal and hepatic veins (and bright arteries) inside ``liver``, on the volume's grid.
+
+    The scan is averaged to about 1.2 mm, smoothed by 0.8 mm; voxels over the parenchyma's median
+    by 2.5 robust SD that connect to one over 4 SD are vessel, in pieces of at least 100 mm^3.
+    The SD is of the lower half (median minus), so vessels do not widen it.  Veins of 3 mm and
+    more are meant; thinner ones are found in part.  Known failures: bright lesions and
+    calcifications count as vessel; vessels at the hilum merge with what lies beside them.
+
+    The mask is None when the liver's vessels are not brighter than its tissue (unenhanced or
+    early arterial).  Raises `InputError` for a liver mask of another shape or an empty one.
+    """
+    if liver.shape != volume.grid.shape or not liver.any():
+        raise InputError(
+            "liver mask",
+            got=f"shape {liver.shape} with {int(liver.sum())} voxels",
+            expected=f"a mask with voxels on the volume's grid {volume.grid.shape}",
+            remedy="Segment the liver first.",
+        )
+    start, shape = _box(liver)
+    crop = volume.crop(start, shape)
+    part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+    blocks = block_mean(crop, VESSEL_SPACING_MM)
+    inside = resample_mask(liver[part], crop.grid, blocks.grid)
+    spacing = blocks.grid.spacing_mm
+    smooth = ndi.gaussian_filter(
+        blocks.array.astype(np.float32), [SMOOTHING_MM / s for s in spacing]
+    )
+    values = smooth[inside]
+    middle = float(np.median(values))
+    below = values[values < middle]
+    sd = 1.4826 * float(np.median(middle - below)) if below.size else 1.0
+    low = middle + max(HYSTERESIS_SD[0] * sd, 0.75 * LEAST_CONTRAST_HU)
+    high = middle + max(HYSTERESIS_SD[1] * sd, LEAST_CONTRAST_HU)
+    found = touching((smooth > low) & inside, (smooth > high) & inside)
+    found = parts_of_at_least(found, LEAST_VESSEL_MM3 / blocks.grid.voxel_volume_mm3)
+    share = float(found.sum()) / max(1, int(inside.sum()))
+    if share < LEAST_SHARE:
+        return VesselFinding(
+            None,
+            f"Vessels inside the liver could not be assessed: only {100 * share:.1f} % of it is "
+            f"brighter than its tissue ({middle:.0f} HU); the phase is unenhanced or too early.",
+        )
+    mask = np.zeros(volume.grid.shape, dtype=bool)
+    mask[part] = resample_mask(found, blocks.grid, crop.grid) & liver[part]
+    return VesselFinding(mask, "")
+
+
+def segment_great_vessels(
+    image: WorkingImage,
+    smooth: NDArray[np.float32],
+    liver: Mask,
+    liver_hu: float,
+    marks: Landmarks,
+) -> VesselFinding:
+    """Aorta, vena cava, portal and splenic trunk near the liver, on the working grid.
+
+    Blood's intensity is read in front of the spine; voxels nearer to it than to the liver's,
+    inside the cavity, in tubes up to 32 mm wide within 40 mm of liver or spine.  None when
+    blood is not at least 20 HU brighter than the liver.  Vessels that are not yet, or no longer,
+    enhanced (the cava in the arterial phase) are missed; strongly enhanced bowel may be added.
+    """
+    spacing = image.grid.spacing_mm
+    shape = image.hu.shape
+    right = marks.right_of_spine(shape) * image.spacing_mm
+    front = marks.before_spine(shape) * image.spacing_mm
+    strip = (np.abs(right) < 45.0) & (front > 2.0) & (front < 40.0) & image.covered
+    span = np.asarray(dilate(liver, NEAR_MM, spacing).any(axis=(1, 2)))
+    strip &= span[:, None, None]
+    values = smooth[strip]
+    blood = float(np.percentile(values, 97.0)) if values.size else -1000.0
+    if blood < liver_hu + LEAST_CONTRAST_HU or blood < 90.0:
+        return VesselFinding(
+            None,
+            f"Great vessels could not be assessed: the brightest blood in front of the spine "
+            f"({blood:.0f} HU) does not stand out from the liver ({liver_hu:.0f} HU).",
+        )
+    level = max(liver_hu + 0.75 * LEAST_CONTRAST_HU, 0.5 * (blood + liver_hu))
+    near = dilate(liver, NEAR_MM, spacing) | strip
+    bright = (smooth > level) & marks.cavity & near & ~liver
+    solid = closed(bright, 4.0, spacing)
+    organs = opened(solid, LARGEST_RADIUS_MM, spacing)
+    tubes = opened(bright & ~dilate(organs, 6.0, spacing), 1.9, spacing)
+    anchored = touching(tubes, strip | dilate(liver, 6.0, spacing))
+    return VesselFinding(parts_of_at_least(anchored, 1.0 / image.voxel_ml), "")
+
+
+def _box(mask: Mask) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    start, shape = [], []
+    for axis in range(3):
+        other = tuple(a for a in range(3) if a != axis)
+        found = np.flatnonzero(np.asarray(mask.any(axis=other)))
+        start.append(int(found[0]))
+        shape.append(int(found[-1] - found[0] + 1))
+    return (start[0], start[1], start[2]), (shape[0], shape[1], shape[2])
