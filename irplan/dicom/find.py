@@ -52,6 +52,9 @@ HEADER_TAGS = (
     "SpacingBetweenSlices",
 )
 
+#: Every SOP class of the standard begins so; others are private objects of a maker.
+_DICOM_ROOT = "1.2.840.10008."
+
 
 @dataclass(frozen=True, eq=False)
 class Header:
@@ -220,7 +223,7 @@ def _group(name: str, files: Sequence[Path], progress: Progress) -> Findings:
             continue
         data = read_dataset(file, pixels=False, tags=HEADER_TAGS)
         if number(data, "Rows") is None or number(data, "Columns") is None:
-            without_image[UID(text(data, "SOPClassUID")).name or "DICOM"] += 1
+            without_image[_kind_without_image(file, data)] += 1
         elif "LOCALIZER" in text(data, "ImageType").upper():
             localizers += 1
         else:
@@ -231,3 +234,18 @@ def _group(name: str, files: Sequence[Path], progress: Progress) -> Findings:
         series.append(FoundSeries(uid, modality, tuple(headers)))
     aside = tuple(sorted(without_image.items()))
     return Findings(name, tuple(series), not_dicom, aside, localizers)
+
+
+def _kind_without_image(file: Path, data: FileDataset) -> str:
+    """SOP class in words of a report or the like; an image without its size broke off."""
+    uid = UID(text(data, "SOPClassUID"))
+    kind = uid.name
+    cut = kind == uid and (_DICOM_ROOT.startswith(uid) or uid.startswith(_DICOM_ROOT))
+    if cut or "Image Storage" in kind:
+        raise DicomError(
+            f"DICOM file '{file.name}'",
+            got="an object of no known kind" if cut else f"{kind} without Rows and Columns",
+            expected="a whole DICOM file",
+            remedy="The file is truncated or damaged; copy or export it again.",
+        )
+    return kind
