@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.compute.progress import Progress, no_progress
 from irplan.errors import InputError, IrplanError
 from irplan.planning.case import PlannedCase
 
 #: Longest time the picture may take, s.
 RENDER_TIMEOUT_S = 60.0
+#: While waiting, progress is reported (and a cancel noticed) this often, s.
+_POLL_S = 0.25
 #: What off-screen VTK needs on a bare Debian or Ubuntu: libEGL, and (through libgl1) Mesa's driver.
 INSTALL_HINT = "On Debian or Ubuntu: apt-get install libegl1 libgl1"
 
@@ -66,6 +69,14 @@ class RenderJob:
                     stderr=subprocess.STDOUT,
                     env=_environment(),
                 )
+        except OSError as error:
+            self.close()
+            raise RenderError(
+                "3D picture",
+                got=f"a renderer that cannot be started ({error.strerror})",
+                expected="a child process of this Python and some scratch space",
+                remedy="Everything else is complete.",
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -81,7 +92,7 @@ class RenderJob:
     ) -> None:
         self.close()
 
-    def png(self) -> bytes:
+    def png(self, *, progress: Progress = no_progress) -> bytes:
         """Wait for the PNG; `RenderError` when the child crashed, failed or is too slow."""
         if self._child is None:
             raise RenderError(
@@ -90,17 +101,23 @@ class RenderJob:
                 expected="a running one",
                 remedy="Start a new one.",
             )
-        try:
-            code = self._child.wait(max(0.1, self._end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-            raise RenderError(
-                "3D picture",
-                got=f"no picture after {self._timeout_s:g} s",
-                expected="a picture in time",
-                remedy="The machine is too slow or busy for it; everything else is complete.",
-            ) from None
+        waited = 0.0
+        while (code := self._child.poll()) is None:
+            left = self._end - time.monotonic()
+            if left <= 0.0:
+                self._child.kill()
+                self._child.wait()
+                raise RenderError(
+                    "3D picture",
+                    got=f"no picture after {self._timeout_s:g} s",
+                    expected="a picture in time",
+                    remedy="The machine is too slow or busy for it; everything else is complete.",
+                )
+            progress(min(0.99, waited / self._timeout_s), "drawing the 3D picture")
+            try:
+                self._child.wait(min(_POLL_S, left))
+            except subprocess.TimeoutExpired:
+                waited += _POLL_S
         if code != 0 or not self._picture.is_file():
             raise _failure(code, self._words.read_text(encoding="utf-8", errors="replace"))
         return self._picture.read_bytes()

@@ -1,0 +1,74 @@
+"""The report as one self-contained HTML page: no script, no request to anywhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from irplan.errors import InputError
+from irplan.reports.content import ReportContent
+from irplan.reports.figures import FigureNote
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def render_html(
+    content: ReportContent,
+    figures: Mapping[str, bytes],
+    notes: Sequence[FigureNote],
+    *,
+    missing: Mapping[str, str] | None = None,
+    generated: str | None = None,
+) -> str:
+    """``content`` and PNG ``figures`` as HTML text; the same input gives the same text.
+
+    Parameters
+    ----------
+    figures : key -> PNG bytes; drawn in the order of ``notes``.
+    notes : the figures a complete report has (`figure_notes`).
+    missing : key -> why that figure is absent; said in its place.
+    generated : date in words for the footer; nothing is written without it.
+
+    Raises `InputError` for a figure that is not PNG or has no note, and for one of ``notes``
+    that is neither drawn nor explained.
+    """
+    missing = {} if missing is None else missing
+    for key, data in figures.items():
+        if not data.startswith(_PNG):
+            raise InputError(
+                f"figures['{key}']",
+                got="bytes that are not PNG",
+                expected="a PNG picture",
+                remedy="Use irplan.viz.png_bytes.",
+            )
+    unknown = sorted(set(figures) - {n.key for n in notes})
+    silent = sorted({n.key for n in notes} - set(figures) - set(missing))
+    if unknown or silent:
+        raise InputError(
+            "figures",
+            got=f"without a note: {unknown or 'none'}; neither drawn nor explained: "
+            f"{silent or 'none'}",
+            expected="every figure of the notes drawn, or its absence explained",
+            remedy="Draw it or say in 'missing' why it is not there.",
+        )
+    drawn = {key: base64.b64encode(data).decode("ascii") for key, data in figures.items()}
+    return _template().render(
+        c=content, notes=notes, figures=drawn, missing=missing, generated=generated
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("plan.html.j2")
