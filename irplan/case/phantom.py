@@ -26,7 +26,7 @@ def write_phantom(
     spacing_mm: tuple[float, float, float] | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write ``ct.nii.gz``, ``labels.nii.gz`` (with its label table) and ``facts.json`` into ``out``.
+    """Write ``ct.nii.gz``, ``labels.nii.gz`` with its label table, and ``facts.json``.
 
     Parameters are those of `irplan.phantom.abdominal_ct`; ``spacing_mm`` (slice, row, column),
     None = its default.  Returns what ``facts.json`` holds.  Raises `InputError` for a setting

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.case.open import open_image, open_mask
-from irplan.case.write import write_case
+from irplan.case.open import open_image_and_notes, open_mask_and_notes
+from irplan.case.write import write_files
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
 from irplan.files.output import OutputFolder
@@ -70,28 +70,30 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
     The output folder is checked before any work, and appears only when all of it is written.
     Raises the named `IrplanError` subclasses of each stage.
     """
-    OutputFolder.check(request.out)
-    volume = open_image(
-        request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.08)
-    )
-    target, source = _target(request, volume)
-    return _plan_and_write(
-        volume,
-        target,
-        source,
-        request.options,
-        request.out,
-        picture_3d=request.picture_3d,
-        progress=portion(progress, 0.08, 1.0),
-    )
+    with OutputFolder(request.out) as folder:
+        volume, notes = open_image_and_notes(
+            request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.05)
+        )
+        target, source, target_notes = _target(request, volume)
+        return _plan_and_write(
+            volume,
+            target,
+            source,
+            request.options,
+            folder,
+            notes=(*notes, *target_notes),
+            picture_3d=request.picture_3d,
+            progress=portion(progress, 0.05, 1.0),
+        )
 
 
-def _target(request: PlanRequest, volume: Volume) -> tuple[NDArray[np.bool_], str]:
+def _target(request: PlanRequest, volume: Volume) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     if request.target_mask is not None:
-        return open_mask(request.target_mask, volume.grid), "mask"
+        mask, notes = open_mask_and_notes(request.target_mask, volume.grid)
+        return mask, "mask", notes
     if request.target_point_mm is not None and request.target_diameter_mm is not None:
         ball = target_from_point(volume, request.target_point_mm, request.target_diameter_mm)
-        return ball, "point and diameter"
+        return ball, "point and diameter", ()
     raise InputError(
         "target",
         got="no target",
@@ -115,19 +117,20 @@ def run_demo(
     from irplan.phantom import TumourSpec, abdominal_ct
     from irplan.segmentation.overlap import dice
 
-    OutputFolder.check(out)
-    made = abdominal_ct(
-        seed, tumours=(TumourSpec(diameter_mm),), progress=portion(progress, 0.0, 0.15)
-    )
-    outcome = _plan_and_write(
-        made.volume,
-        made.labels.mask("tumour"),
-        "mask",
-        PlanOptions(seed=seed),
-        out,
-        picture_3d=picture_3d,
-        progress=portion(progress, 0.15, 1.0),
-    )
+    with OutputFolder(out) as folder:
+        made = abdominal_ct(
+            seed, tumours=(TumourSpec(diameter_mm),), progress=portion(progress, 0.0, 0.15)
+        )
+        outcome = _plan_and_write(
+            made.volume,
+            made.labels.mask("tumour"),
+            "mask",
+            PlanOptions(seed=seed),
+            folder,
+            notes=(),
+            picture_3d=picture_3d,
+            progress=portion(progress, 0.15, 1.0),
+        )
     organ = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
     overlap = dice(outcome.case.labels.mask(*organ), made.labels.mask(*organ))
     note = (
@@ -141,8 +144,9 @@ def _plan_and_write(
     target: NDArray[np.bool_],
     source: str,
     options: PlanOptions,
-    out: Path,
+    folder: Path,
     *,
+    notes: tuple[str, ...],
     picture_3d: bool,
     progress: Progress,
 ) -> Outcome:
@@ -153,8 +157,8 @@ def _plan_and_write(
         target,
         options=options,
         target_source=source,
-        messages=abdomen.warnings,
+        messages=(*notes, *abdomen.warnings),
         progress=portion(progress, 0.3, 0.8),
     )
-    notes = write_case(case, out, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
-    return Outcome(case, (*case.messages, *notes))
+    missing = write_files(case, folder, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
+    return Outcome(case, (*case.messages, *missing))

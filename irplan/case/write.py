@@ -66,9 +66,21 @@ def write_case(
     Returns what the user should know in plain words (why the 3D picture is missing, say).
     Raises `OutputError` where ``out`` cannot be written; any exception leaves nothing behind.
     """
+    with OutputFolder(out) as folder:
+        return write_files(case, folder, picture_3d=picture_3d, progress=progress)
+
+
+def write_files(
+    case: PlannedCase,
+    folder: Path,
+    *,
+    picture_3d: bool = True,
+    progress: Progress = no_progress,
+) -> tuple[str, ...]:
+    """`write_case` into an empty folder that exists (the staging folder of an `OutputFolder`)."""
     clock = _Clock()
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    with OutputFolder(out) as folder, _picture(case, wanted=picture_3d) as picture:
+    with _picture(case, wanted=picture_3d) as picture:
         _data(case, folder, portion(progress, 0.0, 0.35))
         clock.lap("data_files")
         figures = draw_figures(case, progress=portion(progress, 0.35, 0.85))
