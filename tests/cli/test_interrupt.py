@@ -1,0 +1,43 @@
+"""Ctrl-C at any moment: exit code 130, nothing half-written, and a rerun works."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from irplan.cli import main; main()"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not run: POSIX signals")
+@pytest.mark.parametrize("after_s", [0.6, 2.5, 6.0, 11.0])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing(
+    tmp_path: Path, after_s: float, number: signal.Signals
+) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*COMMAND, "demo", "-o", str(out), "--quiet"], stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(after_s)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    if process.returncode == 0:
+        assert (out / "report.html").is_file()
+        return
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in err
+
+
+def test_phantom_after_an_interrupt_works(tmp_path: Path) -> None:
+    out = tmp_path / "phantom"
+    command = [*COMMAND, "phantom", "-o", str(out), "--spacing", "5,2,2", "--quiet"]
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    first.kill()  # no chance to clean up
+    first.communicate()
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 0, second.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["phantom"]
