@@ -83,7 +83,7 @@ def draw_anatomy(
         (plain[1] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
         (plain[2] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
     )
-    trunk = build_trunk(body, lattice, plain)
+    trunk = build_trunk(body, lattice, plain, stream(seed, 16))
     skeleton = build_skeleton(body, lattice, plain, trunk, stream(seed, 3))
     right = build_kidney(-1, warped, trunk.cavity, stream(seed, 4))
     left = build_kidney(1, warped, trunk.cavity, stream(seed, 5))
@@ -94,7 +94,7 @@ def draw_anatomy(
         warped,
         trunk,
         carve=right.outer,
-        cava=chain(plain, cava[0], list(cava[1])),
+        cava=chain(plain, cava[0], cava[1]),
         volume_ml=liver_ml,
         rng=stream(seed, 7),
     )
@@ -133,6 +133,7 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     scene.add_field(t.skin, "skin", "skin")
     scene.add_field(t.fat, "fat", "fat")
     scene.add_field(t.muscle, "muscle", "muscle")
+    scene.add_field(t.septa, "mediastinum", "muscle")
     scene.add_field(t.cavity, "visceral_fat", "fat")
     scene.add_tubes(a.great.portal, "portal_vein", "portal_vein")
     scene.add_tubes(a.bowel.wall, "bowel_wall", "bowel")
@@ -160,19 +161,24 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     scene.add_field(t.thorax, "mediastinum", "fat")
     scene.add_field(t.lungs, "lung", "lung")
     scene.add_field(t.heart, "heart", "heart")
+    scene.add_field(t.right_heart, "vena_cava", "heart")
+    scene.add_field(t.left_ventricle, "aorta", "heart")
     scene.add_tubes(a.great.veins, "vena_cava", "vessel")
     scene.add_tubes(a.great.cava, "vena_cava", "vena_cava")
     s = a.skeleton
     scene.add_field(s.discs, "disc", "body")
     scene.add_field(s.bodies, "cortical_bone", "bone")
     scene.add_field(s.marrow, "marrow", "bone")
-    for line, radii in s.processes:
-        scene.add_tubes(tube(line, radii, step_mm=12.0), "cortical_bone", "bone")
+    for inset, name in ((0.0, "cortical_bone"), (1.3, "marrow")):
+        arch = [tube(p, np.maximum(r - inset, 0.6), step_mm=12.0) for p, r in s.processes]
+        scene.add_tubes(np.concatenate(arch), name, "bone")
     canal = tube(s.canal, np.full(len(s.canal), 8.0), step_mm=8.0)
     scene.add_tubes(canal, "canal", "body")
     scene.add_tubes(a.great.arteries, "aorta", "artery")
     scene.add_tubes(a.great.aorta, "aorta", "artery")
-    ribs = [tube(r.line, r.radii, step_mm=6.0) for r in s.ribs]
-    scene.add_tubes(np.concatenate(ribs), "cortical_bone", "bone")
-    core = [tube(r.line, np.maximum(r.radii - 1.6, 0.6), step_mm=6.0) for r in s.ribs]
-    scene.add_tubes(np.concatenate(core), "marrow", "bone")
+    soft = [tube(p, r, step_mm=6.0) for p, r in s.cartilage]
+    scene.add_tubes(np.concatenate(soft), "cartilage", "body")
+    lines = [*((r.line, r.radii) for r in s.ribs), *s.sternum]
+    for inset, name in ((0.0, "cortical_bone"), (1.3, "marrow")):
+        rim = [tube(p, np.maximum(r - inset, 0.6), step_mm=6.0) for p, r in lines]
+        scene.add_tubes(np.concatenate(rim), name, "bone")

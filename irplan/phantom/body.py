@@ -100,7 +100,7 @@ class Body:
         """(N, 3) centre of the vertebral column at reference heights, in the reference frame."""
         z = np.atleast_1d(np.asarray(z_reference, dtype=np.float64))
         lordosis = -7.0 * np.exp(-(((z + 215.0) / 70.0) ** 2))
-        thoracic = (6.0 + self.kyphosis) * (z > -60) * ((z + 60.0) / 100.0) ** 2
+        thoracic = (3.0 + 0.6 * self.kyphosis) * (z > -60) * ((z + 60.0) / 100.0) ** 2
         x = self.scoliosis * np.sin((z + 60.0) / 90.0)
         return np.stack([x, 35.0 + lordosis + thoracic, z], axis=1)
 

@@ -37,8 +37,9 @@ def build_bowel(
         walls.append(tube(fine, width))
         faeces.append(tube(fine, width - 2.2))
         air = tube(fine, width - 2.4)
-        full = float(rng.uniform(-0.5, 0.7))
-        air[:, 8] = 0.5 * (air[:, 1] + air[:, 4]) + full * air[:, 6]
+        # stool holds its shape: gas lies over it at a height that follows the gut slowly
+        full = float(rng.uniform(-0.6, 0.6))
+        air[:, 8] = np.median(air[:, 1]) + full * np.median(air[:, 6])
         gas.append(air)
     c_loop = [
         [-24, -26, -122],
@@ -91,32 +92,30 @@ def _colon(rng: np.random.Generator) -> list[tuple[list[list[float]], list[float
 def _loops(
     body: Body, lattice: Lattice, occupied: F32, cavity: F32, rng: np.random.Generator
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """Short winding loops of small bowel packed into the lower abdomen."""
+    """Winding loops of small bowel packed into the lower abdomen: (11, 3) LPS points, radius."""
+    count = 1600
+    low, high = [-84.0, -74.0, -270.0], [96.0, 30.0, -108.0]
+    centre = body.to_lps(rng.uniform(low, high, (count, 3)))
+    along = rng.standard_normal((count, 3)) * [1.0, 1.0, 0.7]
+    along /= np.linalg.norm(along, axis=1)[:, None]
+    side = np.cross(along, rng.standard_normal((count, 3)))
+    side /= np.linalg.norm(side, axis=1)[:, None]
+    radius = rng.uniform(9.0, 14.5, count)
+    bow = rng.uniform(6.0, 24.0, (count, 1, 1))
+    half = rng.uniform(16.0, 36.0, (count, 1, 1))
+    t = np.linspace(-1.0, 1.0, 11)[None, :, None]
+    lines = centre[:, None] + half * t * along[:, None] + bow * (1 - t * t) * side[:, None]
+    room = lattice.sample(occupied, lines).min(axis=1) > radius + 0.5
+    room &= lattice.sample(cavity, lines).max(axis=1) < -radius - 1.0
     out: list[tuple[NDArray[np.float64], float]] = []
-    placed = np.empty((0, 3))
-    for _ in range(170):
-        centre = body.to_lps([rng.uniform(-80, 92), rng.uniform(-70, 25), rng.uniform(-268, -150)])[
-            0
-        ]
-        direction = rng.standard_normal(3)
-        direction /= np.linalg.norm(direction)
-        side = np.cross(direction, rng.standard_normal(3))
-        side /= np.linalg.norm(side)
-        radius = float(rng.uniform(9.0, 13.0))
-        t = np.linspace(-1.0, 1.0, 7)[:, None]
-        bow = float(rng.uniform(8.0, 22.0))
-        line = centre + 30.0 * t * direction + bow * (1 - t**2) * side
-        room = lattice.sample(occupied, line).min() > radius + 0.5
-        room = room and lattice.sample(cavity, line).max() < -radius - 1.5
-        if not room:
+    placed, width = np.empty((0, 3)), np.empty(0)
+    for k in np.flatnonzero(room):
+        gap = np.linalg.norm(lines[k][:, None] - placed[None], axis=-1) - width
+        if gap.size and gap.min() < radius[k] - 2.0:
             continue
-        if (
-            len(placed)
-            and np.min(np.linalg.norm(line[:, None] - placed[None], axis=-1)) < 2.0 * radius - 1.0
-        ):
-            continue
-        out.append((line, radius))
-        placed = np.vstack([placed, line])
+        out.append((lines[k], float(radius[k])))
+        placed = np.vstack([placed, lines[k]])
+        width = np.concatenate([width, np.full(11, radius[k])])
     return out
 
 

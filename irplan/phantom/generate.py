@@ -15,7 +15,7 @@ from irplan.geometry import Grid
 from irplan.image import STRUCTURES, LabelMap, Volume, structure
 from irplan.phantom.anatomy import Anatomy, draw_anatomy, fill_scene, stream
 from irplan.phantom.body import Body
-from irplan.phantom.lattice import STEP_MM
+from irplan.phantom.lattice import STEP_MM, spline_weights
 from irplan.phantom.lesion import (
     CALIBRE_MM,
     Tumour,
@@ -41,7 +41,7 @@ BLUR_MM = 1.1
 SPACING_RANGE_MM = (0.4, 10.0)
 MAX_VOXELS = 120_000_000
 _AIR_HU = -1000.0
-_BLOCK = 16
+_BLOCK = 8
 
 
 def abdominal_ct(
@@ -209,6 +209,7 @@ def _paint(
     image[:] = _background(anatomy.body, x, y, hu, settings.table)
     labels = np.zeros(grid.shape, dtype=np.uint8)
     half = grid.spacing_mm[0] / 2 / STEP_MM
+    column, weight = spline_weights(across, lattice.x.size)
     for first in range(0, grid.shape[0], _BLOCK):
         part = slice(first, min(first + _BLOCK, grid.shape[0]))
         paint_layers(
@@ -216,12 +217,11 @@ def _paint(
             boxes,
             np.concatenate(scene.tubes),
             np.array(scene.rows, dtype=np.int64),
-            np.array(scene.hu, dtype=np.float32),
-            np.array(scene.texture, dtype=np.float32),
-            len(scene.fields),
+            np.array([scene.hu, scene.texture], dtype=np.float32).T.copy(),
             index[0],
             index[1],
-            across,
+            column,
+            weight,
             z,
             y,
             x,

@@ -65,43 +65,43 @@ class Lattice:
         ``STEP_MM / factor``.
         """
         out = field
-        starts = []
         for axis, part in enumerate(box):
-            n = field.shape[axis]
             t = np.arange(part.start * factor, (part.stop - 1) * factor + 1) / factor
-            i = np.clip(np.floor(t).astype(int), 1, n - 3)
-            f = (t - i)[:, None]
-            g = 1 - f
-            w = np.hstack([g**3, 4 - 6 * f**2 + 3 * f**3, 4 - 6 * g**2 + 3 * g**3, f**3]) / 6.0
-            matrix = np.zeros((t.size, n), dtype=np.float32)
-            for k in range(4):
-                matrix[np.arange(t.size), i - 1 + k] += w[:, k]
-            out = np.moveaxis(np.tensordot(matrix, out, axes=(1, axis)), 0, axis)
-            starts.append(part.start)
+            out = _along(out, axis, t)
         first = np.array(
-            [self.x[starts[2]], self.y[starts[1]], self.z[starts[0]]], dtype=np.float64
+            [self.x[box[2].start], self.y[box[1].start], self.z[box[0].start]], dtype=np.float64
         )
-        return np.ascontiguousarray(out, dtype=np.float32), first
+        return out, first
 
     def noise(self, rng: np.random.Generator, scale_mm: float) -> F32:
         """Smooth random field, mean 0, SD 1, correlation length about ``scale_mm``."""
         zoom = max(scale_mm / STEP_MM, 1.0)
-        small = tuple(int(np.ceil(n / zoom)) + 3 for n in self.shape)
-        values = rng.standard_normal(small, dtype=np.float32)
-        out = values
+        small = [int(np.ceil(n / zoom)) + 3 for n in self.shape]
+        out = rng.standard_normal(small, dtype=np.float32)
         for axis, n in enumerate(self.shape):
-            t = np.arange(n) / zoom + 1.0
-            i = np.clip(np.floor(t).astype(int), 1, small[axis] - 3)
-            f = (t - i)[:, None]
-            g = 1 - f
-            w = np.hstack([g**3, 4 - 6 * f**2 + 3 * f**3, 4 - 6 * g**2 + 3 * g**3, f**3]) / 6.0
-            matrix = np.zeros((n, small[axis]), dtype=np.float32)
-            for k in range(4):
-                matrix[np.arange(n), i - 1 + k] += w[:, k]
-            out = np.moveaxis(np.tensordot(matrix, out, axes=(1, axis)), 0, axis)
-        out = np.ascontiguousarray(out, dtype=np.float32)
+            out = _along(out, axis, np.arange(n) / zoom + 1.0)
         result: F32 = (out - out.mean()) / out.std()
         return result
+
+
+def spline_weights(t: NDArray[np.floating], n: int) -> tuple[NDArray[np.int64], F32]:
+    """First of four control values and their (len(t), 4) cubic B-spline weights, of ``n``."""
+    i = np.clip(np.floor(t).astype(np.int64), 1, n - 3)
+    f = np.clip(t - i, 0.0, 1.0)
+    g = 1.0 - f
+    w = np.stack([g**3, 4 - 6 * f**2 + 3 * f**3, 4 - 6 * g**2 + 3 * g**3, f**3], axis=1) / 6.0
+    return i - 1, np.ascontiguousarray(w, dtype=np.float32)
+
+
+def _along(values: F32, axis: int, t: NDArray[np.float64]) -> F32:
+    """The uniform cubic B-spline of ``values`` along ``axis`` at positions ``t`` (index units)."""
+    first, weights = spline_weights(t, values.shape[axis])
+    shape = [1, 1, 1]
+    shape[axis] = t.size
+    out = np.zeros((), dtype=np.float32)
+    for k in range(4):
+        out = out + weights[:, k].reshape(shape) * np.take(values, first + k, axis=axis)
+    return out
 
 
 def smooth_max(a: F32, b: F32, radius_mm: float) -> F32:
@@ -124,38 +124,60 @@ def as_distance(field: F32) -> F32:
     return out
 
 
+#: Distance given to lattice points that a primitive's own box leaves out.
+FAR_MM = 60.0
+#: Margin of that box: fields are exact this far from the surface.
+NEAR_MM = 28.0
+
+XYZ = tuple[F32, F32, F32]
+
+
+def _near(xyz: XYZ, low: NDArray[np.floating], high: NDArray[np.floating]) -> tuple[slice, ...]:
+    """Lattice box of the points whose (x, y, z) coordinates lie within ``low``..``high``."""
+    parts = []
+    for axis, (values, a, b) in enumerate(zip(xyz[::-1], low[::-1], high[::-1], strict=True)):
+        other = tuple(k for k in range(3) if k != axis)
+        # coordinates run nearly along their axis: its slabs' extremes decide
+        hit = np.flatnonzero((values.max(axis=other) >= a) & (values.min(axis=other) <= b))
+        parts.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0))
+    return tuple(parts)
+
+
 def ellipsoid(
-    xyz: tuple[F32, F32, F32],
+    xyz: XYZ,
     centre: tuple[float, float, float],
     radii: tuple[float, float, float],
     tilt_deg: tuple[float, float] = (0.0, 0.0),
 ) -> F32:
     """Approximate distance to an ellipsoid, tilted about z then about y by ``tilt_deg``."""
-    x, y, z = (p - c for p, c in zip(xyz, centre, strict=True))
-    a, b = np.radians(tilt_deg[0]), np.radians(tilt_deg[1])
+    out = np.full(xyz[0].shape, FAR_MM, dtype=np.float32)
+    c = np.asarray(centre, dtype=np.float64)
+    reach = np.asarray(radii) if tilt_deg == (0.0, 0.0) else np.full(3, max(radii))
+    box = _near(xyz, c - reach - NEAR_MM, c + reach + NEAR_MM)
+    x, y, z = (v[box] - np.float32(m) for v, m in zip(xyz, centre, strict=True))
+    a, b = (np.float32(v) for v in np.radians(tilt_deg))
     x, y = np.cos(a) * x + np.sin(a) * y, -np.sin(a) * x + np.cos(a) * y
     x, z = np.cos(b) * x + np.sin(b) * z, -np.sin(b) * x + np.cos(b) * z
-    rx, ry, rz = radii
-    k0 = np.sqrt((x / rx) ** 2 + (y / ry) ** 2 + (z / rz) ** 2)
-    k1 = np.sqrt((x / rx**2) ** 2 + (y / ry**2) ** 2 + (z / rz**2) ** 2)
-    out: F32 = (k0 * (k0 - 1.0) / np.maximum(k1, 1e-6)).astype(np.float32)
+    rx, ry, rz = (np.float32(r) for r in radii)
+    x, y, z = x / rx, y / ry, z / rz
+    k0 = np.sqrt(x * x + y * y + z * z)
+    x, y, z = x / rx, y / ry, z / rz
+    k1 = np.sqrt(x * x + y * y + z * z)
+    out[box] = np.minimum(k0 * (k0 - 1.0) / np.maximum(k1, np.float32(1e-6)), FAR_MM)
     return out
 
 
-def chain(
-    xyz: tuple[F32, F32, F32],
-    points: NDArray[np.floating],
-    radii: NDArray[np.floating] | list[float],
-) -> F32:
+def chain(xyz: XYZ, points: NDArray[np.floating], radii: NDArray[np.floating]) -> F32:
     """Distance to a chain of tapered capsules through ``points`` (N, 3) with ``radii`` (N,)."""
-    x, y, z = xyz
-    out = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), np.inf, dtype=np.float32)
+    out = np.full(xyz[0].shape, FAR_MM, dtype=np.float32)
     for p, q, r0, r1 in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
-        d = q - p
-        t = (x - p[0]) * d[0] + (y - p[1]) * d[1] + (z - p[2]) * d[2]
-        t = np.clip(t / float(d @ d), 0.0, 1.0)
-        e2 = (x - p[0] - t * d[0]) ** 2 + (y - p[1] - t * d[1]) ** 2
-        e2 += (z - p[2] - t * d[2]) ** 2
-        one = (np.sqrt(e2) - (r0 + t * (r1 - r0))).astype(np.float32)
-        np.minimum(out, one, out=out)
+        reach = max(float(r0), float(r1)) + NEAR_MM
+        box = _near(xyz, np.minimum(p, q) - reach, np.maximum(p, q) + reach)
+        x, y, z = (v[box] - np.float32(m) for v, m in zip(xyz, p, strict=True))
+        dx, dy, dz = (np.float32(v) for v in q - p)
+        t = (x * dx + y * dy + z * dz) / np.float32((q - p) @ (q - p))
+        t = np.clip(t, np.float32(0.0), np.float32(1.0))
+        x, y, z = x - t * dx, y - t * dy, z - t * dz
+        one = np.sqrt(x * x + y * y + z * z) - (np.float32(r0) + t * np.float32(r1 - r0))
+        np.minimum(out[box], one, out=out[box])
     return out

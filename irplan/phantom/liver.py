@@ -27,6 +27,8 @@ from irplan.phantom.trunk import Trunk
 
 #: Organ volumes that `abdominal_ct` makes (adult range), ml.
 LIVER_RANGE_ML = (1000.0, 2200.0)
+#: How much of the fitted shift the visceral, lower and left faces take.
+SHIFT_SHARE = (0.15, 1.0, 0.3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,25 +60,25 @@ def build_liver(
     left = float(np.clip(rng.normal(72.0, 14.0), 42.0, 100.0))
     turn = float(rng.normal(0.0, 0.05))
     slope = float(np.clip(rng.normal(0.50, 0.07), 0.36, 0.64))
-    target = float(np.clip(rng.normal(1500.0, 190.0), 1150.0, 1900.0))
+    size = float(np.prod(body.scale)) ** 0.8
+    target = float(np.clip(rng.normal(1560.0, 170.0) * size, 1150.0, 1950.0))
     lump = lattice.noise(rng, 45.0) * 2.2
-    angle = 0.653 + turn
-    wedge = np.sin(angle) * (x + 38.0) + np.cos(angle) * (y - 22.0)
+    angle = 0.60 + turn
+    wedge = np.sin(angle) * (x + 38.0) + np.cos(angle) * (y - 32.0)
     visceral = smooth_min((x + 40.0).astype(np.float32), wedge.astype(np.float32), 18.0)
-    lower = -160.0 + slope * (x + 125.0) + 0.22 * (y + 10.0)
+    lower = -152.0 + slope * (x + 125.0) + 0.30 * (y + 10.0)
     inferior = ((lower - z) * 0.84).astype(np.float32)
-    faces = smooth_max(visceral, inferior, 16.0)
-    faces = smooth_max(faces, (x - left).astype(np.float32), 24.0) + lump
+    faces = (visceral + lump, inferior + lump, (x - left + lump).astype(np.float32))
     hull = smooth_max(
-        (trunk.cavity + 3.0).astype(np.float32), (4.5 - trunk.below_dome).astype(np.float32), 9.0
+        (trunk.cavity + 3.0).astype(np.float32), (3.4 - trunk.below_dome).astype(np.float32), 9.0
     )
     hull = (hull + 0.35 * lump).astype(np.float32)
     tall = float(np.clip(rng.normal(1.0, 0.1), 0.8, 1.2))
     gallbladder = _gallbladder(xyz, tall)
     cuts = _fossae(xyz, gallbladder)
-    cuts = np.maximum(cuts, np.maximum(4.0 - carve, 0.5 - cava)).astype(np.float32)
+    cuts = np.maximum(cuts, np.maximum(4.0 - carve, -1.0 - cava)).astype(np.float32)
     wanted = target if volume_ml is None else volume_ml
-    field, got = _fit(lattice, hull, faces.astype(np.float32), cuts, wanted)
+    field, got = _fit(lattice, hull, faces, cuts, wanted)
     if abs(got - wanted) > 0.02 * wanted and volume_ml is not None:
         raise InputError(
             "liver_ml",
@@ -108,25 +110,35 @@ def _fossae(xyz: tuple[F32, F32, F32], gallbladder: F32) -> F32:
     return np.maximum(out, -spine).astype(np.float32)
 
 
-def _fit(lattice: Lattice, hull: F32, faces: F32, cuts: F32, wanted: float) -> tuple[F32, float]:
-    """Shift ``faces`` by a constant so that the organ has ``wanted`` ml (bisection)."""
-    box = _box(np.maximum(hull, faces - 60.0))
-    hull_b, faces_b, cuts_b = hull[box], faces[box], cuts[box]
-    low, high = -60.0, 45.0
+def _fit(
+    lattice: Lattice, hull: F32, faces: tuple[F32, F32, F32], cuts: F32, wanted: float
+) -> tuple[F32, float]:
+    """Shift the visceral, lower and left ``faces`` together until the organ has ``wanted`` ml."""
+    box = _box(np.maximum(hull, faces[1] - 60.0))
+    part = tuple(f[box] for f in (hull, *faces, cuts))
+    low, high = -70.0, 70.0
     for _ in range(14):
         middle = 0.5 * (low + high)
-        part = smooth_max(smooth_max(hull_b, faces_b - middle, 10.0), cuts_b, 5.0)
-        if _soft_ml(part) < wanted:
+        if _soft_ml(_organ(part[0], part[1:4], part[4], middle)) < wanted:
             low = middle
         else:
             high = middle
     shift = 0.5 * (low + high)
     for _ in range(2):  # the B-spline's own volume differs a little from the lattice's
-        field = smooth_max(smooth_max(hull, faces - shift, 10.0), cuts, 5.0)
+        field = _organ(hull, faces, cuts, shift)
         volume, area = spline_volume_ml(lattice, field, _box(field))
-        shift += float(np.clip((wanted - volume) * 1000.0 / max(0.5 * area, 1.0), -4.0, 4.0))
-    field = smooth_max(smooth_max(hull, faces - shift, 10.0), cuts, 5.0)
+        shift += float(np.clip((wanted - volume) * 1000.0 / max(0.35 * area, 1.0), -4.0, 4.0))
+    field = _organ(hull, faces, cuts, shift)
     return field, spline_volume_ml(lattice, field, _box(field))[0]
+
+
+def _organ(hull: F32, faces: tuple[F32, ...], cuts: F32, shift: float) -> F32:
+    """The lower face takes the whole ``shift`` (mm), the visceral and left ones a part of it."""
+    visceral, lower, left = (
+        f - np.float32(share * shift) for f, share in zip(faces, SHIFT_SHARE, strict=True)
+    )
+    out = smooth_max(smooth_max(visceral, lower, 16.0), left, 24.0)
+    return smooth_max(smooth_max(hull, out, 10.0), cuts, 5.0)
 
 
 def _soft_ml(field: F32) -> float:

@@ -64,9 +64,9 @@ def build_spleen(
     dz, size = rng.normal([0.0, 1.0], [7.0, 0.08])
     size = float(np.clip(size, 0.82, 1.2))
     main = ellipsoid(
-        xyz, (97.0, 34.0, -80.0 + dz), (34.0 * size, 52.0 * size, 54.0 * size), (-28.0, -16.0)
+        xyz, (98.0, 32.0, -76.0 + dz), (37.0 * size, 56.0 * size, 58.0 * size), (-28.0, -16.0)
     )
-    hollow = ellipsoid(xyz, (58.0, 6.0, -78.0 + dz), (42.0, 46.0, 70.0))
+    hollow = ellipsoid(xyz, (56.0, 4.0, -76.0 + dz), (42.0, 46.0, 70.0))
     out = smooth_max(main, (-hollow).astype(np.float32), 7.0)
     out = smooth_max(out, (trunk.cavity + 3.5).astype(np.float32), 6.0)
     out = smooth_max(out, (4.5 - trunk.below_dome).astype(np.float32), 6.0)
@@ -85,8 +85,8 @@ def build_stomach(
     low = float(rng.normal(0.0, 9.0))
     points = np.array(
         [
-            [56.0, 14.0, -42.0],
-            [64.0, -10.0, -66.0],
+            [54.0, 12.0, -38.0],
+            [64.0, -8.0, -62.0],
             [62.0, -36.0, -96.0 + 0.4 * low],
             [44.0, -52.0, -126.0 + low],
             [18.0, -52.0, -136.0 + low],
@@ -94,7 +94,7 @@ def build_stomach(
             [-22.0, -26.0, -122.0],
         ]
     )
-    radii = list(np.array([27.0, 28.0, 25.0, 21.0, 17.0, 12.0, 8.0]) * fill)
+    radii = list(np.array([31.0, 33.0, 29.0, 24.0, 19.0, 13.0, 8.5]) * fill)
     wall = chain(xyz, points, radii)
     wall = smooth_max(wall, (trunk.cavity + 4.0).astype(np.float32), 8.0)
     wall = smooth_max(wall, (5.0 - trunk.below_dome).astype(np.float32), 8.0)

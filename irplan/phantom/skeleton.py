@@ -16,11 +16,16 @@ LEVEL_MM = 31.0
 DISC_MM = 7.0
 #: Centre of the twelfth thoracic vertebra, reference mm.
 T12_Z = -88.0
+#: Higher ribs end above the scan.
+FIRST_RIB = 3
+
+#: Centre line (N, 3) LPS mm and radii (N,) mm.
+Chain = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
 class Rib:
-    """One rib: number 6..12, side (-1 right, +1 left), centre line (N, 3) LPS mm, radii (N,)."""
+    """Upper, middle or lower part of a rib: number 3..12, side (-1 right, +1 left), line, radii."""
 
     number: int
     side: int
@@ -35,9 +40,11 @@ class Skeleton:
     bodies: F32
     marrow: F32
     discs: F32
-    processes: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
+    processes: list[Chain]
     canal: NDArray[np.float64]
     ribs: list[Rib]
+    cartilage: list[Chain]
+    sternum: list[Chain]
 
 
 def build_skeleton(
@@ -60,20 +67,23 @@ def build_skeleton(
     flat = np.maximum(y - cy - 14.0 * grow, -1e3)
     section = np.maximum((r - 1.0) * ry + waist, flat)
     half = (LEVEL_MM - DISC_MM) / 2
-    bodies = np.maximum(section, phase - half).astype(np.float32) - 0.8
-    marrow = (np.maximum(section, phase - half) + 2.0).astype(np.float32)
+    bodies = np.maximum(section, phase - half).astype(np.float32) - 0.4
+    marrow = (np.maximum(section, phase - half) + 1.1).astype(np.float32)
     discs = (section + 0.5).astype(np.float32)
+    ribs = _ribs(body, lattice, trunk, rng)
     return Skeleton(
         bodies.astype(np.float32),
         marrow,
         discs,
         _processes(body),
         body.to_lps(line + [0.0, 23.5, 0.0]),
-        _ribs(body, lattice, trunk, rng),
+        ribs,
+        _cartilage(body, lattice, trunk, ribs),
+        _sternum(body, lattice, trunk),
     )
 
 
-def _processes(body: Body) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+def _processes(body: Body) -> list[Chain]:
     """Pedicles, laminae, transverse, articular and spinous processes of each level, as chains."""
     out = []
     for k in range(-7, 6):
@@ -93,7 +103,7 @@ def _processes(body: Body) -> list[tuple[NDArray[np.float64], NDArray[np.float64
             facet = [c + [s * 16, 28, 13], c + [s * 16, 31, -17]]
             out.append((body.to_lps(facet), np.array([4.5, 5.0])))
         drop = -12.0 if k <= 0 else -4.0
-        spinous = [c + [0, 37, -5], c + [0, 52, -6 + drop / 2], c + [0, 64, -7 + drop]]
+        spinous = [c + [0, 37, -5], c + [0, 45, -6 + drop / 2], c + [0, 52, -7 + drop]]
         out.append((body.to_lps(spinous), np.array([3.6, 2.8, 3.8])))
         lower = [p - np.array([0, 0, 7.0]) for p in spinous]
         out.append((body.to_lps(lower), np.array([3.0, 2.8, 3.8])))
@@ -101,25 +111,54 @@ def _processes(body: Body) -> list[tuple[NDArray[np.float64], NDArray[np.float64
 
 
 def _ribs(body: Body, lattice: Lattice, trunk: Trunk, rng: np.random.Generator) -> list[Rib]:
-    """Ribs 6 to 12 of each side on the outer face of the cavity, falling towards the front."""
+    """Ribs 3 to 12 of each side on the outer face of the cavity, falling towards the front."""
     out = []
-    for number in range(5, 13):
+    for number in range(FIRST_RIB, 13):
         head_z = T12_Z + (12 - number) * LEVEL_MM + 6.0
-        reach = {12: 62.0, 11: 98.0, 10: 142.0, 9: 148.0}.get(number, 152.0)
-        fall = {12: 38.0, 11: 62.0, 10: 82.0, 9: 88.0}.get(number, 92.0)
+        reach = {12: 60.0, 11: 95.0, 10: 130.0, 9: 138.0}.get(number, 148.0)
+        fall = {12: 150.0, 11: 150.0, 10: 142.0, 9: 138.0}.get(number, 132.0)
         fall *= float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.12))
         for side in (-1, 1):
             jitter = float(rng.normal(0.0, 1.5))
             angle = np.radians(np.linspace(17.0, reach, int(reach // 5)))
-            t = (angle - angle[0]) / (np.radians(152.0) - angle[0])
-            z = head_z + jitter - fall * (t**1.15) * (np.radians(152.0) - angle[0]) / 2.0 / 1.18
+            t = (angle - angle[0]) / (np.radians(150.0) - angle[0])
+            # little fall over the angle, most along the flank, less again in front
+            z = head_z + jitter - fall * (t * t * (3.0 - 2.0 * t) * 0.75 + 0.25 * t)
             line = _on_wall(body, lattice, trunk, side * angle, z)
             head = body.spine_line(head_z)[0] + np.array([side * 24.0, 14.0, 2.0])
             line = np.vstack([body.to_lps(head), line])
-            radii = np.full(len(line), 3.3)
-            radii[0], radii[-1] = 4.0, 2.6
-            for shift in (-2.8, 0.0, 2.8):
+            radii = np.full(len(line), 3.1)
+            radii[0], radii[-1] = 3.8, 2.6
+            for shift in (-2.6, 0.0, 2.6):
                 out.append(Rib(number, side, line + [0.0, 0.0, shift], radii))
+    return out
+
+
+def _cartilage(body: Body, lattice: Lattice, trunk: Trunk, ribs: list[Rib]) -> list[Chain]:
+    """Costal cartilages from the ends of ribs 5 to 10 up and in to the sternum's lower end."""
+    out = []
+    for rib in ribs:
+        if not 5 <= rib.number <= 10:
+            continue
+        z_end = float(rib.line[-1, 2]) / body.scale[2]
+        start = {9: 140.0, 10: 132.0}.get(rib.number, 150.0)
+        stop = min(start + 28.0, 175.0) if rib.number <= 7 else start + 16.0
+        t = np.linspace(0.25, 1.0, 5)
+        angle = rib.side * np.radians(start + t * (stop - start))
+        goal = max(z_end + 8.0, -8.0) if rib.number <= 7 else z_end + 26.0
+        line = _on_wall(body, lattice, trunk, angle, z_end + t**1.3 * (goal - z_end))
+        out.append((np.vstack([rib.line[-1], line]), np.full(6, 4.2)))
+    return out
+
+
+def _sternum(body: Body, lattice: Lattice, trunk: Trunk) -> list[Chain]:
+    """The body of the sternum above z = 6 and the xiphoid below it."""
+    z = np.array([70.0, 45.0, 25.0, 6.0, -12.0])
+    line = _on_wall(body, lattice, trunk, np.full(5, np.pi), z)
+    out = []
+    for x in (-14.4, -9.6, -4.8, 0.0, 4.8, 9.6, 14.4):
+        narrow = np.where(z[:, None] < 0, 0.2, 1.0) * [x, 0.0, 0.0]
+        out.append((line + narrow, np.array([4.5, 4.5, 4.3, 3.6, 2.2])))
     return out
 
 

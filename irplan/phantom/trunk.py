@@ -29,10 +29,14 @@ class Trunk:
     thorax: F32
     lungs: F32
     heart: F32
+    left_ventricle: F32
     right_heart: F32
+    septa: F32
 
 
-def build_trunk(body: Body, lattice: Lattice, xyz: tuple[F32, F32, F32]) -> Trunk:
+def build_trunk(
+    body: Body, lattice: Lattice, xyz: tuple[F32, F32, F32], rng: np.random.Generator
+) -> Trunk:
     """The trunk of ``body``; ``xyz`` are (slightly warped) reference coordinates."""
     u, v = body.upright(lattice.x[None, :], lattice.y[:, None])
     shape = lattice.shape
@@ -46,16 +50,26 @@ def build_trunk(body: Body, lattice: Lattice, xyz: tuple[F32, F32, F32]) -> Trun
     thickness = body.fat * (0.62 + 0.45 * low + 0.18 * front + 0.75 * flank * low)
     inner = (skin + SKIN_MM + thickness).astype(np.float32)
     midline = np.exp(-((u / 62.0) ** 4)) * back
-    linea = np.exp(-((u / 5.0) ** 2)) * front
-    wall = 9.5 + 5.0 * low * side**2 + 33.0 * midline - 6.0 * linea
+    linea = np.exp(-((u / 8.0) ** 2)) * front
+    wall = 9.5 + 5.0 * low * side**2 + 33.0 * midline - 3.5 * linea
     rectus = np.exp(-(((np.abs(u) - 35.0) / 24.0) ** 2)) * front
     cavity = (inner + wall + 2.0 * rectus).astype(np.float32)
     furrow = 9.0 * np.exp(-((u / 9.0) ** 2)) * back
+    # fat between the bundles of the back muscles: where a random field is near zero
+    grain = lattice.noise(rng, 15.0)
+    septa = np.maximum(12.0 * grain * grain - 0.4, np.maximum(inner + 3.0, 14.0 - cavity))
+    septa = np.maximum(septa, 14.0 * (0.5 - back))
     dome = _dome(body, u, v, cavity, xyz)
     below_dome = as_distance((dome - z).astype(np.float32) * body.scale[2])
     thorax = smooth_max(cavity, below_dome, 2.0)
-    heart = ellipsoid(xyz, (16.0, -42.0, 27.0), (58.0, 40.0, 36.0), (20.0, 12.0))
+    heart = ellipsoid(xyz, (18.0, -40.0, 23.0), (58.0, 38.0, 38.0), (20.0, 12.0))
     right = ellipsoid(xyz, (-20.0, -25.0, 24.0), (26.0, 28.0, 34.0))
+    ventricle = ellipsoid(xyz, (40.0, -30.0, 32.0), (26.0, 15.0, 22.0), (20.0, 12.0))
+    chamber = smooth_min(
+        (right + 4.0).astype(np.float32),
+        ellipsoid(xyz, (4.0, -58.0, 25.0), (34.0, 11.0, 20.0), (20.0, 0.0)),
+        5.0,
+    )
     heart = np.maximum(smooth_min(heart, right, 10.0), below_dome + 1.0)
     spine_y = body.spine_line(z[:, 0, 0])[:, 1][:, None, None].astype(np.float32)
     slab = np.abs(xyz[0] - 3.0) - 17.0
@@ -72,7 +86,9 @@ def build_trunk(body: Body, lattice: Lattice, xyz: tuple[F32, F32, F32]) -> Trun
         thorax,
         lungs,
         heart.astype(np.float32),
-        right,
+        np.maximum(ventricle, heart + 7.0).astype(np.float32),
+        np.maximum(chamber, heart + 3.0).astype(np.float32),
+        septa.astype(np.float32),
     )
 
 
@@ -100,11 +116,13 @@ def _dome(body: Body, u: F32, v: F32, cavity: F32, xyz: tuple[F32, F32, F32]) ->
     """
     x, y = xyz[0][:1], xyz[1][:1]
     level = int(np.argmin(np.abs(xyz[2][:, 0, 0] + 20.0)))
-    depth = np.clip(-cavity[level : level + 1] / 62.0, 0.0, 1.0)
+    depth = np.clip(-cavity[level : level + 1] / 40.0, 0.0, 1.0)
     arc = np.sqrt(np.clip(1.0 - (1.0 - depth) ** 2, 0.0, None))
-    right = np.exp(-(((x + 68.0) / 52.0) ** 2))
-    left = np.exp(-(((x - 72.0) / 48.0) ** 2))
-    peak = -17.0 + 17.0 * right + 6.0 * left
+    ahead = 26.0 * ((y - 4.0) / 72.0) ** 2
+    right = -30.0 * ((x + 62.0) / 62.0) ** 2 - ahead
+    left = -11.0 - 30.0 * ((x - 70.0) / 60.0) ** 2 - ahead
+    middle = -19.0 - 0.4 * ahead - 40.0 * (x / 60.0) ** 2
+    peak = smooth_max(smooth_max(right, left, 8.0), middle, 8.0)
     edge = -72.0 + 30.0 * _sigmoid(-(y + 25.0) / 15.0) - 34.0 * _sigmoid((y - 15.0) / 15.0)
     out: F32 = (edge + (peak - edge) * arc).astype(np.float32)
     return out

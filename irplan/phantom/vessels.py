@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import CubicSpline
 
 from irplan.phantom.body import Body
 from irplan.phantom.lattice import Lattice
@@ -52,11 +52,19 @@ class LiverVessels:
 
 
 def tube(points: ArrayLike, radii: ArrayLike, *, step_mm: float = 5.0) -> Tubes:
-    """(N, 9) capsules along a cubic spline through LPS ``points`` (M, 3) with ``radii`` (M,)."""
+    """(N, 9) capsules along a smooth curve through LPS ``points`` (M, 3) with ``radii`` (M,).
+
+    The curve is the cubic Hermite of arc length with the points' central differences as tangents.
+    """
     p, r = np.asarray(points, dtype=np.float64), np.asarray(radii, dtype=np.float64)
     s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(p, axis=0), axis=1))])
     t = np.linspace(0.0, s[-1], max(2, int(np.ceil(s[-1] / step_mm)) + 1))
-    line = CubicSpline(s, p)(t) if len(p) > 2 else p[0] + (t / s[-1])[:, None] * (p[1] - p[0])
+    tangent = np.gradient(p, s, axis=0)
+    k = np.clip(np.searchsorted(s, t, side="right") - 1, 0, len(p) - 2)
+    h = (s[k + 1] - s[k])[:, None]
+    f = (t - s[k])[:, None] / h
+    line = (1 + 2 * f) * (1 - f) ** 2 * p[k] + f * (1 - f) ** 2 * h * tangent[k]
+    line += f * f * (3 - 2 * f) * p[k + 1] - f * f * (1 - f) * h * tangent[k + 1]
     width = np.interp(t, s, r)
     level = np.full(len(t) - 1, 1e6)
     out = np.column_stack([line[:-1], line[1:], width[:-1], width[1:], level])
@@ -168,7 +176,11 @@ def liver_vessels(
         )
         + np.vstack([np.zeros((2, 3)), shake[:5]])
     )
-    main = [(p[0], -1), (p[1], -1), (p[2], 0), (p[3], 1), (p[4], 1), (p[5], 0), (p[6], 4)]
+    # the trunk enters where the liver's depth is nearest to the hilum
+    p[1] = at[int(np.argmin(((at - p[1]) ** 2).sum(axis=1)))]
+    main = _kept(
+        [(p[0], -1), (p[1], -1), (p[2], 0), (p[3], 1), (p[4], 1), (p[5], 0), (p[6], 4)], inside
+    )
     ends = sample_terminals(rng, at, PORTAL_TERMINALS, 11.0)
     portal = bend(grow_tree(main, ends, root_radius_mm=6.2, inside=inside), rng, inside)
     roots = body.to_lps([[-29.0, -1.0, -34.0], [-25.0, -6.0, -26.0], [-22.0, -8.0, -24.0]])
@@ -187,8 +199,27 @@ def liver_vessels(
     )
     trees = []
     for k, radius in enumerate((5.0, 4.4, 4.2)):
-        line = [(roots[k], -1), (mains[k, 0], -1), (mains[k, 1], 0), (mains[k, 2], 1)]
-        line = line[: 2 + int(inside(mains[k, 1:2])[0]) + int(inside(mains[k, 1:]).all())]
+        mains[k, 0] = at[int(np.argmin(((at - mains[k, 0]) ** 2).sum(axis=1)))]
+        line = _kept(
+            [(roots[k], -1), (mains[k, 0], -1), (mains[k, 1], 0), (mains[k, 2], 1)], inside
+        )
         grown = grow_tree(line, ends[nearest == k], root_radius_mm=radius, inside=inside)
         trees.append(bend(grown, rng, inside))
     return LiverVessels(portal, (trees[0], trees[1], trees[2]))
+
+
+def _kept(
+    main: list[tuple[NDArray[np.float64], int]],
+    inside: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
+) -> list[tuple[NDArray[np.float64], int]]:
+    """``main`` (see `grow_tree`) without branches whose ends this liver does not hold.
+
+    The first segment always stays: it enters the liver from outside.
+    """
+    out = main[:2]
+    renamed = {0: 0}
+    for k, (point, up) in enumerate(main[2:], start=1):
+        if up in renamed and bool(inside(point[None])[0]):
+            renamed[k] = len(out) - 1
+            out.append((point, renamed[up]))
+    return out
