@@ -39,11 +39,9 @@ class Discretisation:
     """(r, 5): flat start, column, length, tissue (-1: mixed), first mixed column."""
     rows: NDArray[np.int64]
     mixed: NDArray[np.float32]
-    """(26, m): face conductivities and own constants of the mixed voxels."""
-    sinks: NDArray[np.int64]
-    """(2, s): inner and fixed voxel of each face with a voxel of fixed temperature."""
-    sink_ptr: NDArray[np.int64]
-    sink_g: NDArray[np.float32]
+    """(m, 26): face conductivities and own constants of the mixed voxels."""
+    fixed_faces: NDArray[np.uint8]
+    """(m,) bit f set: the neighbour in direction f is held at a fixed temperature."""
     resting_theta: NDArray[np.float32]
     """(padded,) theta at the start: zero but in voxels held at another temperature."""
     resting_tau: NDArray[np.float32]
@@ -91,11 +89,9 @@ def discretise(problem: AblationProblem) -> Discretisation:
     voxels = _mixed_voxels(runs)
     neighbours = _neighbours(voxels, kind.shape)
     mixed = _mixed_table(voxels, neighbours, kind.reshape(-1), table, pair)
-    inner, direction = np.nonzero(fixed[kind.reshape(-1)[neighbours]].T)
-    sink_in, sink_out = voxels[inner], neighbours[direction, inner]
-    planes = sink_in // (kind.shape[1] * kind.shape[2]) - 1
-    sink_ptr = np.searchsorted(planes, np.arange(index.shape[0] + 1))
     flat_kind = kind.reshape(-1)
+    bits = (1 << np.arange(6, dtype=np.uint8))[:, None]
+    fixed_faces = (fixed[flat_kind[neighbours]] * bits).sum(axis=0).astype(np.uint8)
     held_away = bool(np.any(held != 0.0))
     resting_tau = np.zeros(kind.shape, dtype=np.float32)
     if held_away:
@@ -110,11 +106,7 @@ def discretise(problem: AblationProblem) -> Discretisation:
         runs=runs,
         rows=rows,
         mixed=mixed,
-        sinks=np.stack([sink_in, sink_out]),
-        sink_ptr=sink_ptr.astype(np.int64),
-        sink_g=np.ascontiguousarray(
-            pair[:, flat_kind[sink_in], flat_kind[sink_out]], dtype=np.float32
-        ),
+        fixed_faces=fixed_faces,
         resting_theta=resting_theta.reshape(-1),
         resting_tau=resting_tau.reshape(-1),
         explicit_limit_s=_explicit_limit_s(table, pair, fixed, h),
@@ -256,10 +248,10 @@ def _mixed_table(
     faces = pair.astype(np.float32).copy()
     for n in range(table.shape[0]):
         faces[:, n, n] = 0.0
-    out = np.empty((26, voxels.size), dtype=np.float32)
+    out = np.empty((voxels.size, 26), dtype=np.float32)
     for f in range(6):
         other = kind[neighbours[f]]
-        for phase in range(3):
-            out[6 * phase + f] = faces[phase][own, other]
-    out[18:] = table[own].T
+        for phase, column in enumerate((0, 14, 20)):
+            out[:, column + f] = faces[phase][own, other]
+    out[:, 6:14] = table[own]
     return out

@@ -186,7 +186,7 @@ class _Run:
         )
         bioheat.super_step(
             *self.theta, *self.tau, mesh.kind, np.array(mesh.shape), self.window,
-            mesh.runs, mesh.rows, mesh.tissues, mesh.mixed, mesh.sinks, mesh.sink_ptr, mesh.sink_g,
+            mesh.runs, mesh.rows, mesh.tissues, mesh.mixed, mesh.fixed_faces,
             mesh.tau, mesh.h_mm, dt_s, s, touching, drives,
             self.probe_ptr, self.sample_ptr, self.local, self.weight, self.voxel_ptr, self.voxel,
             self.strength, self.gathered, self.source, self.sums, self.heat,

@@ -31,10 +31,13 @@ from numba import njit, prange, uint64
 
 _FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
 
-#: Columns of the property tables (tissue table: rows are tissues; mixed table: rows after 18).
+#: Columns of the tissue table.
 CU, CM, CF, KU, KM, KF, PERFUSION, METABOLIC = range(8)
-#: Rows 0..17 of the mixed table: face conductivity, 3 phases (u, m, f) x 6 directions.
-FACES = 18
+#: Columns of the mixed table: conductivity of 6 faces when unfrozen (0: like tissue on the other
+#: side), the own row of the tissue table, the 6 faces when mushy and when frozen.
+G_OWN, G_MUSHY, G_FROZEN = 6, 14, 20
+#: Voxels of a run that are looked at together for having frozen.
+_PIECE = 64
 #: Columns of the energy sums.
 E_PERFUSION, E_METABOLIC, E_FIXED, E_BOUNDARY, E_PROBES = range(5)
 
@@ -54,80 +57,143 @@ def _c(x: Any, low: Any) -> Any:
     return min(x - low, np.float32(0.0))
 
 
+@njit(cache=True)
+def derive(tissues: Any, tau: Any) -> Any:
+    """Per tissue: theta and u at liquidus and solidus, slopes between them, sources (12 columns)."""
+    out = np.empty((tissues.shape[0], 12), np.float32)
+    for n in range(tissues.shape[0]):
+        q, d = tissues[n], out[n]
+        d[0] = q[KU] * tau[0]
+        d[1] = d[0] + q[KM] * (tau[1] - tau[0])
+        d[2] = q[CU] * tau[0]
+        d[3] = d[2] + q[CM] * (tau[1] - tau[0])
+        for phase in range(3):
+            d[4 + phase] = q[CU + phase] / q[KU + phase]
+            d[7 + phase] = q[KU + phase] / q[CU + phase] if q[CU] > 0.0 else 0.0
+        d[10], d[11] = q[PERFUSION] / q[KU], q[METABOLIC]
+    return out
+
+
 @njit(cache=True, fastmath=_FAST)
 def _uniform_run(
-    th1: Any, th0: Any, start: Any, n: Any, sy: Any, sz: Any, q: Any, tau: Any, step: Any
+    th1: Any, th0: Any, start: Any, n: Any, sy: Any, sz: Any, d: Any, step: Any
 ) -> tuple[float, float]:
-    """Advance ``n`` voxels of one tissue; returns (sum of perfusion, unfrozen voxels)."""
-    zero = np.float32(0.0)
-    tl = q[KU] * tau[0]
-    ts = tl + q[KM] * (tau[1] - tau[0])
-    ul = q[CU] * tau[0]
-    us = ul + q[CM] * (tau[1] - tau[0])
-    au, am, af = q[CU] / q[KU], q[CM] / q[KM], q[CF] / q[KF]
-    bu, bm, bf = q[KU] / q[CU], q[KM] / q[CM], q[KF] / q[CF]
+    """Advance ``n`` voxels of one tissue; returns (sum of perfusion, of metabolic heat).
+
+    A piece that is unfrozen in both old states is linear and takes a third of the work; where
+    it begins to freeze in this very stage its new values are bent onto the enthalpy curve after.
+    """
+    zero, one, six = np.float32(0.0), np.float32(1.0), np.float32(6.0)
+    tl, ts, ul, us = d[0], d[1], d[2], d[3]
+    au, am, af = d[4], d[5], d[6]
+    bu, bm, bf = d[7], d[8], d[9]
+    p, metabolic = d[10], d[11]
     alpha, beta, gamma, gamma_h2 = step[0], step[1], step[2], step[3]
-    p, metabolic = q[PERFUSION] / q[KU], q[METABOLIC]
+    linear_1, linear_lap = alpha - gamma * p * bu, gamma_h2 * bu
+    linear_const = gamma * metabolic * bu
     perfused, alive = zero, zero
-    for k in range(n):
-        i = start + uint64(k)
-        t = th1[i]
-        lap = (
-            th1[i - uint64(1)] + th1[i + uint64(1)] + th1[i - sy] + th1[i + sy]
-            + th1[i - sz] + th1[i + sz] - np.float32(6.0) * t
-        )  # fmt: skip
-        t0 = th0[i]
-        u1 = au * _a(t, tl) + am * _b(t, ts, tl) + af * _c(t, ts)
-        u0 = au * _a(t0, tl) + am * _b(t0, ts, tl) + af * _c(t0, ts)
-        is_alive = np.float32(1.0) if t > tl else zero
-        flow = -p * t * is_alive
-        perfused += flow
-        alive += is_alive
-        u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + metabolic * is_alive)
-        th0[i] = bu * _a(u, ul) + bm * _b(u, us, ul) + bf * _c(u, us)
+    for piece in range(0, n, _PIECE):
+        first, m = start + uint64(piece), min(_PIECE, n - piece)
+        cold = zero  # counted, not minimised: LLVM vectorises sums
+        for k in range(m):
+            i = first + uint64(k)
+            cold += one if min(th1[i], th0[i]) <= tl else zero
+        if cold == zero:
+            total = zero
+            for k in range(m):
+                i = first + uint64(k)
+                t = th1[i]
+                lap = (
+                    th1[i - uint64(1)] + th1[i + uint64(1)] + th1[i - sy] + th1[i + sy]
+                    + th1[i - sz] + th1[i + sz] - six * t
+                )  # fmt: skip
+                total += t
+                t = linear_1 * t + beta * th0[i] + linear_lap * lap + linear_const
+                cold += one if t <= tl else zero
+                th0[i] = t
+            perfused -= p * total
+            alive += np.float32(m)
+            if cold > zero:
+                for k in range(m):
+                    i = first + uint64(k)
+                    u = au * th0[i]
+                    th0[i] = bu * _a(u, ul) + bm * _b(u, us, ul) + bf * _c(u, us)
+        else:
+            for k in range(m):
+                i = first + uint64(k)
+                t = th1[i]
+                lap = (
+                    th1[i - uint64(1)] + th1[i + uint64(1)] + th1[i - sy] + th1[i + sy]
+                    + th1[i - sz] + th1[i + sz] - six * t
+                )  # fmt: skip
+                t0 = th0[i]
+                u1 = au * _a(t, tl) + am * _b(t, ts, tl) + af * _c(t, ts)
+                u0 = au * _a(t0, tl) + am * _b(t0, ts, tl) + af * _c(t0, ts)
+                is_alive = one if t > tl else zero
+                flow = -p * t * is_alive
+                perfused += flow
+                alive += is_alive
+                u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + metabolic * is_alive)
+                th0[i] = bu * _a(u, ul) + bm * _b(u, us, ul) + bf * _c(u, us)
     return np.float64(perfused), np.float64(alive * metabolic)
+
+
+@njit(cache=True, fastmath=_FAST)
+def _flux(g: Any, m: Any, f: Any, y: Any, x: Any, tau: Any) -> Any:
+    """Flux through an unlike face of mixed voxel m: integral of its conductivity from x to y."""
+    tl, ts = tau[0], tau[1]
+    return (
+        g[m, f] * (_a(y, tl) - _a(x, tl))
+        + g[m, G_MUSHY + f] * (_b(y, ts, tl) - _b(x, ts, tl))
+        + g[m, G_FROZEN + f] * (_c(y, ts) - _c(x, ts))
+    )
 
 
 @njit(cache=True, fastmath=_FAST)
 def _mixed_run(
     th1: Any, th0: Any, ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any,
-    g: Any, first: Any, tau: Any, step: Any,
-) -> tuple[float, float]:  # fmt: skip
-    """Advance ``n`` voxels whose faces carry their own conductivity (columns of ``g``)."""
-    zero = np.float32(0.0)
+    g: Any, fixed_faces: Any, first: Any, tau: Any, step: Any,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Advance ``n`` voxels whose faces carry their own conductivity (rows of ``g``).
+
+    Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours).
+    """
+    zero, one = np.float32(0.0), np.float32(1.0)
     tl, ts = tau[0], tau[1]
     alpha, beta, gamma, gamma_h2 = step[0], step[1], step[2], step[3]
-    perfused, metabolised = zero, zero
+    perfused, metabolised, from_fixed = zero, zero, zero
     for k in range(n):
         i = start + uint64(k)
         m = first + uint64(k)
-        t = th1[i]
-        x = ta1[i]
-        a, b, c = _a(x, tl), _b(x, ts, tl), _c(x, ts)
-        lap = zero
-        for f in range(6):
-            j = i - uint64(1)
-            if f == 1:
-                j = i + uint64(1)
-            elif f == 2:
-                j = i - sy
-            elif f == 3:
-                j = i + sy
-            elif f == 4:
-                j = i - sz
-            elif f == 5:
-                j = i + sz
-            gu, gm, gf = g[f, m], g[6 + f, m], g[12 + f, m]
-            y = ta1[j]
-            unlike = gu * (_a(y, tl) - a) + gm * (_b(y, ts, tl) - b) + gf * (_c(y, ts) - c)
-            lap += unlike if gu > zero else th1[j] - t
-        cu, cm, cf = g[FACES + CU, m], g[FACES + CM, m], g[FACES + CF, m]
-        x0 = ta0[i]
-        u1 = cu * a + cm * b + cf * c
+        j0, j1, j2, j3, j4, j5 = i - uint64(1), i + uint64(1), i - sy, i + sy, i - sz, i + sz
+        t, x, x0 = th1[i], ta1[i], ta0[i]
+        y0, y1, y2, y3, y4, y5 = ta1[j0], ta1[j1], ta1[j2], ta1[j3], ta1[j4], ta1[j5]
+        low = min(min(min(x, x0), min(y0, y1)), min(min(y2, y3), min(y4, y5)))
+        if low > tl:
+            f0, f1, f2 = g[m, 0] * (y0 - x), g[m, 1] * (y1 - x), g[m, 2] * (y2 - x)
+            f3, f4, f5 = g[m, 3] * (y3 - x), g[m, 4] * (y4 - x), g[m, 5] * (y5 - x)
+        else:
+            f0, f1 = _flux(g, m, 0, y0, x, tau), _flux(g, m, 1, y1, x, tau)
+            f2, f3 = _flux(g, m, 2, y2, x, tau), _flux(g, m, 3, y3, x, tau)
+            f4, f5 = _flux(g, m, 4, y4, x, tau), _flux(g, m, 5, y5, x, tau)
+        faces = fixed_faces[m]
+        if faces != 0:
+            from_fixed += f0 * np.float32(faces & 1) + f1 * np.float32((faces >> 1) & 1)
+            from_fixed += f2 * np.float32((faces >> 2) & 1) + f3 * np.float32((faces >> 3) & 1)
+            from_fixed += f4 * np.float32((faces >> 4) & 1) + f5 * np.float32((faces >> 5) & 1)
+        f0 = f0 if g[m, 0] > zero else th1[j0] - t
+        f1 = f1 if g[m, 1] > zero else th1[j1] - t
+        f2 = f2 if g[m, 2] > zero else th1[j2] - t
+        f3 = f3 if g[m, 3] > zero else th1[j3] - t
+        f4 = f4 if g[m, 4] > zero else th1[j4] - t
+        f5 = f5 if g[m, 5] > zero else th1[j5] - t
+        lap = f0 + f1 + f2 + f3 + f4 + f5
+        cu, cm, cf = g[m, G_OWN + CU], g[m, G_OWN + CM], g[m, G_OWN + CF]
+        u1 = cu * _a(x, tl) + cm * _b(x, ts, tl) + cf * _c(x, ts)
         u0 = cu * _a(x0, tl) + cm * _b(x0, ts, tl) + cf * _c(x0, ts)
-        is_alive = np.float32(1.0) if x > tl else zero
-        flow = -g[FACES + PERFUSION, m] * x * is_alive
-        heat = g[FACES + METABOLIC, m] * is_alive
+        is_alive = one if x > tl else zero
+        flow = -g[m, G_OWN + PERFUSION] * x * is_alive
+        heat = g[m, G_OWN + METABOLIC] * is_alive
         perfused += flow
         metabolised += heat
         u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + heat)
@@ -136,26 +202,11 @@ def _mixed_run(
         x = _a(u, ul) / cu + _b(u, us, ul) / cm + _c(u, us) / cf
         ta0[i] = x
         th0[i] = (
-            g[FACES + KU, m] * _a(x, tl)
-            + g[FACES + KM, m] * _b(x, ts, tl)
-            + g[FACES + KF, m] * _c(x, ts)
+            g[m, G_OWN + KU] * _a(x, tl)
+            + g[m, G_OWN + KM] * _b(x, ts, tl)
+            + g[m, G_OWN + KF] * _c(x, ts)
         )
-    return np.float64(perfused), np.float64(metabolised)
-
-
-@njit(cache=True, fastmath=_FAST)
-def _face_heat(ta1: Any, inner: Any, outer: Any, g: Any, lo: Any, hi: Any, tau: Any) -> float:
-    """Sum of conductivity-weighted differences over faces lo..hi (heat into ``inner``), W/m."""
-    tl, ts = tau[0], tau[1]
-    total = 0.0
-    for f in range(lo, hi):
-        x, y = ta1[inner[f]], ta1[outer[f]]
-        total += (
-            g[0, f] * (_a(y, tl) - _a(x, tl))
-            + g[1, f] * (_b(y, ts, tl) - _b(x, ts, tl))
-            + g[2, f] * (_c(y, ts) - _c(x, ts))
-        )
-    return total
+    return np.float64(perfused), np.float64(metabolised), np.float64(from_fixed)
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -180,15 +231,14 @@ def _boundary_heat(th1: Any, z: Any, shape: Any, sy: Any, sz: Any) -> float:
 @njit(cache=True, parallel=True, fastmath=_FAST)
 def _stage(
     th1: Any, th0: Any, ta1: Any, ta0: Any, shape: Any, window: Any, runs: Any, rows: Any,
-    tissues: Any, g: Any, sinks: Any, sink_ptr: Any, sink_g: Any, tau: Any, step: Any,
-    at_boundary: Any, sums: Any,
+    derived: Any, g: Any, fixed_faces: Any, tau: Any, step: Any, at_boundary: Any, sums: Any,
 ) -> None:  # fmt: skip
     """One RKL1 stage over the active window: th0 (Y_j-2) becomes Y_j; per-plane heat sums."""
     ny = shape[1]
     sy = uint64(shape[2] + 2)
     sz = uint64((shape[1] + 2) * (shape[2] + 2))
     for z in prange(window[0], window[1]):
-        perfused, metabolised = 0.0, 0.0
+        perfused, metabolised, from_fixed = 0.0, 0.0, 0.0
         for y in range(window[2], window[3]):
             for r in range(rows[z * ny + y], rows[z * ny + y + 1]):
                 lo = max(runs[r, 1], window[4])
@@ -197,20 +247,20 @@ def _stage(
                     start = uint64(runs[r, 0] + lo - runs[r, 1])
                     if runs[r, 3] >= 0:
                         p, m = _uniform_run(
-                            th1, th0, start, hi - lo, sy, sz, tissues[runs[r, 3]], tau, step
+                            th1, th0, start, hi - lo, sy, sz, derived[runs[r, 3]], step
                         )
                     else:
                         first = uint64(runs[r, 4] + lo - runs[r, 1])
-                        p, m = _mixed_run(
-                            th1, th0, ta1, ta0, start, hi - lo, sy, sz, g, first, tau, step
-                        )
+                        p, m, f = _mixed_run(
+                            th1, th0, ta1, ta0, start, hi - lo, sy, sz,
+                            g, fixed_faces, first, tau, step,
+                        )  # fmt: skip
+                        from_fixed += f
                     perfused += p
                     metabolised += m
         sums[z, E_PERFUSION] = perfused
         sums[z, E_METABOLIC] = metabolised
-        sums[z, E_FIXED] = _face_heat(
-            ta1, sinks[0], sinks[1], sink_g, sink_ptr[z], sink_ptr[z + 1], tau
-        )
+        sums[z, E_FIXED] = from_fixed
         sums[z, E_BOUNDARY] = _boundary_heat(th1, z, shape, sy, sz) if at_boundary else 0.0
 
 
@@ -282,7 +332,7 @@ def _line_sources(
 @njit(cache=True)
 def super_step(
     tha: Any, thb: Any, taa: Any, tab: Any, kind: Any, shape: Any, window: Any,
-    runs: Any, rows: Any, tissues: Any, g: Any, sinks: Any, sink_ptr: Any, sink_g: Any, tau: Any,
+    runs: Any, rows: Any, tissues: Any, g: Any, fixed_faces: Any, tau: Any,
     h_mm: Any, dt_s: Any, stages: Any, at_boundary: Any, drives: Any,
     probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
     strength: Any, gathered: Any, source: Any, sums: Any, heat: Any,
@@ -300,6 +350,7 @@ def super_step(
     e1, e0 = np.zeros(columns), np.zeros(columns)
     power = np.zeros(drives.shape[1])
     step = np.empty(4, np.float32)
+    derived = derive(tissues, tau)
     for j in range(1, s + 1):
         alpha, beta, gamma = (2.0 * j - 1.0) / j, (1.0 - j) / j, (2.0 * j - 1.0) / j * w * dt_s
         step[0], step[1], step[2], step[3] = alpha, beta, gamma, gamma / (h_mm * h_mm)
@@ -308,7 +359,7 @@ def super_step(
         else:
             th1, th0, ta1, ta0 = thb, tha, tab, taa
         _stage(
-            th1, th0, ta1, ta0, shape, window, runs, rows, tissues, g, sinks, sink_ptr, sink_g,
+            th1, th0, ta1, ta0, shape, window, runs, rows, derived, g, fixed_faces,
             tau, step, at_boundary, sums,
         )  # fmt: skip
         lost = _line_sources(
