@@ -39,7 +39,7 @@ _LIVER = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
 _LIVER_COLOUR = "#c4623f"
 _BONE_COLOUR = "#efe6cf"
 _SKIN_COLOUR = "#e8bfa3"
-_ICE = ((0.0, "#d4f4ff", 0.36), (-20.0, "#62bcff", 0.30), (-40.0, "#5a6cff", 0.30))
+_ICE = ((0.0, "#d4f4ff", 0.32), (-20.0, "#62bcff", 0.24), (-40.0, "#5a6cff", 0.20))
 #: Bone and skin fade inside this radius (mm) round the line of sight to the target.
 _WINDOW_MM, _WINDOW_EDGE_MM = 62.0, 30.0
 #: The picture is drawn this many times larger and averaged down: anti-aliasing.
@@ -51,7 +51,7 @@ _BACKGROUND = ("#0c1219", "#2b3a49")
 
 def main(arguments: list[str]) -> int:
     """Read the arrays, draw, write the picture; the exit code tells the parent."""
-    _require_egl()
+    _prepare()
     data = dict(np.load(arguments[0], allow_pickle=False))
     picture, legend = draw(data)
     Path(arguments[1]).write_bytes(finish(picture, legend))
@@ -111,7 +111,7 @@ def draw(data: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], list[tupl
     target_grid = Grid(data["target"].shape, data["target_affine"])
     target = mask_surface(data["target"], target_grid, voxel_mm=0.8, smooth_mm=0.9)
     if target is not None:
-        _solid(plotter, target, style.TARGET)
+        _solid(plotter, target, style.TARGET, ambient=0.45)
         legend.append((style.TARGET, "Target"))
     cold_grid = Grid(data["temperature_c"].shape, data["temperature_affine"])
     for level, colour, ice_opacity in _ICE:
@@ -172,10 +172,13 @@ def finish(picture: NDArray[np.uint8], legend: list[tuple[str, str]]) -> bytes:
     return style.png_bytes(figure, dpi=100)
 
 
-def _require_egl() -> None:
+def _prepare() -> None:
     """End with a clear word where libEGL is missing (VTK itself would crash)."""
     if sys.platform != "linux":
         return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # if OpenGL crashes, no core file is left
     try:
         ctypes.CDLL("libEGL.so.1")
     except OSError:
@@ -192,10 +195,10 @@ def _polydata(mesh: Mesh, *, smooth: bool = True) -> pv.PolyData:
     )
 
 
-def _solid(plotter: pv.Plotter, mesh: Mesh, colour: str) -> None:
+def _solid(plotter: pv.Plotter, mesh: Mesh, colour: str, *, ambient: float = 0.14) -> None:
     plotter.add_mesh(
         _polydata(mesh), color=colour, smooth_shading=True, specular=0.35, specular_power=25.0,
-        ambient=0.14, diffuse=0.9,
+        ambient=ambient, diffuse=0.9,
     )  # fmt: skip
 
 
