@@ -184,13 +184,13 @@ def nearest_miss(raster: ObstacleRaster, checks: PathChecks) -> str:
          "deg too flat to the capsule"),
     )  # fmt: skip
     words = [f"{amount:.1f} {what}" for rule, amount, what in numbers if checks.broken[best, rule]]
-    stuck = [
-        o.name for number, o in enumerate(raster.obstacles) if checks.broken[best, number]
-    ]
+    stuck = [o.name for number, o in enumerate(raster.obstacles) if checks.broken[best, number]]
     if checks.broken[best, k]:
         stuck.append("the outside of the body")
     if stuck:
-        words.insert(0, f"{checks.blocked_mm[best]:.1f} mm of it too close to {' and '.join(stuck)}")
+        words.insert(
+            0, f"{checks.blocked_mm[best]:.1f} mm of it too close to {' and '.join(stuck)}"
+        )
     entry = checks.entry_mm[best]
     return (
         f"the best path, {checks.length_mm[best]:.0f} mm from entry ({entry[0]:.0f}, "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation import Placement
 from irplan.geometry import Grid, Point3, as_point
 from irplan.image import LabelMap, Volume
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -153,19 +154,9 @@ def measure_margins(
     A shell or margin outside the organ is not counted.  The margin at a point is the distance to
     the zone's surface, positive inside the zone (as the surface-to-surface distance of QAM).
     """
+    margin, exists = _signed_margins(field, threshold, target, probe_axes_mm)
     points = target.surface.points_mm
-    zone = level_surface(np.asarray(field.array), field.grid, threshold)
-    exists = len(zone.points_mm) > 0
-    if exists:
-        inside = sample(field, points, _BODY_C) <= threshold
-        margin = np.where(inside, 1.0, -1.0) * SurfaceDistance(zone).nearest(points)
-    elif probe_axes_mm is not None and len(probe_axes_mm):
-        margin = -_to_segments(points, probe_axes_mm)
-    else:
-        margin = np.full(len(points), -np.ptp(points, axis=0).max())
-    counted = target.capsule_mm >= subcapsular_mm
-    if not counted.any():
-        counted = np.ones(len(points), dtype=bool)
+    counted = counted_points(target, subcapsular_mm)
     best = np.where(counted, margin, np.inf)
     low, low_all = int(np.argmin(best)), int(np.argmin(margin))
 
@@ -204,6 +195,38 @@ def measure_margins(
     )
 
 
+def counted_points(target: TargetGeometry, subcapsular_mm: float) -> NDArray[np.bool_]:
+    """(n,) surface points that the subcapsular rule leaves in; all where it would leave none."""
+    counted = target.capsule_mm >= subcapsular_mm
+    out: NDArray[np.bool_] = counted if counted.any() else np.ones(len(counted), dtype=bool)
+    return out
+
+
+def surface_margins(
+    field: Volume, threshold: float, target: TargetGeometry, placements: Sequence[Placement]
+) -> NDArray[np.float64]:
+    """(n,) signed margin in mm at the target's surface points, nothing else."""
+    axes = np.array([p.active_segment for p in placements])
+    return _signed_margins(field, threshold, target, axes)[0]
+
+
+def _signed_margins(
+    field: Volume,
+    threshold: float,
+    target: TargetGeometry,
+    probe_axes_mm: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], bool]:
+    points = target.surface.points_mm
+    zone = level_surface(np.asarray(field.array), field.grid, threshold)
+    if len(zone.points_mm):
+        inside = sample(field, points, _BODY_C) <= threshold
+        distance = SurfaceDistance(zone).nearest(points)
+        return np.where(inside, distance, -distance), True
+    if probe_axes_mm is not None and len(probe_axes_mm):
+        return -_to_segments(points, probe_axes_mm), False
+    return np.full(len(points), -float(np.ptp(points, axis=0).max())), False
+
+
 def _within(target: TargetGeometry, distance_mm: float) -> NDArray[np.float64]:
     """Share of each cell that lies within ``distance_mm`` of the target (or inside it)."""
     if distance_mm <= 0.0:
@@ -237,9 +260,7 @@ def _slope_at(
     return np.maximum(np.sqrt(total), 1e-6)
 
 
-def _to_segments(
-    points: NDArray[np.float64], segments: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _to_segments(points: NDArray[np.float64], segments: NDArray[np.float64]) -> NDArray[np.float64]:
     best = np.full(len(points), np.inf)
     for a, b in segments:
         way, length = b - a, max(1e-9, float(np.linalg.norm(b - a)))

@@ -88,9 +88,7 @@ def organ_mask(labels: LabelMap, target: NDArray[np.bool_], organ: str) -> NDArr
     return solid
 
 
-def large_vessels(
-    mask: NDArray[np.bool_], grid: Grid, diameter_mm: float
-) -> NDArray[np.bool_]:
+def large_vessels(mask: NDArray[np.bool_], grid: Grid, diameter_mm: float) -> NDArray[np.bool_]:
     """The part of a vessel mask that is at least ``diameter_mm`` wide (opening with a ball).
 
     A ball is kept when its centre is farther than half the diameter from the nearest voxel

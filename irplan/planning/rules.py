@@ -98,9 +98,7 @@ OBSTACLES: tuple[Obstacle, ...] = (
 )
 
 
-def _limit(
-    value: float, unit: str, words: str, source: str, allowed: tuple[float, float]
-) -> Limit:
+def _limit(value: float, unit: str, words: str, source: str, allowed: tuple[float, float]) -> Limit:
     limit = Limit(value, unit, words, source, allowed)
     return field(default=limit)  # type: ignore[no-any-return]
 
@@ -113,13 +111,21 @@ class PathRules:
     """
 
     max_length: Limit = _limit(
-        150.0, "mm", "needle length in the body at most", "planning specification [S]", (20.0, 300.0)
+        150.0,
+        "mm",
+        "needle length in the body at most",
+        "planning specification [S]",
+        (20.0, 300.0),
     )
     min_capsule_angle: Limit = _limit(
         20.0, "deg", "needle to organ capsule at least", "planning specification [S]", (0.0, 90.0)
     )
     min_organ_path: Limit = _limit(
-        5.0, "mm", "healthy organ before the target at least", "planning specification [S]", (0.0, 50.0)
+        5.0,
+        "mm",
+        "healthy organ before the target at least",
+        "planning specification [S]",
+        (0.0, 50.0),
     )
     max_tilt: Limit = _limit(
         45.0, "deg", "tilt out of the axial plane at most", "gantry, 30 to 45 deg [S]", (0.0, 90.0)
@@ -135,16 +141,32 @@ class PathRules:
         3.0, "mm", "vessels count from a diameter of", "planning specification [S]", (0.5, 20.0)
     )
     min_probe_spacing: Limit = _limit(
-        10.0, "mm", "distance between probes at least", "planning specification, cryo [S]", (2.0, 120.0)
+        10.0,
+        "mm",
+        "distance between probes at least",
+        "planning specification, cryo [S]",
+        (2.0, 120.0),
     )
     max_probe_spacing: Limit = _limit(
-        20.0, "mm", "distance to the nearest probe at most", "planning specification, cryo [S]", (5.0, 120.0)
+        20.0,
+        "mm",
+        "distance to the nearest probe at most",
+        "planning specification, cryo [S]",
+        (5.0, 120.0),
     )
     max_edge_distance: Limit = _limit(
-        10.0, "mm", "probe to the target's edge at most", "planning specification, cryo [S]", (0.0, 30.0)
+        10.0,
+        "mm",
+        "probe to the target's edge at most",
+        "planning specification, cryo [S]",
+        (0.0, 30.0),
     )
     min_entry_spacing: Limit = _limit(
-        5.0, "mm", "distance between entry points at least", "planning specification [S]", (0.0, 50.0)
+        5.0,
+        "mm",
+        "distance between entry points at least",
+        "planning specification [S]",
+        (0.0, 50.0),
     )
     max_probes: Limit = _limit(
         10.0, "probes", "number of probes at most", "planning specification, cryo [S]", (1.0, 10.0)
@@ -157,7 +179,11 @@ class PathRules:
         (0.0, 20.0),
     )
     high_risk_vessel: Limit = _limit(
-        5.0, "mm", "target this close to a large vessel is high-risk", "planning specification [V]", (0.0, 30.0)
+        5.0,
+        "mm",
+        "target this close to a large vessel is high-risk",
+        "planning specification [V]",
+        (0.0, 30.0),
     )
     obstacles: tuple[Obstacle, ...] = OBSTACLES
 

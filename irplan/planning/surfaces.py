@@ -36,7 +36,9 @@ def level_surface(field: NDArray[np.floating], grid: Grid, level: float) -> Surf
     inside = field <= level
     box = bounding_box(inside)
     if box is None or inside.all():
-        return Surface(*(np.empty((0, 3)), np.empty((0, 3), np.int64), np.empty((0, 3)), np.empty(0)))
+        return Surface(
+            *(np.empty((0, 3)), np.empty((0, 3), np.int64), np.empty((0, 3)), np.empty(0))
+        )
     part = grown_box(box, 2.0, (1.0, 1.0, 1.0), field.shape)
     # A layer of "outside" round the box closes surfaces that the grid cuts off.
     outside = float(max(field[part].max(), level + 1.0))
@@ -149,12 +151,12 @@ class SurfaceDistance:
         count = np.bincount(flat, minlength=len(surface.points_mm))
         first = np.concatenate([[0], np.cumsum(count)[:-1]])
         widest = int(count.max())
-        slot = first[:, None] + np.minimum(np.arange(widest)[None, :], np.maximum(count, 1)[:, None] - 1)
+        slot = first[:, None] + np.minimum(
+            np.arange(widest)[None, :], np.maximum(count, 1)[:, None] - 1
+        )
         self._fan = order[np.minimum(slot, len(order) - 1)] // 3
 
-    def nearest(
-        self, points_mm: NDArray[np.float64], *, exact: bool = True
-    ) -> NDArray[np.float64]:
+    def nearest(self, points_mm: NDArray[np.float64], *, exact: bool = True) -> NDArray[np.float64]:
         """(n,) unsigned distance in mm of (n, 3) LPS points to the surface.
 
         ``exact=False`` gives the distance to the nearest vertex: never too small, and too large by
@@ -172,9 +174,7 @@ class SurfaceDistance:
         return out
 
 
-def _point_triangle(
-    p: NDArray[np.float64], corner: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _point_triangle(p: NDArray[np.float64], corner: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance of points (n, 1, 3) to triangles (n, k, 3, 3): plane if inside, else nearest edge."""
     a, b, c = corner[..., 0, :], corner[..., 1, :], corner[..., 2, :]
     normal = np.cross(b - a, c - a)

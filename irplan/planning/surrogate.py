@@ -67,7 +67,7 @@ class ProbeCold:
             placements=(Placement(needle, applicator),),
             schedule=schedule,
         )
-        result = simulate(problem, time_error_mm=SEARCH_TIME_ERROR_MM)
+        result = simulate(problem, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
         field = result.lethal_temperature(rule)
         axial = np.arange(-_REACH_MM - half, _REACH_MM + half + 0.5, 1.0)
         radial = np.arange(0.0, _REACH_MM + 0.5, 1.0)
@@ -83,7 +83,9 @@ class ProbeCold:
         return cls(applicator, np.maximum(total / len(angles), 0.0), float(axial[0]))
 
     def at(
-        self, points_mm: NDArray[np.float64], centre_mm: NDArray[np.float64],
+        self,
+        points_mm: NDArray[np.float64],
+        centre_mm: NDArray[np.float64],
         direction: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """(n,) fall of temperature at LPS points for a probe with its active middle at a centre."""

@@ -144,9 +144,7 @@ def search_paths(
     )
 
 
-def spread_points(
-    target: NDArray[np.bool_], grid: Grid, count: int
-) -> NDArray[np.float64]:
+def spread_points(target: NDArray[np.bool_], grid: Grid, count: int) -> NDArray[np.float64]:
     """(n, 3) LPS points inside the target: the voxel nearest the centroid, then farthest points."""
     points = grid.index_to_lps(np.argwhere(target))
     centre = points.mean(axis=0)
@@ -213,6 +211,19 @@ def describe_path(
     )
 
 
+def describe_needles(
+    raster: ObstacleRaster, meter: ClearanceMeter, needles: Sequence[Needle]
+) -> tuple[PathCandidate, ...]:
+    """The terms of any needles, admissible or not."""
+    entry = np.array([n.entry_mm for n in needles])
+    tip = np.array([n.tip_mm for n in needles])
+    checks = check_paths(raster, entry, tip)
+    return tuple(
+        describe_path(raster, checks, i, needle, clear)
+        for i, (needle, clear) in enumerate(zip(needles, meter.measure(list(needles)), strict=True))
+    )
+
+
 def keeps_clear(raster: ObstacleRaster, clearance: Clearance) -> bool:
     """True when every obstacle's hard distance is kept on the original labels."""
     return all(clearance.distance_mm[o.name] >= o.hard_mm for o in raster.obstacles)
@@ -225,9 +236,7 @@ def _organ_shortage(inside_mm: NDArray[Any], raster: ObstacleRaster) -> NDArray[
     return out
 
 
-def _coarse_cost(
-    checks: PathChecks, raster: ObstacleRaster, w: PathWeights
-) -> NDArray[np.float64]:
+def _coarse_cost(checks: PathChecks, raster: ObstacleRaster, w: PathWeights) -> NDArray[np.float64]:
     rules = raster.rules
     cost = w.length * checks.length_mm / rules.max_length.value
     cost += w.tilt * np.abs(checks.tilt_deg) / max(1e-6, rules.max_tilt.value)
@@ -251,7 +260,9 @@ def _closer(best: PathChecks | None, new: PathChecks) -> PathChecks | None:
     one = _one(new, i)
     if best is None:
         return one
-    key = [(int(c.broken.sum()), float(c.blocked_mm[0]), float(c.length_mm[0])) for c in (best, one)]
+    key = [
+        (int(c.broken.sum()), float(c.blocked_mm[0]), float(c.length_mm[0])) for c in (best, one)
+    ]
     return one if key[1] < key[0] else best
 
 
@@ -281,9 +292,7 @@ def _shortlist(
         i = int(np.argmax(free))
         picks.append(i)
         free &= np.linalg.norm(entry - entry[i], axis=1) > DECLUSTER_MM
-    needles = [
-        meter.entry_on_skin(Needle(_point(tip[i]), _point(entry[i]))) for i in picks
-    ]
+    needles = [meter.entry_on_skin(Needle(_point(tip[i]), _point(entry[i]))) for i in picks]
     candidates, refused = confirm_paths(raster, meter, needles, weights)
     ranked = sorted((c for c in candidates if c is not None), key=lambda c: c.cost)
     return ranked[:KEEP], refused
