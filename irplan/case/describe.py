@@ -101,17 +101,29 @@ def _nifti(file: Path, progress: Progress) -> tuple[str, Facts]:
     sample = volume.array.reshape(-1)[:: max(1, volume.array.size // 200_000)]
     levels = np.unique(sample)
     if levels.size <= 256 and levels.min() >= 0 and np.array_equal(levels, np.floor(levels)):
-        values, counts = np.unique(volume.array, return_counts=True)
-        ml = counts * volume.grid.voxel_volume_mm3 / 1000.0
-        rows.append(("kind", f"mask or label map with {values.size} values"))
-        rows.extend(
-            (f"value {value:g}", f"{count} voxels, {volume_ml:.2f} ml")
-            for value, count, volume_ml in list(zip(values, counts, ml, strict=True))[:40]
-        )
+        rows.extend(_labels(volume))
     else:
         rows.extend(_values(volume))
     progress(1.0, "image read")
     return f"NIfTI file {file.name}", rows
+
+
+def _labels(volume: Volume) -> Facts:
+    """Voxels and ml of each value of a mask or label map (whole numbers)."""
+    array = volume.array
+    if 0 <= array.min() and array.max() <= 255:
+        counted = np.bincount(array.reshape(-1).astype(np.uint8), minlength=256)
+        values = np.flatnonzero(counted)
+        counts = counted[values]
+    else:
+        values, counts = np.unique(array, return_counts=True)
+    ml = counts * volume.grid.voxel_volume_mm3 / 1000.0
+    rows: Facts = [("kind", f"mask or label map with {values.size} values")]
+    rows.extend(
+        (f"value {value:g}", f"{count} voxels, {volume_ml:.2f} ml")
+        for value, count, volume_ml in zip(values, counts, ml, strict=True)
+    )
+    return rows
 
 
 def _places(grid: Grid) -> Facts:

@@ -7,12 +7,15 @@ from pathlib import Path
 from irplan.errors import BackendError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
+#: First line of the folder's README: beside an installed package another "kernels" may lie.
+_TITLE = "# CUDA kernels"
 
 
 def kernel_directory() -> Path:
     """The folder of ``*.cu`` files: ``kernels/`` of the checkout, else the one in the wheel."""
     for folder in (_PACKAGE.parent / "kernels", _PACKAGE / "_kernels"):
-        if (folder / "README.md").is_file() and (folder / "bioheat.cu").is_file():
+        readme = folder / "README.md"
+        if readme.is_file() and readme.read_text(encoding="utf-8").startswith(_TITLE):
             return folder
     raise BackendError(
         "kernels",
@@ -27,10 +30,11 @@ def kernel_source(name: str) -> str:
     folder = kernel_directory()
     path = folder / f"{name}.cu"
     if not path.is_file():
+        names = sorted(p.stem for p in folder.glob("*.cu"))
         raise BackendError(
             "kernel name",
             got=repr(name),
-            expected="one of " + ", ".join(sorted(p.stem for p in folder.glob("*.cu"))),
+            expected="one of " + (", ".join(names) if names else "(there is no CUDA kernel yet)"),
             remedy="Use one of these names.",
         )
     return path.read_text(encoding="utf-8")

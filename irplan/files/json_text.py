@@ -78,7 +78,7 @@ def load_json(path: Path, *, what: str) -> dict[str, Any]:
         raise fail("JSON nested too deeply", "Give a file written by irplan.") from error
     except ValueError as error:
         at = getattr(error, "lineno", 0)
-        if getattr(error, "pos", -1) >= len(text.rstrip()):
+        if text.lstrip().startswith("{") and not text.rstrip().endswith("}"):
             raise fail(
                 "JSON that breaks off at the end", "The file is truncated; write it again."
             ) from error

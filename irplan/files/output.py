@@ -64,9 +64,9 @@ class OutputFolder:
             _put_back(self.path)
             _require_replaceable(self.path)
             self._made_parents = _make_parents(self.path.parent)
-            _require_space(self.path.parent, self._need_bytes)
             self._inside = _must_stage_inside(self.path)
             self._stage = _new_stage(self.path, inside=self._inside)
+            _require_space(self._stage, self._need_bytes)
         except OSError as error:
             self._discard()
             raise _cannot_write(self.path, error) from error

@@ -176,7 +176,8 @@ class Grid:
         pad = margin_mm / np.asarray(self.spacing_mm)
         lo = np.clip(np.floor(i.min(axis=0) - pad), 0, np.asarray(self.shape) - 1).astype(int)
         hi = np.clip(np.ceil(i.max(axis=0) + pad), 0, np.asarray(self.shape) - 1).astype(int)
-        if np.any(i.max(axis=0) + pad < 0) or np.any(i.min(axis=0) - pad > np.asarray(self.shape)):
+        high_face = np.asarray(self.shape) - 0.5
+        if np.any(i.max(axis=0) + pad < -0.5) or np.any(i.min(axis=0) - pad > high_face):
             raise GeometryError(
                 "points",
                 got="a box wholly outside the grid",
@@ -215,12 +216,21 @@ class Grid:
         """Raise `GridMismatchError` naming ``field`` unless ``other`` is this grid."""
         if self.same_as(other):
             return
+        a, b = self.frame_of_reference_uid, other.frame_of_reference_uid
+        if a is not None and b is not None and a != b:
+            raise GridMismatchError(
+                field,
+                got="another frame of reference",
+                expected="the image's frame of reference",
+                remedy="It belongs to another acquisition: register the two, or give the one "
+                "that was drawn on this image.",
+            )
         raise GridMismatchError(
             field,
             got=f"a grid of {other.shape} voxels of {_mm(other.spacing_mm)} mm "
-            f"from {_mm(other.affine[:3, 3])}{_frame(other)}",
+            f"from {_mm(other.affine[:3, 3])}{_turned(self, other)}",
             expected=f"the image's grid of {self.shape} voxels of {_mm(self.spacing_mm)} mm "
-            f"from {_mm(self.affine[:3, 3])}{_frame(self)}",
+            f"from {_mm(self.affine[:3, 3])}",
             remedy="Resample it onto the image's grid explicitly; irplan never does so silently.",
         )
 
@@ -241,5 +251,8 @@ def _mm(values: Sequence[float] | NDArray[np.float64]) -> str:
     return "(" + ", ".join(f"{float(v):.3f}" for v in values) + ")"
 
 
-def _frame(grid: Grid) -> str:
-    return ", no frame of reference" if grid.frame_of_reference_uid is None else ""
+def _turned(expected: Grid, got: Grid) -> str:
+    """Says that the axes run elsewhere, when they do: sizes and origin alone would look alike."""
+    cosines = np.sum(expected.direction * got.direction, axis=0)
+    angle = float(np.degrees(np.arccos(np.clip(cosines.min(), -1.0, 1.0))))
+    return f", turned by up to {angle:.2f} deg" if angle > 0.005 else ""

@@ -25,6 +25,8 @@ def fill_padding(hu: NDArray[Any]) -> tuple[NDArray[Any], int]:
     are not tissue; as air they are harmless.  A copy is made only where something changes.
     """
     low = hu < LOWEST_HU
+    if hu.dtype.kind == "f":
+        low &= hu > -np.inf  # infinity is no padding: `Volume` refuses it
     count = int(np.count_nonzero(low))
     if count == 0:
         return hu, 0

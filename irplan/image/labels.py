@@ -87,9 +87,7 @@ class LabelMap:
         object.__setattr__(self, "labels", tuple(self.labels))
 
     @classmethod
-    def from_masks(
-        cls, grid: Grid, masks: Iterable[tuple[Label, NDArray[np.bool_]]]
-    ) -> LabelMap:
+    def from_masks(cls, grid: Grid, masks: Iterable[tuple[Label, NDArray[np.bool_]]]) -> LabelMap:
         """Paint boolean masks in the order given; a later one covers an earlier one."""
         array = np.zeros(grid.shape, dtype=np.uint8)
         labels = []

@@ -44,7 +44,7 @@ def test_not_dicom_and_nothing(tmp_path):
 
 @pytest.mark.data
 def test_real_x_ray_run(shared_data):
-    """Against dcmdump: 96 frames of 512 x 512 at 33 ms, primary angle -32 = 32 deg RAO."""
+    """96 frames of 512 x 512 at 33 ms (data README); primary angle -32 is 32 deg RAO."""
     facts = dict(describe(shared_data("xa") / "rubo_0002_xa_multiframe.dcm"))
     assert facts["object"] == "X-Ray Angiographic Image Storage"
     assert facts["frames"] == "96"
