@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,8 +157,8 @@ def _plan_and_write(
         target,
         options=options,
         target_source=source,
-        messages=(*notes, *abdomen.warnings),
         progress=portion(progress, 0.3, 0.8),
     )
+    case = replace(case, messages=(*notes, *abdomen.warnings, *case.messages))
     missing = write_files(case, folder, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
     return Outcome(case, (*case.messages, *missing))
