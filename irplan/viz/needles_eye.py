@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -33,11 +32,14 @@ def needles_eye(case: PlannedCase, placement_index: int = 0) -> Figure:
     half = float(np.clip((end + 15.0) / 5.0, 30.0, 45.0))
     across_long = (-half, half)
     with style.styled():
-        wide = 2.05 * (end + 15.0) / (across_long[1] - across_long[0])
-        figure = style.new_figure(5.1 + wide + 1.5, 6.7)
-        panels: dict[str, Axes] = figure.subplot_mosaic(
-            [["eye", "up"], ["eye", "right"]], width_ratios=(5.1, wide)
-        )
+        wide = 2.12 * (end + 15.0) / (2.0 * half)
+        figure = style.new_figure(0.72 + 5.0 + 0.8 + wide + 0.15, 6.7, arranged=False)
+        beside = 0.72 + 5.0 + 0.8
+        panels = {
+            "eye": style.add_axes(figure, 0.72, 1.32, 5.0, 5.0),
+            "up": style.add_axes(figure, beside, 4.2, wide, 2.12),
+            "right": style.add_axes(figure, beside, 1.32, wide, 2.12),
+        }
         eye = Plane(entry + depth * d, right, up, across, across)
         overlay.draw_reslice(panels["eye"], case, eye, placement_index=placement_index)
         panels["eye"].set_title(f"Along the needle at the target's depth ({depth:.0f} mm)")
@@ -50,10 +52,7 @@ def needles_eye(case: PlannedCase, placement_index: int = 0) -> Figure:
             panels[key].set_xlabel("depth from the skin along the needle (mm)")
             panels[key].set_ylabel("offset (mm)")
             panels[key].axvline(0.0, color="white", linewidth=0.8, alpha=0.6)
-        legend = figure.legend(
-            handles=overlay.legend_handles(case), loc="outside lower center", ncols=5, frameon=True
-        )
-        overlay.style_legend(legend)
+        overlay.draw_legend(figure, case)
     return figure
 
 

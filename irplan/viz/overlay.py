@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
@@ -62,7 +63,21 @@ def draw_reslice(axes: Axes, case: PlannedCase, plane: Plane, *, placement_index
     axes.set_ylim(plane.extent[2], plane.extent[3])
 
 
-def legend_handles(case: PlannedCase) -> list[Line2D]:
+def draw_legend(figure: Figure, case: PlannedCase) -> None:
+    """One legend for all panels at the figure's foot, dark because its lines lie on a CT."""
+    legend = figure.legend(
+        handles=_legend_handles(case), loc="lower center", bbox_to_anchor=(0.5, 0.008), ncols=5,
+        frameon=True, borderaxespad=0.0,
+    )  # fmt: skip
+    frame = legend.get_frame()
+    frame.set_facecolor("#11181f")
+    frame.set_edgecolor("none")
+    frame.set_alpha(1.0)
+    for text in legend.get_texts():
+        text.set_color("white")
+
+
+def _legend_handles(case: PlannedCase) -> list[Line2D]:
     """What the lines mean, for one legend of a whole figure."""
     handles = [_line(colour, name) for names, colour, name in STRUCTURES if _found(case, names)]
     handles += [
@@ -78,16 +93,6 @@ def legend_handles(case: PlannedCase) -> list[Line2D]:
         _line(style.NEEDLE, "Needle off the slice (projected)", dash=(0, (1, 2)), width=1.2),
     ]
     return handles
-
-
-def style_legend(legend: Any) -> None:
-    """Dark box, light words: the lines are light because they lie on a CT."""
-    frame = legend.get_frame()
-    frame.set_facecolor("#11181f")
-    frame.set_edgecolor("none")
-    frame.set_alpha(1.0)
-    for text in legend.get_texts():
-        text.set_color("white")
 
 
 def _isotherm_items() -> list[tuple[float, str]]:
@@ -203,7 +208,7 @@ def _needles(axes: Axes, case: PlannedCase, plane: Plane, placement_index: int) 
         inside = (left < uv[:, 0]) & (uv[:, 0] < right) & (bottom < uv[:, 1]) & (uv[:, 1] < top)
         visible = np.flatnonzero((distance <= FAINT_MM) & inside)
         if visible.size and span > 10.0 and len(case.plan.placements) > 1:
-            x, y = uv[visible[int(0.25 * visible.size)]]
+            x, y = uv[visible[int((0.2 + 0.12 * (number % 5)) * visible.size)]]
             axes.text(
                 x, y, f"{number + 1}", color=style.NEEDLE, fontsize=9, weight="bold",
                 ha="left", va="bottom", path_effects=_HALO, clip_on=True,

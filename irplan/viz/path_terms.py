@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from matplotlib.figure import Figure
 
 from irplan.planning.case import PlannedCase
@@ -13,13 +15,18 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 def path_terms(case: PlannedCase) -> Figure:
     """Cost of each term as bars (dimensionless, 0 = ideal), the measured value written beside.
 
-    One colour and hatch a placement; terms are in the order of the score.
+    One colour and hatch a placement; terms are in the order of the score.  Terms that cost
+    nothing for every placement are named below the bars.
     """
-    names = list(dict.fromkeys(t.name for path in case.paths for t in path.terms))
+    known = list(dict.fromkeys(t.name for path in case.paths for t in path.terms))
+    names = [
+        n for n in known if any(t.cost > 0 for p in case.paths for t in p.terms if t.name == n)
+    ]
+    free = [n.replace("_", " ") for n in known if n not in names]
     count = max(1, len(case.paths))
     hatches = ("", "///", "...", "xx", "\\\\\\", "++")
     with style.styled():
-        height = 1.5 + max(1, len(names)) * (0.20 + 0.26 * count)
+        height = 1.9 + max(1, len(names)) * (0.20 + 0.26 * count)
         figure = style.new_figure(9.6, height)
         axes = figure.subplots()
         bar = 0.8 / count
@@ -45,7 +52,10 @@ def path_terms(case: PlannedCase) -> Figure:
         axes.set_ylim(len(names) - 0.5, -0.5)
         largest = max((t.cost for p in case.paths for t in p.terms), default=0.0)
         axes.set_xlim(0.0, 1.45 * largest if largest > 0 else 1.0)
-        axes.set_xlabel("cost added to the path's score (dimensionless, 0 = ideal)")
+        words = "cost added to the path's score (dimensionless, 0 = ideal)"
+        if free:
+            words += "\n" + fill("No cost for any needle: " + ", ".join(free) + ".", 100)
+        axes.set_xlabel(words)
         axes.set_ylabel("term of the score (–)")
         axes.set_title("Terms of each path's score, with the measured values")
         axes.spines[["top", "right"]].set_visible(False)

@@ -32,14 +32,14 @@ _ORGANS: tuple[tuple[tuple[str, ...], float, float, float, str | None, str], ...
     (("vena_cava",), 1.5, 1.2, 1.0, "#3f63b5", "Vena cava"),
     (("hepatic_vein",), 1.0, 0.6, 1.0, "#5f7fe0", "Hepatic veins"),
     (("portal_vein",), 1.0, 0.6, 1.0, "#1fa3d8", "Portal vein"),
-    (("vessel",), 1.0, 0.6, 1.0, "#4d74d6", "Vessels"),
+    (("vessel",), 1.0, 0.6, 1.0, "#4d74d6", "Other vessels"),
     (("artery",), 1.0, 0.6, 1.0, "#d82c3c", "Arteries"),
 )
 _LIVER = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
 _LIVER_COLOUR = "#c4623f"
 _BONE_COLOUR = "#efe6cf"
 _SKIN_COLOUR = "#e8bfa3"
-_ICE = ((0.0, "#d4f4ff", 0.32), (-20.0, "#62bcff", 0.24), (-40.0, "#5a6cff", 0.20))
+_ICE = ((0.0, "#d4f4ff", 0.36), (-20.0, "#62bcff", 0.24), (-40.0, "#5a6cff", 0.20))
 #: Bone and skin fade inside this radius (mm) round the line of sight to the target.
 _WINDOW_MM, _WINDOW_EDGE_MM = 62.0, 30.0
 #: The picture is drawn this many times larger and averaged down: anti-aliasing.
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     _prepare()
     data = dict(np.load(arguments[0], allow_pickle=False))
     picture, legend = draw(data)
-    Path(arguments[1]).write_bytes(finish(picture, legend))
+    Path(arguments[1]).write_bytes(finish(picture, legend, left=_free_side(data) == "left"))
     return 0
 
 
@@ -85,8 +85,7 @@ def draw(data: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], list[tupl
 
     skin = mask_surface(labels > 0, grid, voxel_mm=3.2, smooth_mm=2.6, closed=False)
     if skin is not None:
-        opacity = _window_opacity(skin.vertices, centre, eye, 0.22, 0.06)
-        glass.append(_glass(skin, _SKIN_COLOUR, opacity))
+        glass.append(_glass(skin, _SKIN_COLOUR, 0.07, rim=0.5, eye=eye))
     bone = mask_surface(mask_of(("bone",)), grid, voxel_mm=1.7, smooth_mm=0.9, closed=False)
     if bone is not None:
         opacity = _window_opacity(bone.vertices, centre, eye, 1.0, 0.10)
@@ -94,8 +93,8 @@ def draw(data: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], list[tupl
         legend.append((_BONE_COLOUR, "Bone (faded in front of the target)"))
     liver = mask_surface(mask_of(_LIVER), grid, voxel_mm=2.0, smooth_mm=1.8)
     if liver is not None:
-        opacity = _window_opacity(liver.vertices, centre, eye, 0.40, 0.22)
-        glass.append(_glass(liver, _LIVER_COLOUR, opacity))
+        opacity = _window_opacity(liver.vertices, centre, eye, 0.36, 0.18)
+        glass.append(_glass(liver, _LIVER_COLOUR, opacity, rim=0.25, eye=eye))
         legend.append((_LIVER_COLOUR, "Liver"))
     for names, voxel, smooth, opacity_of, colour, words in _ORGANS:
         found = mask_surface(mask_of(names), grid, voxel_mm=voxel, smooth_mm=smooth)
@@ -124,7 +123,7 @@ def draw(data: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], list[tupl
     shown = data["needles_mm"][:, 0] - 90.0 * _directions(data)
     organ = liver.vertices if liver is not None else centre + 70.0 * np.array(_CORNERS)
     _camera(plotter, np.vstack([shown, organ, centre[None]]), eye)
-    _orientation_cube(plotter, eye)
+    _orientation_cube(plotter, eye, left=_free_side(data) == "left")
     _draw_glass(plotter, glass, eye)
     picture: NDArray[np.uint8] = plotter.screenshot(return_img=True)
     plotter.close()
@@ -151,7 +150,16 @@ def camera_direction(needles_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def finish(picture: NDArray[np.uint8], legend: list[tuple[str, str]]) -> bytes:
+def _free_side(data: Mapping[str, NDArray[Any]]) -> str:
+    """``"left"`` or ``"right"``: the side of the picture from which no needle comes."""
+    right = np.cross([0.0, 0.0, 1.0], camera_direction(data["needles_mm"]))
+    out = -_directions(data).mean(axis=0)
+    return "left" if out @ right > 0 else "right"
+
+
+def finish(
+    picture: NDArray[np.uint8], legend: list[tuple[str, str]], *, left: bool = True
+) -> bytes:
     """The picture as PNG with its legend and what it may be used for."""
     from matplotlib.patches import Patch
 
@@ -162,9 +170,14 @@ def finish(picture: NDArray[np.uint8], legend: list[tuple[str, str]]) -> bytes:
         figure.figimage(picture)
         words = figure.legend(
             handles=[Patch(facecolor=colour, label=name) for colour, name in legend],
-            loc="upper left", bbox_to_anchor=(0.015, 0.985), fontsize=13, handlelength=1.1,
-            handleheight=1.1, labelspacing=0.45, borderaxespad=0.0,
+            loc="upper left" if left else "upper right",
+            bbox_to_anchor=(0.012 if left else 0.988, 0.984), fontsize=13, handlelength=1.1,
+            handleheight=1.1, labelspacing=0.45, borderaxespad=0.0, frameon=True,
         )  # fmt: skip
+        frame = words.get_frame()
+        frame.set_facecolor("#0c1219")
+        frame.set_edgecolor("none")
+        frame.set_alpha(0.6)
         for text in words.get_texts():
             text.set_color("#e9f0f5")
         figure.text(0.5, 0.018, "DRAFT – simulated plan – research use only", color="#b9c6d0",
@@ -202,12 +215,26 @@ def _solid(plotter: pv.Plotter, mesh: Mesh, colour: str, *, ambient: float = 0.1
     )  # fmt: skip
 
 
-def _glass(mesh: Mesh, colour: str, opacity: float | NDArray[np.float64]) -> pv.PolyData:
-    """A translucent surface: colour and opacity (0..1, one value or one a vertex)."""
+def _glass(
+    mesh: Mesh,
+    colour: str,
+    opacity: float | NDArray[np.float64],
+    *,
+    rim: float = 0.0,
+    eye: NDArray[np.float64] | None = None,
+) -> pv.PolyData:
+    """A translucent surface: colour and opacity (0..1, one value or one a vertex).
+
+    ``rim`` is added where the surface turns away from ``eye``, as thick glass does.
+    """
     surface = _polydata(mesh)
+    alpha = np.broadcast_to(np.asarray(opacity, dtype=np.float64), (surface.n_points,))
+    if eye is not None:
+        facing = np.abs(surface.point_data["Normals"] @ eye)
+        alpha = alpha + rim * (1.0 - np.minimum(facing, 1.0)) ** 2.5
     rgba = np.empty((surface.n_points, 4), dtype=np.uint8)
     rgba[:, :3] = pv.Color(colour).int_rgb
-    rgba[:, 3] = np.round(255.0 * np.asarray(opacity))
+    rgba[:, 3] = np.round(255.0 * np.clip(alpha, 0.0, 1.0))
     surface["rgba"] = rgba
     return surface
 
@@ -323,7 +350,7 @@ def _camera(plotter: pv.Plotter, points: NDArray[np.float64], eye: NDArray[np.fl
     plotter.renderer.ResetCameraClippingRange()
 
 
-def _orientation_cube(plotter: pv.Plotter, eye: NDArray[np.float64]) -> None:
+def _orientation_cube(plotter: pv.Plotter, eye: NDArray[np.float64], *, left: bool) -> None:
     """A small cube in the corner whose faces carry the patient's directions."""
     cube = vtkAnnotatedCubeActor()
     for face, letter in (("XPlus", "L"), ("XMinus", "R"), ("YPlus", "P"), ("YMinus", "A"),
@@ -341,8 +368,8 @@ def _orientation_cube(plotter: pv.Plotter, eye: NDArray[np.float64]) -> None:
             face.SetColor(0.95, 0.97, 1.0)
             face.SetInterpolationToFlat()
     corner = vtkRenderer()
-    corner.SetViewport(0.87, 0.02, 0.99, 0.02 + 0.12 * plotter.window_size[0] /
-                       plotter.window_size[1])  # fmt: skip
+    tall = 0.02 + 0.12 * plotter.window_size[0] / plotter.window_size[1]
+    corner.SetViewport(0.01 if left else 0.87, 0.02, 0.13 if left else 0.99, tall)
     corner.SetLayer(1)
     corner.InteractiveOff()
     corner.AddActor(cube)

@@ -38,8 +38,8 @@ def three_planes(case: PlannedCase, placement_index: int = 0) -> Figure:
     half = float(np.clip((high - low).max() / 2 + 30.0, 60.0, 130.0))
     centre = np.clip((low + high) / 2, tip - (half - 25.0), tip + (half - 25.0))
     with style.styled():
-        figure = style.new_figure(13.2, 5.2)
-        panels = figure.subplots(1, 3)
+        figure = style.new_figure(13.2, 5.3, arranged=False)
+        panels = [style.add_axes(figure, 0.72 + 4.36 * k, 1.32, 3.62, 3.62) for k in range(3)]
         for axes, (name, u_name, u_sign, v_name, v_sign, (iu, iv)) in zip(
             panels, _PLANES, strict=True
         ):
@@ -52,10 +52,7 @@ def three_planes(case: PlannedCase, placement_index: int = 0) -> Figure:
             axes.set_ylabel(f"LPS {v_name} (mm)")
             if v_sign < 0:
                 axes.yaxis.set_major_formatter(FuncFormatter(_negated))
-        legend = figure.legend(
-            handles=overlay.legend_handles(case), loc="outside lower center", ncols=5, frameon=True
-        )
-        overlay.style_legend(legend)
+        overlay.draw_legend(figure, case)
     return figure
 
 

@@ -242,8 +242,10 @@ def test_temperature_figure_shades_the_schedule(figures: dict[str, Figure]) -> N
 def test_path_figure_has_every_term(figures: dict[str, Figure], case: PlannedCase) -> None:
     axes = figures["paths"].axes[0]
     shown = {t.get_text() for t in axes.get_yticklabels()}
-    assert shown == {t.name.replace("_", " ") for t in case.paths[0].terms}
-    assert len(axes.patches) == sum(len(p.terms) for p in case.paths)
+    paid = [t for t in case.paths[0].terms if t.cost > 0]
+    assert shown == {t.name.replace("_", " ") for t in paid}
+    assert "No cost for any needle: healthy liver before tumour." in axes.get_xlabel()
+    assert len(axes.patches) == 2 * len(paid)
 
 
 def test_figures_leave_matplotlib_alone(case: PlannedCase) -> None:
