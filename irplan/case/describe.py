@@ -111,7 +111,8 @@ def _nifti(file: Path, progress: Progress) -> tuple[str, Facts]:
 def _labels(volume: Volume) -> Facts:
     """Voxels and ml of each value of a mask or label map (whole numbers)."""
     array = volume.array
-    if 0 <= array.min() and array.max() <= 255:
+    whole = array.dtype.kind in "iu" or np.array_equal(array, np.floor(array))
+    if whole and array.min() >= 0 and array.max() <= 255:
         counted = np.bincount(array.reshape(-1).astype(np.uint8), minlength=256)
         values = np.flatnonzero(counted)
         counts = counted[values]

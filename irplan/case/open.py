@@ -62,15 +62,12 @@ def open_mask_and_notes(
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """`open_mask` and what had to be assumed, in words."""
     file = Path(path)
-    mask: NDArray[np.bool_]
     if _is_nifti(file, field="mask"):
         progress(0.0, "reading the mask")
-        from_nifti = nifti.read_mask_and_notes(file, grid)
-        mask, notes = from_nifti.mask, from_nifti.notes
+        mask, notes = nifti.read_mask_and_notes(file, grid)
         progress(1.0, "mask read")
     else:
-        from_dicom = dicom.load_mask(file, grid, progress=progress)
-        mask, notes = from_dicom.mask, from_dicom.notes
+        mask, notes = dicom.load_mask(file, grid, progress=progress)
     if not mask.any():
         raise InputError(
             f"mask '{file.name}'",

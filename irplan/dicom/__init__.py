@@ -3,12 +3,11 @@
 from irplan.dicom.describe import describe
 from irplan.dicom.find import find_series
 from irplan.dicom.info import SeriesInfo
-from irplan.dicom.mask import DicomMask, load_mask, read_mask
+from irplan.dicom.mask import load_mask, read_mask
 from irplan.dicom.reading import is_dicom
 from irplan.dicom.series import load_series, read_series
 
 __all__ = [
-    "DicomMask",
     "SeriesInfo",
     "describe",
     "find_series",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,6 @@ from irplan.dicom.stack import stack_slices
 from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.geometry.orientation import reorder_axes
-
-
-@dataclass(frozen=True, eq=False)
-class DicomMask:
-    """A mask on the asked-for grid and what had to be assumed, in words."""
-
-    mask: NDArray[np.bool_]
-    notes: tuple[str, ...]
 
 
 def read_mask(
@@ -40,7 +31,7 @@ def read_mask(
     them a new frame of reference; a differing UID is accepted where the voxels agree, and noted
     by `load_mask`.  Raises `InputError` for a mask without any zero, `DicomError` otherwise.
     """
-    return load_mask(path, grid, series_uid=series_uid, progress=progress).mask
+    return load_mask(path, grid, series_uid=series_uid, progress=progress)[0]
 
 
 def load_mask(
@@ -49,7 +40,7 @@ def load_mask(
     *,
     series_uid: str | None = None,
     progress: Progress = no_progress,
-) -> DicomMask:
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """`read_mask` and what had to be assumed (frame of reference, values)."""
     found = find_series(path, progress=portion(progress, 0.0, 0.4))
     series, _ = choose_series(found, series_uid=series_uid, modalities=None)
@@ -89,4 +80,4 @@ def load_mask(
             f"The mask holds several values ({', '.join(f'{v:g}' for v in sorted(values)[:4])}"
             f"{', ...' if len(values) > 4 else ''}); all that is not 0 counts."
         )
-    return DicomMask(np.ascontiguousarray(mask), tuple(notes))
+    return np.ascontiguousarray(mask), tuple(notes)

@@ -74,7 +74,8 @@ def read_pixels(file: Path) -> Pixels:
             field,
             got=f"pixels that cannot be decoded ({syntax.name})",
             expected=f"{rows} x {columns} pixels",
-            remedy="The file is damaged; copy or export it again.",
+            remedy="The file is damaged or its compression is an unusual one; export it again, "
+            "uncompressed.",
         ) from error
     if array.shape[0] != frames:
         raise DicomError(

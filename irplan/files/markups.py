@@ -38,7 +38,6 @@ def write_needles_markups(plan: AblationPlan, folder: str | Path) -> tuple[Path,
             name,
             (("Entry", needle.entry_mm), ("Tip", needle.tip_mm)),
             colour=_NEEDLE_RGB,
-            thickness_mm=placement.applicator.shaft_diameter_mm,
         )
         markup["measurements"] = [
             {
@@ -55,7 +54,6 @@ def write_needles_markups(plan: AblationPlan, folder: str | Path) -> tuple[Path,
         "Target",
         (("Target", plan.target.centroid_mm),),
         colour=_TARGET_RGB,
-        thickness_mm=1.0,
     )
     out.append(_write(Path(folder) / "target.mrk.json", target))
     return tuple(out)
@@ -74,7 +72,6 @@ def _markup(
     points: Sequence[tuple[str, Point3]],
     *,
     colour: tuple[float, float, float],
-    thickness_mm: float,
 ) -> dict[str, Any]:
     return {
         "type": kind,
@@ -112,19 +109,11 @@ def _markup(
             "pointLabelsVisibility": True,
             "textScale": 3.0,
             "glyphType": "Sphere3D",
-            "glyphScale": 2.0,
-            "glyphSize": 3.0,
             "useGlyphScale": False,
+            "glyphSize": 3.0,
             "sliceProjection": True,
-            "sliceProjectionUseFiducialColor": True,
             "sliceProjectionOpacity": 0.6,
-            "lineThickness": 0.2,
-            "lineColorFadingStart": 1.0,
-            "lineColorFadingEnd": 10.0,
-            "lineColorFadingSaturation": 1.0,
-            "lineColorFadingHueOffset": 0.0,
             "handlesInteractive": False,
             "snapMode": "unconstrained",
-            "lineDiameter": float(thickness_mm),
         },
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,6 @@ from irplan.image.volume import Quantity
 #: zlib level of .nii.gz: level 3 is 3 times as fast as 6 on CT and 5 % larger.
 _GZIP_LEVEL = 3
 _GZIP_MAGIC = b"\x1f\x8b"
-
-
-@dataclass(frozen=True, eq=False)
-class NiftiMask:
-    """A mask on the asked-for grid and what had to be assumed, in words."""
-
-    mask: NDArray[np.bool_]
-    notes: tuple[str, ...]
 
 
 def is_nifti(path: str | Path) -> bool:
@@ -96,10 +87,10 @@ def read_mask(path: str | Path, grid: Grid) -> NDArray[np.bool_]:
     The file's axes may be stored in any order or direction; its voxels must be those of
     ``grid`` to 0.001 mm, else `GridMismatchError`.  Other errors as `read_volume`.
     """
-    return read_mask_and_notes(path, grid).mask
+    return read_mask_and_notes(path, grid)[0]
 
 
-def read_mask_and_notes(path: str | Path, grid: Grid) -> NiftiMask:
+def read_mask_and_notes(path: str | Path, grid: Grid) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """`read_mask` and what had to be assumed (values other than 0 and 1)."""
     file = Path(path)
     array, affine = _read(file, like=grid.direction)
@@ -118,7 +109,7 @@ def read_mask_and_notes(path: str | Path, grid: Grid) -> NiftiMask:
         shown = ", ".join(f"{v:g}" for v in values[:4])
         more = ", ..." if values.size > 4 else ""
         notes = (f"The mask holds {values.size} values ({shown}{more}); all that is not 0 counts.",)
-    return NiftiMask(mask, notes)
+    return mask, notes
 
 
 def read_labels(path: str | Path, labels: Sequence[Label] | None = None) -> LabelMap:

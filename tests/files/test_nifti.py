@@ -221,9 +221,9 @@ class TestMasks:
         array = np.zeros(grid.shape, np.uint8)
         array[1], array[2] = 3, 9
         write_volume(Volume(array, grid, "mm"), tmp_path / "m.nii")
-        read = read_mask_and_notes(tmp_path / "m.nii", grid)
-        assert read.mask.sum() == 84
-        assert "2 values (3, 9)" in read.notes[0]
+        mask, notes = read_mask_and_notes(tmp_path / "m.nii", grid)
+        assert mask.sum() == 84
+        assert "2 values (3, 9)" in notes[0]
 
     def test_nan(self, tmp_path):
         array = np.zeros((4, 4, 4), np.float32)
