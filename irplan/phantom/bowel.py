@@ -70,8 +70,13 @@ def build_bowel(
 def _colon(rng: np.random.Generator) -> list[tuple[list[list[float]], list[float]]]:
     """Ascending with right flexure, transverse, left flexure with descending; reference mm."""
     sag = float(rng.normal(0.0, 10.0))
-    right = [[-102, 18, -275], [-104, 12, -240], [-102, 2, -212], [-92, -22, -196 + 0.3 * sag]]
-    across = [
+    right: list[list[float]] = [
+        [-102, 18, -275],
+        [-104, 12, -240],
+        [-102, 2, -212],
+        [-92, -22, -196 + 0.3 * sag],
+    ]
+    across: list[list[float]] = [
         [-92, -22, -196 + 0.3 * sag],
         [-72, -55, -192 + 0.6 * sag],
         [-34, -66, -190 + sag],
@@ -81,7 +86,13 @@ def _colon(rng: np.random.Generator) -> list[tuple[list[list[float]], list[float
         [104, -22, -112],
         [108, -2, -96],
     ]
-    left = [[108, -2, -96], [112, 18, -122], [110, 32, -170], [106, 34, -220], [102, 30, -275]]
+    left: list[list[float]] = [
+        [108, -2, -96],
+        [112, 18, -122],
+        [110, 32, -170],
+        [106, 34, -220],
+        [102, 30, -275],
+    ]
     return [
         (right, [24.0, 23.0, 21.0, 19.0]),
         (across, [19.0, 18.0, 17.0, 17.0, 17.0, 18.0, 17.0, 15.0]),
@@ -93,7 +104,7 @@ def _loops(
     body: Body, lattice: Lattice, occupied: F32, cavity: F32, rng: np.random.Generator
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Winding loops of small bowel packed into the lower abdomen: (11, 3) LPS points, radius."""
-    count = 1600
+    count = 4000
     low, high = [-84.0, -74.0, -270.0], [96.0, 30.0, -108.0]
     centre = body.to_lps(rng.uniform(low, high, (count, 3)))
     along = rng.standard_normal((count, 3)) * [1.0, 1.0, 0.7]

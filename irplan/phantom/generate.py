@@ -8,24 +8,26 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from irplan.compute import Progress, no_progress, portion
 from irplan.errors import InputError
 from irplan.geometry import Grid
-from irplan.image import STRUCTURES, LabelMap, Volume, structure
-from irplan.phantom.anatomy import Anatomy, draw_anatomy, fill_scene, stream
+from irplan.image import STRUCTURES, LabelMap, Volume
+from irplan.phantom.anatomy import Anatomy, draw_anatomy, stream
 from irplan.phantom.body import Body
-from irplan.phantom.lattice import STEP_MM, spline_weights
 from irplan.phantom.lesion import (
     CALIBRE_MM,
     Tumour,
     centre_point,
     distance_to_walls,
     liver_surface,
+    nearest_distance,
     place_tumours,
 )
 from irplan.phantom.liver import LIVER_RANGE_ML
 from irplan.phantom.noise import correlated_noise
+from irplan.phantom.painter import paint_anatomy, paint_tumour
 from irplan.phantom.result import (
     Phantom,
     PhantomFacts,
@@ -33,15 +35,10 @@ from irplan.phantom.result import (
     TumourFacts,
     TumourSpec,
 )
-from irplan.phantom.scene import Scene
 from irplan.phantom.tissues import PHASES, TISSUES, Phase, tissue
 
-#: In-plane extent of the edge ramp: full width of a soft-tissue kernel's edge spread, mm.
-BLUR_MM = 1.1
 SPACING_RANGE_MM = (0.4, 10.0)
 MAX_VOXELS = 120_000_000
-_AIR_HU = -1000.0
-_BLOCK = 8
 
 
 def abdominal_ct(
@@ -118,9 +115,11 @@ def abdominal_ct(
         settings.tumours, anatomy.lattice, anatomy.liver, capsule, walls, stream(settings.seed, 20)
     )
     hu = _patient_hu(settings.seed, phase)
-    image, labels = _paint(anatomy, grid, hu, settings, portion(progress, 0.3, 0.7))
+    image, labels = paint_anatomy(
+        anatomy, grid, hu, table=settings.table, progress=portion(progress, 0.3, 0.7)
+    )
     for lesion, spec in zip(lesions, settings.tumours, strict=True):
-        _paint_tumour(image, labels, grid, lesion, hu["liver"] + spec.contrast_hu)
+        paint_tumour(image, labels, grid, lesion, hu["liver"] + spec.contrast_hu)
     noise = correlated_noise(
         grid.shape,
         settings.spacing_mm,
@@ -180,139 +179,14 @@ def _patient_hu(seed: int, phase: Phase) -> dict[str, float]:
     }
 
 
-def _paint(
-    anatomy: Anatomy,
-    grid: Grid,
-    hu: dict[str, float],
-    settings: PhantomSettings,
-    progress: Progress,
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    from irplan.compute.cpu.phantom import paint_layers
-
-    scene = Scene(hu, {row.name: row.texture_hu for row in TISSUES})
-    fill_scene(anatomy, scene)
-    lattice = anatomy.lattice
-    fields = np.stack([*scene.fields, anatomy.grain])
-    x = np.float32(grid.affine[0, 3]) + np.float32(grid.spacing_mm[2]) * np.arange(
-        grid.shape[2], dtype=np.float32
-    )
-    y = np.float32(grid.affine[1, 3]) + np.float32(grid.spacing_mm[1]) * np.arange(
-        grid.shape[1], dtype=np.float32
-    )
-    z = np.float32(grid.affine[2, 3]) + np.float32(grid.spacing_mm[0]) * np.arange(
-        grid.shape[0], dtype=np.float32
-    )
-    index = [((v - a[0]) / np.float32(STEP_MM)) for v, a in ((z, lattice.z), (y, lattice.y))]
-    across = (x - lattice.x[0]) / np.float32(STEP_MM)
-    boxes = _boxes(scene.fields, index[0], index[1], across)
-    image = np.empty(grid.shape, dtype=np.float32)
-    image[:] = _background(anatomy.body, x, y, hu, settings.table)
-    labels = np.zeros(grid.shape, dtype=np.uint8)
-    half = grid.spacing_mm[0] / 2 / STEP_MM
-    column, weight = spline_weights(across, lattice.x.size)
-    for first in range(0, grid.shape[0], _BLOCK):
-        part = slice(first, min(first + _BLOCK, grid.shape[0]))
-        paint_layers(
-            fields,
-            boxes,
-            np.concatenate(scene.tubes),
-            np.array(scene.rows, dtype=np.int64),
-            np.array([scene.hu, scene.texture], dtype=np.float32).T.copy(),
-            index[0],
-            index[1],
-            column,
-            weight,
-            z,
-            y,
-            x,
-            half,
-            grid.spacing_mm[0],
-            BLUR_MM,
-            first,
-            image[part],
-            labels[part],
-        )
-        progress(part.stop / grid.shape[0], "painting slices")
-    return image, labels
-
-
-def _boxes(
-    fields: list[NDArray[np.float32]],
-    z: NDArray[np.float32],
-    y: NDArray[np.float32],
-    x: NDArray[np.float32],
-) -> NDArray[np.int64]:
-    """(F, 6) output index ranges in which each field may be painted."""
-    out = np.zeros((len(fields), 6), dtype=np.int64)
-    for k, field in enumerate(fields):
-        near = field < 3.0 + STEP_MM
-        for axis, lines in enumerate((z, y, x)):
-            other = tuple(j for j in range(3) if j != axis)
-            hit = np.flatnonzero(near.any(axis=other))
-            if hit.size == 0:
-                out[k, 2 * axis : 2 * axis + 2] = (1, 0)
-                continue
-            low = np.searchsorted(lines, hit[0] - 2.0)
-            high = np.searchsorted(lines, hit[-1] + 2.0) - 1
-            out[k, 2 * axis : 2 * axis + 2] = (low, high)
-    return out
-
-
-def _background(
-    body: Body,
-    x: NDArray[np.float32],
-    y: NDArray[np.float32],
-    hu: dict[str, float],
-    table: bool,
-) -> NDArray[np.float32]:
-    """Air, and a curved table top under the back: foam between two thin plates."""
-    out = np.full((y.size, x.size), _AIR_HU, dtype=np.float32)
-    if not table:
-        return out
-    top = body.half_depth + 5.0 - 6.0 * (x / 200.0) ** 2
-    depth = y[:, None] - top[None, :]
-    width = np.abs(x)[None, :] - 205.0
-    for inset, name in ((0.0, "table_shell"), (1.6, "table")):
-        f = np.maximum(np.maximum(inset - depth, depth - (14.0 - inset)), width + inset)
-        cover = np.clip(0.5 - f / BLUR_MM, 0.0, 1.0)
-        out += cover * (np.float32(hu[name]) - out)
-    return out.astype(np.float32)
-
-
-def _paint_tumour(
-    image: NDArray[np.float32],
-    labels: NDArray[np.uint8],
-    grid: Grid,
-    lesion: Tumour,
-    hu: float,
-) -> None:
-    """Composite one tumour over what is there; slices are averaged over five sub-slices."""
-    surface = lesion.surface()
-    start, shape = grid.box_around(surface, 2.0 * BLUR_MM)
-    part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-    axes = [np.arange(s, s + n) for s, n in zip(start, shape, strict=True)]
-    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    points = grid.index_to_lps(index)
-    cover = np.zeros(shape, dtype=np.float64)
-    for k in range(-2, 3):
-        offset = np.array([0.0, 0.0, 0.2 * k * grid.spacing_mm[0]])
-        distance = lesion.signed_distance(points + offset)
-        cover += np.clip(0.5 - distance / BLUR_MM, 0.0, 1.0) / 5.0
-        if k == 0:
-            labels[part][distance < 0.0] = structure("tumour").value
-    image[part] += (cover * (hu - image[part])).astype(np.float32)
-
-
 def _facts(
     anatomy: Anatomy,
     lesions: list[Tumour],
-    capsule: NDArray[np.float64],
+    capsule: cKDTree[None],
     walls: NDArray[np.float32],
     hu: dict[str, float],
     settings: PhantomSettings,
 ) -> PhantomFacts:
-    from scipy.spatial import cKDTree
-
     rows = []
     for lesion, spec in zip(lesions, settings.tumours, strict=True):
         surface = lesion.surface()
@@ -323,7 +197,7 @@ def _facts(
                 spec.diameter_mm,
                 centre_point(lesion),
                 vessel,
-                float(cKDTree(capsule).query(surface)[0].min()),
+                float(nearest_distance(capsule, surface).min()),
                 spec.contrast_hu,
                 hu["liver"] + spec.contrast_hu,
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 F32 = NDArray[np.float32]
@@ -167,10 +167,11 @@ def ellipsoid(
     return out
 
 
-def chain(xyz: XYZ, points: NDArray[np.floating], radii: NDArray[np.floating]) -> F32:
+def chain(xyz: XYZ, points: ArrayLike, radii: ArrayLike) -> F32:
     """Distance to a chain of tapered capsules through ``points`` (N, 3) with ``radii`` (N,)."""
     out = np.full(xyz[0].shape, FAR_MM, dtype=np.float32)
-    for p, q, r0, r1 in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
+    at, width = np.asarray(points, dtype=np.float64), np.asarray(radii, dtype=np.float64)
+    for p, q, r0, r1 in zip(at[:-1], at[1:], width[:-1], width[1:], strict=True):
         reach = max(float(r0), float(r1)) + NEAR_MM
         box = _near(xyz, np.minimum(p, q) - reach, np.maximum(p, q) + reach)
         x, y, z = (v[box] - np.float32(m) for v, m in zip(xyz, p, strict=True))

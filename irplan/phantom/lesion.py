@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,36 +27,43 @@ _WAVES = 14
 
 @dataclass(frozen=True, eq=False)
 class Tumour:
-    """Star-shaped body r(u) = ``scale_mm`` (1 + sum_k a_k cos(k_k . u + p_k)) about ``origin``."""
+    """Star-shaped body r(u) = ``scale_mm`` (``level`` + sum_k a_k cos(k_k . u + p_k)) about ``origin``."""
 
     origin: F64
     scale_mm: float
+    level: float
     wave: F64
     amplitude: F64
     phase: F64
 
     def radius(self, directions: F64) -> F64:
         """(...,) radius in mm along (..., 3) unit vectors."""
-        out: F64 = self.scale_mm * _shape(directions, self.wave, self.amplitude, self.phase)
+        out: F64 = self.scale_mm * (
+            self.level + _ripple(directions, self.wave, self.amplitude, self.phase)
+        )
+        np.maximum(out, 0.2 * self.scale_mm, out=out)
         return out
 
     def surface(self) -> F64:
         """(4000, 3) LPS points evenly spread in direction on the surface."""
         u = fibonacci(_DIRECTIONS)
-        return self.origin + self.radius(u)[:, None] * u
+        out: F64 = self.origin + self.radius(u)[:, None] * u
+        return out
 
     def centre_of_mass(self) -> F64:
         """(3,) LPS mm: integral of r^4/4 u over that of r^3/3."""
         u = fibonacci(_DIRECTIONS)
         r = self.radius(u)
-        return self.origin + (r[:, None] ** 4 / 4 * u).sum(axis=0) / (r**3 / 3).sum()
+        out: F64 = self.origin + (r[:, None] ** 4 / 4 * u).sum(axis=0) / (r**3 / 3).sum()
+        return out
 
     def signed_distance(self, points: F64) -> F64:
         """(...,) radial distance to the surface of (..., 3) LPS points, negative inside, mm."""
         d = points - self.origin
         length = np.linalg.norm(d, axis=-1)
         unit = d / np.maximum(length, 1e-9)[..., None]
-        return length - self.radius(unit)
+        out: F64 = length - self.radius(unit)
+        return out
 
 
 def fibonacci(count: int) -> F64:
@@ -68,27 +75,29 @@ def fibonacci(count: int) -> F64:
     return np.column_stack([ring * np.cos(angle), ring * np.sin(angle), z])
 
 
-def make_tumour(spec: TumourSpec, origin: F64, rng: np.random.Generator) -> Tumour:
-    """A seeded surface about ``origin`` whose volume is pi d^3 / 6."""
+def make_tumour(spec: TumourSpec, centre: F64, rng: np.random.Generator) -> Tumour:
+    """A seeded surface whose volume is pi d^3 / 6 and whose centre of mass is ``centre``."""
     wave = rng.normal(0.0, 2.2, (_WAVES, 3))
     amplitude = rng.uniform(0.5, 1.0, _WAVES)
     phase = rng.uniform(0.0, 2 * np.pi, _WAVES)
     u = fibonacci(_DIRECTIONS)
-    raw = _shape(u, wave, amplitude, phase) - 1.0
-    amplitude = amplitude * spec.irregularity / max(float(raw.std()), 1e-9)
-    # the mean of the waves is not zero over the sphere: the volume scaling below takes it up
-    unit_ml = 4 * np.pi / 3 * float((_shape(u, wave, amplitude, phase) ** 3).mean())
-    scale = (np.pi * spec.diameter_mm**3 / 6 / unit_ml) ** (1 / 3)
-    return Tumour(np.asarray(origin, dtype=np.float64), float(scale), wave, amplitude, phase)
+    ripple = _ripple(u, wave, amplitude, phase)
+    factor = spec.irregularity / float(ripple.std())
+    level = 1.0 - factor * float(ripple.mean())
+    unit = Tumour(np.zeros(3), 1.0, level, wave, factor * amplitude, phase)
+    unit_mm3 = 4 * np.pi / 3 * float((unit.radius(u) ** 3).mean())
+    scale = float((np.pi * spec.diameter_mm**3 / 6 / unit_mm3) ** (1 / 3))
+    origin = np.asarray(centre, dtype=np.float64) - scale * unit.centre_of_mass()
+    return Tumour(origin, scale, level, wave, factor * amplitude, phase)
 
 
-def _shape(u: F64, wave: F64, amplitude: F64, phase: F64) -> F64:
-    out: F64 = 1.0 + np.cos(u @ wave.T + phase) @ amplitude
-    return np.maximum(out, 0.2)
+def _ripple(u: F64, wave: F64, amplitude: F64, phase: F64) -> F64:
+    out: F64 = np.cos(u @ wave.T + phase) @ amplitude
+    return out
 
 
-def liver_surface(lattice: Lattice, liver: Liver) -> F64:
-    """(N, 3) LPS points of the capsule about 1 mm apart: crossings of the refined B-spline."""
+def liver_surface(lattice: Lattice, liver: Liver) -> cKDTree[None]:
+    """LPS points of the capsule about 1 mm apart: crossings of the refined B-spline."""
     factor = 3
     fine, first = lattice.refine(liver.field, liver.box, factor)
     step = STEP_MM / factor
@@ -105,7 +114,12 @@ def liver_surface(lattice: Lattice, liver: Liver) -> F64:
         for column, target in enumerate(order):
             back[:, target] = where[:, column]
         parts.append(first + back[:, ::-1] * step)
-    return np.concatenate(parts)
+    return cKDTree(np.concatenate(parts))
+
+
+def nearest_distance(cloud: cKDTree[None], points: F64) -> F64:
+    """(N,) distance from (N, 3) ``points`` to the nearest point of ``cloud``."""
+    return np.asarray(cloud.query(points)[0], dtype=np.float64)
 
 
 def distance_to_walls(points: F64, walls: NDArray[np.float32]) -> F64:
@@ -123,7 +137,7 @@ def place_tumours(
     specs: tuple[TumourSpec, ...],
     lattice: Lattice,
     liver: Liver,
-    capsule: F64,
+    capsule: cKDTree[None],
     walls: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> list[Tumour]:
@@ -134,8 +148,7 @@ def place_tumours(
         [lattice.x[inside[:, 2] + x0], lattice.y[inside[:, 1] + y0], lattice.z[inside[:, 0] + z0]]
     ).astype(np.float64)
     places = places[rng.permutation(len(places))[:1500]]
-    tree = cKDTree(capsule)
-    depth = tree.query(places)[0]
+    depth = nearest_distance(capsule, places)
     vessel = distance_to_walls(places, walls)
     done: list[Tumour] = []
     order = sorted(
@@ -146,12 +159,12 @@ def place_tumours(
         spec, own = specs[k], np.random.default_rng(rng.integers(2**63))
         field = f"tumours[{k}]"
         shape = make_tumour(spec, np.zeros(3), own)
-        reach = float(shape.radius(fibonacci(_DIRECTIONS)).max())
+        reach = float(np.linalg.norm(shape.surface(), axis=1).max())
         if spec.centre_mm is None:
-            origin = _choose(field, spec, reach, places, depth, vessel, done, own)
+            centre = _choose(field, spec, reach, places, depth, vessel, done, own)
         else:
-            origin = np.asarray(spec.centre_mm)
-        tumour = Tumour(origin, shape.scale_mm, shape.wave, shape.amplitude, shape.phase)
+            centre = np.asarray(spec.centre_mm)
+        tumour = replace(shape, origin=shape.origin + centre)
         _check_fit(field, spec, tumour, lattice, liver)
         for other in done:
             gap = float(other.signed_distance(tumour.surface()).min())
@@ -192,7 +205,8 @@ def _choose(
         )
     clearance = np.where(fits, np.minimum(vessel - reach, VESSEL_CLEARANCE_MM), -np.inf)
     good = np.flatnonzero(clearance >= clearance.max() - 0.5)
-    return places[int(rng.choice(good))]
+    chosen: F64 = places[int(rng.choice(good))]
+    return chosen
 
 
 def _check_fit(

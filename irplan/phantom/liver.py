@@ -107,7 +107,8 @@ def _fossae(xyz: tuple[F32, F32, F32], gallbladder: F32) -> F32:
     spine = ellipsoid(xyz, (8.0, 34.0, -60.0), (34.0, 26.0, 400.0))
     out = np.maximum(0.8 - gallbladder, -hilum)
     out = np.maximum(out, np.maximum(-sheet, -notch))
-    return np.maximum(out, -spine).astype(np.float32)
+    result: F32 = np.maximum(out, -spine).astype(np.float32)
+    return result
 
 
 def _fit(

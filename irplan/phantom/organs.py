@@ -94,7 +94,7 @@ def build_stomach(
             [-22.0, -26.0, -122.0],
         ]
     )
-    radii = list(np.array([31.0, 33.0, 29.0, 24.0, 19.0, 13.0, 8.5]) * fill)
+    radii = np.array([31.0, 33.0, 29.0, 24.0, 19.0, 13.0, 8.5]) * fill
     wall = chain(xyz, points, radii)
     wall = smooth_max(wall, (trunk.cavity + 4.0).astype(np.float32), 8.0)
     wall = smooth_max(wall, (5.0 - trunk.below_dome).astype(np.float32), 8.0)
@@ -122,9 +122,8 @@ def build_pancreas(xyz: tuple[F32, F32, F32], lattice: Lattice, rng: np.random.G
     )
     size = float(np.clip(rng.normal(1.0, 0.1), 0.75, 1.2))
     lobules = 2.0 * lattice.noise(rng, 9.0)
-    out = chain(xyz, points, list(np.array([12.0, 12.5, 8.5, 9.0, 8.0]) * size)) + lobules
-    result: F32 = out.astype(np.float32)
-    return result
+    out: F32 = chain(xyz, points, np.array([12.0, 12.5, 8.5, 9.0, 8.0]) * size) + lobules
+    return out
 
 
 def build_psoas(body: Body, xyz: tuple[F32, F32, F32]) -> F32:
@@ -142,4 +141,5 @@ def build_psoas(body: Body, xyz: tuple[F32, F32, F32]) -> F32:
             [[s * 17, -24, 0], [s * 16, -22, 0], [s * 14, -19, 0]]
         )
         parts.append(chain(xyz, crus, [4.0, 5.0, 3.0]))
-    return np.minimum.reduce(parts).astype(np.float32)
+    union: F32 = np.minimum.reduce(parts)
+    return union

@@ -22,7 +22,7 @@ class TumourSpec:
     Parameters
     ----------
     diameter_mm : equivalent diameter, 2..120 mm: the tumour's volume is exactly pi d^3 / 6.
-    centre_mm : LPS mm of the (seeded, star-shaped) tumour's origin; None lets the seed choose a
+    centre_mm : LPS mm of its centre of mass; None lets the seed choose a
         place at least radius + 8 mm from the capsule, and with the greatest clearance from
         vessels up to 10 mm that the place allows.
     contrast_hu : tumour minus liver parenchyma in the phase asked for, -150..150 HU.

@@ -1,5 +1,6 @@
 """Vertebrae with processes and canal, twelve pairs of ribs as far as the scan shows them."""
 
+# ruff: noqa: RUF005 - points are arrays: + moves them
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ Chain = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Rib:
-    """Upper, middle or lower part of a rib: number 3..12, side (-1 right, +1 left), line, radii."""
+    """One of a rib's parallel strands (its section is oval): number 3..12, side (-1 right).
+
+    ``line`` (N, 3) LPS mm from the spine to the front, ``radii`` (N,) mm.
+    """
 
     number: int
     side: int
@@ -75,7 +79,7 @@ def build_skeleton(
         bodies.astype(np.float32),
         marrow,
         discs,
-        _processes(body),
+        _processes(body, lattice, trunk),
         body.to_lps(line + [0.0, 23.5, 0.0]),
         ribs,
         _cartilage(body, lattice, trunk, ribs),
@@ -83,12 +87,13 @@ def build_skeleton(
     )
 
 
-def _processes(body: Body) -> list[Chain]:
+def _processes(body: Body, lattice: Lattice, trunk: Trunk) -> list[Chain]:
     """Pedicles, laminae, transverse, articular and spinous processes of each level, as chains."""
     out = []
     for k in range(-7, 6):
         z = T12_Z - k * LEVEL_MM
         c = body.spine_line(z)[0]
+        room = _room_behind(body, lattice, trunk, c)
         wide = 38.0 if k > 0 else 30.0
         for s in (-1.0, 1.0):
             arch = [
@@ -104,10 +109,21 @@ def _processes(body: Body) -> list[Chain]:
             out.append((body.to_lps(facet), np.array([4.5, 5.0])))
         drop = -12.0 if k <= 0 else -4.0
         spinous = [c + [0, 37, -5], c + [0, 45, -6 + drop / 2], c + [0, 52, -7 + drop]]
+        for p in spinous:  # the tip stays under the skin of a thin back
+            p[1] = min(p[1], c[1] + room)
         out.append((body.to_lps(spinous), np.array([3.6, 2.8, 3.8])))
         lower = [p - np.array([0, 0, 7.0]) for p in spinous]
         out.append((body.to_lps(lower), np.array([3.0, 2.8, 3.8])))
     return out
+
+
+def _room_behind(body: Body, lattice: Lattice, trunk: Trunk, centre: NDArray[np.float64]) -> float:
+    """Reference mm from ``centre`` backwards to 9 mm under the skin."""
+    back = np.arange(20.0, 90.0, 1.0)
+    at = body.to_lps(centre + back[:, None] * [0.0, 1.0, 0.0])
+    at[:, 2] = np.clip(at[:, 2], lattice.z[2], lattice.z[-3])
+    under = lattice.sample(trunk.skin, at) < -9.0
+    return float(back[under].max(initial=20.0))
 
 
 def _ribs(body: Body, lattice: Lattice, trunk: Trunk, rng: np.random.Generator) -> list[Rib]:
@@ -129,7 +145,7 @@ def _ribs(body: Body, lattice: Lattice, trunk: Trunk, rng: np.random.Generator) 
             line = np.vstack([body.to_lps(head), line])
             radii = np.full(len(line), 3.1)
             radii[0], radii[-1] = 3.8, 2.6
-            for shift in (-2.6, 0.0, 2.6):
+            for shift in (-2.6, -1.3, 0.0, 1.3, 2.6):
                 out.append(Rib(number, side, line + [0.0, 0.0, shift], radii))
     return out
 
@@ -156,7 +172,7 @@ def _sternum(body: Body, lattice: Lattice, trunk: Trunk) -> list[Chain]:
     z = np.array([70.0, 45.0, 25.0, 6.0, -12.0])
     line = _on_wall(body, lattice, trunk, np.full(5, np.pi), z)
     out = []
-    for x in (-14.4, -9.6, -4.8, 0.0, 4.8, 9.6, 14.4):
+    for x in np.linspace(-14.4, 14.4, 13):
         narrow = np.where(z[:, None] < 0, 0.2, 1.0) * [x, 0.0, 0.0]
         out.append((line + narrow, np.array([4.5, 4.5, 4.3, 3.6, 2.2])))
     return out

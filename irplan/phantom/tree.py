@@ -62,8 +62,8 @@ def grow_tree(
         count += 1
     has_child = np.zeros(capacity, dtype=bool)
     has_child[parent[:count][parent[:count] >= 0]] = True
-    for k in np.flatnonzero(~has_child[:count]):
-        _add_flow(flow, parent, int(k), 4.0)
+    for leaf in np.flatnonzero(~has_child[:count]):
+        _add_flow(flow, parent, int(leaf), 4.0)
     for t in terminals:
         a, b = start[:count], end[:count]
         d = b - a

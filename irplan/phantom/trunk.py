@@ -74,7 +74,8 @@ def build_trunk(
     spine_y = body.spine_line(z[:, 0, 0])[:, 1][:, None, None].astype(np.float32)
     slab = np.abs(xyz[0] - 3.0) - 17.0
     gap = np.maximum(slab, xyz[1] - spine_y - 12.0)
-    gap = np.minimum(gap, np.maximum(np.abs(xyz[0]) - 40.0, spine_y - 3.0 - xyz[1]))
+    beside = np.sqrt((xyz[0] / 38.0) ** 2 + ((xyz[1] - spine_y - 8.0) / 26.0) ** 2)
+    gap = np.minimum(gap, (beside - 1.0) * 26.0)
     lungs = smooth_max(thorax + 0.5, (-gap).astype(np.float32), 6.0)
     lungs = np.maximum(lungs, -(heart - 2.5)).astype(np.float32)
     return Trunk(

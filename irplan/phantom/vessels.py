@@ -1,5 +1,6 @@
 """Great vessels, and the portal and hepatic trees inside the liver."""
 
+# ruff: noqa: RUF005 - points are arrays: + moves them
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -103,13 +104,15 @@ def great_vessels(
         tube(to([at[-235.0], at[-235.0] + [s * 20, 0, -45]]), [6.5, 5.5]) for s in (-1.0, 1.0)
     ]
     celiac = at[-80.0] + [0.0, -10.0, -14.0]
-    arteries.append(tube(to([at[-80.0] + [0, 0, -12], celiac + [0, -8, -2]]), [3.8, 3.6]))
-    hepatic = [celiac + [0, -8, -2], [-4, -18, -106], [-16, -16, -100], [-24, -12, -92]]
+    arteries.append(
+        tube(to(np.vstack([at[-80.0] + [0, 0, -12], celiac + [0, -8, -2]])), [3.8, 3.6])
+    )
+    hepatic = np.vstack([celiac + [0, -8, -2], [-4, -18, -106], [-16, -16, -100], [-24, -12, -92]])
     arteries.append(tube(to(hepatic), [2.6, 2.4, 2.2, 1.8]))
-    splenic = [celiac + [0, -8, -2], [28, -4, -96], [50, 18, -88], [70, 28, -84]]
+    splenic = np.vstack([celiac + [0, -8, -2], [28, -4, -96], [50, 18, -88], [70, 28, -84]])
     arteries.append(tube(to(splenic), [2.8, 2.6, 2.4, 2.0]))
     top = at[-130.0] + [0.0, 0.0, 18.0]
-    sma = [top, top + [0, -18, -10], [6, -30, -150], [4, -38, -200]]
+    sma = np.vstack([top, top + [0, -18, -10], [6, -30, -150], [4, -38, -200]])
     arteries.append(tube(to(sma), [3.8, 3.5, 3.2, 2.4]))
     line, radii = cava
     veins = []
@@ -122,15 +125,12 @@ def great_vessels(
         cross = 0.5 * (into + hilum) + [0.0, -13.0 if s > 0 else -4.0, 2.0]
         veins.append(tube(to([into, cross, hilum]), [5.0, 4.8, 4.2]))
     confluence = np.array([0.0, -16.0, -124.0])
-    smv = [[-4, -42, -215], [-5, -34, -180], [-3, -26, -150], confluence]
-    portal = [tube(to(smv), [4.0, 5.0, 5.4, 5.8])]
-    spv = [[72, 30, -86], [50, 20, -92], [24, -10, -108], confluence]
+    smv = np.vstack([[-4, -42, -215], [-5, -34, -180], [-3, -26, -150], confluence])
+    portal: list[Tubes] = [tube(to(smv), [4.0, 5.0, 5.4, 5.8])]
+    spv = np.vstack([[72, 30, -86], [50, 20, -92], [24, -10, -108], confluence])
     portal.append(tube(to(spv), [3.6, 4.0, 4.4, 4.8]))
-    portal.append(
-        tube(
-            to([confluence, [-9, -12, -111], [-18, -7, -100], [-26, -6, -92]]), [6.8, 6.8, 6.6, 6.4]
-        )
-    )
+    main = np.vstack([confluence, [-9, -12, -111], [-18, -7, -100], [-26, -6, -92]])
+    portal.append(tube(to(main), [6.8, 6.8, 6.6, 6.4]))
     for _ in range(14):  # mesenteric branches in the fat
         a = np.array([-4.0, -40.0, rng.uniform(-215, -160)])
         b = a + [rng.uniform(-62, 62), rng.uniform(-25, 12), rng.uniform(-45, 10)]

@@ -27,7 +27,7 @@ def _weights(t: float, w: NDArray[np.float32]) -> None:
 
 @njit(cache=True)
 def _cell(t: float, n: int) -> int:
-    return min(max(int(math.floor(t)), 1), n - 3)
+    return min(max(math.floor(t), 1), n - 3)
 
 
 @njit(cache=True)
@@ -89,6 +89,7 @@ def _paint_field(
     box: NDArray[np.int64],
     z: float,
     half_slice: float,
+    slice_mm: float,
     y: NDArray[np.float32],
     column: NDArray[np.int64],
     weight: NDArray[np.float32],
@@ -111,13 +112,22 @@ def _paint_field(
             low[r, i] = top[r, i] - low[r, i]
     n = column.size
     f, u = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32)
+    reach = blur_mm + 2.0 * slice_mm  # beyond it a voxel is wholly outside or inside
     for r in range(ra, rb + 1):
+        least = mid[r, 0]
+        for i in range(mid.shape[1]):
+            least = min(least, mid[r, i])
+        if least > reach:  # a B-spline stays above its least control value
+            continue
         _spread(mid, r, column, weight, ca, cb, f)
         _spread(low, r, column, weight, ca, cb, u)
         for c in range(ca, cb + 1):
-            a = 0.5 - f[c] / math.sqrt(blur_mm * blur_mm + u[c] * u[c])
+            if f[c] > reach:
+                continue
+            a = 1.0
+            if f[c] > -reach:
+                a = min(0.5 - f[c] / math.sqrt(blur_mm * blur_mm + u[c] * u[c]), 1.0)
             if a > 0.0:
-                a = min(a, 1.0)
                 out[r, c] += a * (value + amplitude * grain[r, c] - out[r, c])
                 if f[c] < 0.0:
                     lab[r, c] = label
@@ -151,10 +161,10 @@ def _paint_tubes(
         if z < min(z0, z0 + dz) - high or z > max(z0, z0 + dz) + high:
             continue
         length2 = max(dx * dx + dy * dy + dz * dz, 1e-9)
-        ra = max(int(math.floor((min(y0, y0 + dy) - reach - y_mm[0]) / dy_mm)), 0)
-        rb = min(int(math.ceil((max(y0, y0 + dy) + reach - y_mm[0]) / dy_mm)) + 1, n_rows)
-        ca = max(int(math.floor((min(x0, x0 + dx) - reach - x_mm[0]) / dx_mm)), 0)
-        cb = min(int(math.ceil((max(x0, x0 + dx) + reach - x_mm[0]) / dx_mm)) + 1, n_cols)
+        ra = max(math.floor((min(y0, y0 + dy) - reach - y_mm[0]) / dy_mm), 0)
+        rb = min(math.ceil((max(y0, y0 + dy) + reach - y_mm[0]) / dy_mm) + 1, n_rows)
+        ca = max(math.floor((min(x0, x0 + dx) - reach - x_mm[0]) / dx_mm), 0)
+        cb = min(math.ceil((max(x0, x0 + dx) + reach - x_mm[0]) / dx_mm) + 1, n_cols)
         r_lo, r_hi, c_lo, c_hi = min(r_lo, ra), max(r_hi, rb), min(c_lo, ca), max(c_hi, cb)
         for r in range(ra, rb):
             level = min(max((tubes[t, 8] - y_mm[r]) / blur_mm + 0.5, 0.0), 1.0)
@@ -223,7 +233,7 @@ def _paint_slice(
             )  # fmt: skip
         elif boxes[first, 0] <= s <= boxes[first, 1]:
             _paint_field(
-                fields[first], boxes[first], z, half_slice, lattice_y, column, weight,
+                fields[first], boxes[first], z, half_slice, slice_mm, lattice_y, column, weight,
                 blur_mm, value, amplitude, label, grain, out, lab, planes,
             )  # fmt: skip
 
