@@ -1,5 +1,6 @@
 """Readers and writers of files that are not DICOM: NIfTI, plans, tables, markups, output."""
 
+from irplan.files.atomic import atomic_path
 from irplan.files.label_table import read_label_table
 from irplan.files.markups import write_needles_markups
 from irplan.files.nifti import (
@@ -11,7 +12,7 @@ from irplan.files.nifti import (
     write_mask,
     write_volume,
 )
-from irplan.files.output import OutputFolder, atomic_path
+from irplan.files.output import OutputFolder
 from irplan.files.plan_file import plan_to_json, read_plan, write_plan
 from irplan.files.tables import write_evaluation_csv
 

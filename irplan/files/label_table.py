@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from irplan.errors import FileFormatError, IrplanError
+from irplan.files.atomic import atomic_path
 from irplan.files.json_text import dump_json, load_json
-from irplan.files.output import atomic_path
 from irplan.image import Code, Label
 
 #: Name and version of the JSON table.

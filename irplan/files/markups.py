@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from irplan.files.atomic import atomic_path
 from irplan.files.json_text import dump_json
-from irplan.files.output import atomic_path
 from irplan.geometry import Point3
 from irplan.planning.plan import AblationPlan
 

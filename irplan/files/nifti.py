@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.errors import FileFormatError, InputError
+from irplan.files.atomic import atomic_path
 from irplan.files.label_table import read_label_table, write_label_table
 from irplan.files.nifti_header import HEADER_BYTES, NiftiHeader, header_bytes, parse_header
-from irplan.files.output import atomic_path
 from irplan.geometry import Grid
 from irplan.geometry.orientation import UPRIGHT, reorder_axes
 from irplan.image import Label, LabelMap, Volume

@@ -1,25 +1,33 @@
-"""Output that is whole or absent: folders and files that appear only when they are complete."""
+"""An output folder that is whole or absent: it appears only when it is complete."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from irplan.errors import OutputError
+from irplan.files.atomic import (
+    UNFINISHED,
+    cannot_write,
+    make_parents,
+    may_be_running,
+    remove_empty,
+    resolved_path,
+)
 
 #: Lists what irplan wrote into a folder, so that it never deletes what somebody else put there.
 MANIFEST = ".irplan-output.json"
 #: Free space below which nothing is started, bytes.
 DEFAULT_NEED_BYTES = 64 * 1024 * 1024
 
-_TMP = ".irplan-tmp-"
 _OLD = ".irplan-old-"
+
+#: What the block's own writing may meet: disk full, quota, read-only, input/output error.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 class OutputFolder:
@@ -44,7 +52,7 @@ class OutputFolder:
     """
 
     def __init__(self, path: str | Path, *, need_bytes: int = DEFAULT_NEED_BYTES) -> None:
-        self.path = _resolved(path)
+        self.path = resolved_path(path)
         self._need_bytes = need_bytes
         self._made_parents: list[Path] = []
         self._stage: Path | None = None
@@ -63,13 +71,13 @@ class OutputFolder:
         try:
             _put_back(self.path)
             _require_replaceable(self.path)
-            self._made_parents = _make_parents(self.path.parent)
+            self._made_parents = make_parents(self.path.parent)
             self._inside = _must_stage_inside(self.path)
             self._stage = _new_stage(self.path, inside=self._inside)
             _require_space(self._stage, self._need_bytes)
         except OSError as error:
             self._discard()
-            raise _cannot_write(self.path, error) from error
+            raise cannot_write(self.path, error) from error
         except BaseException:
             self._discard()
             raise
@@ -92,8 +100,10 @@ class OutputFolder:
                     _move_into(stage, self.path)
                 else:
                     _swap(stage, self.path)
+            elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+                raise cannot_write(self.path, error) from error
         except OSError as problem:
-            raise _cannot_write(self.path, problem) from problem
+            raise cannot_write(self.path, problem) from problem
         finally:
             self._discard()
 
@@ -101,105 +111,8 @@ class OutputFolder:
         if self._stage is not None:
             shutil.rmtree(self._stage, ignore_errors=True)
             self._stage = None
-        for parent in reversed(self._made_parents):
-            try:
-                parent.rmdir()
-            except OSError:
-                break  # not empty: the output stands in it
+        remove_empty(self._made_parents)
         self._made_parents = []
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a hidden path beside ``path`` (same suffix) that becomes ``path`` if all goes well.
-
-    An older file is replaced in one step, or untouched when the block raises.  Raises
-    `OutputError` where the place cannot be written.
-    """
-    target = _resolved(path)
-    if target.is_dir():
-        raise OutputError(
-            "output file",
-            got=f"'{target.name}', which is a folder",
-            expected="a file name",
-            remedy="Give a file in that folder.",
-        )
-    temporary = target.with_name(f".{os.getpid()}{_TMP}{target.name}")
-    try:
-        made = _make_parents(target.parent)
-        for old in list(target.parent.iterdir()):
-            pid, mark, name = old.name[1:].partition(_TMP)
-            if mark and name == target.name and not _alive(pid):
-                old.unlink(missing_ok=True)
-        try:
-            temporary.touch(exist_ok=True)
-        except OSError:
-            _remove_empty(made)
-            raise
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    try:
-        yield temporary
-        temporary.replace(target)
-    except OSError as error:
-        raise _cannot_write(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _resolved(path: str | Path) -> Path:
-    try:
-        return Path(path).expanduser().resolve()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise OutputError(
-            "output",
-            got=f"a path that cannot be followed ({type(error).__name__})",
-            expected="a path on this machine",
-            remedy="Give another output path.",
-        ) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or type(error).__name__
-    return OutputError(
-        "output",
-        got=f"'{path}', which cannot be written ({reason.lower()})",
-        expected="a place with write permission and free space",
-        remedy="Choose another output path.",
-    )
-
-
-def _make_parents(folder: Path) -> list[Path]:
-    """Create ``folder`` and what is missing above it; the created ones, outermost first."""
-    missing: list[Path] = []
-    at = folder
-    while not at.exists():
-        missing.append(at)
-        at = at.parent
-    if not at.is_dir():
-        raise OutputError(
-            "output",
-            got=f"a path that runs through the file '{at.name}'",
-            expected="a path of folders",
-            remedy="Choose another output path.",
-        )
-    made: list[Path] = []
-    for each in reversed(missing):
-        try:
-            each.mkdir(exist_ok=True)
-        except OSError:
-            _remove_empty(made)
-            raise
-        made.append(each)
-    return made
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in reversed(folders):
-        try:
-            folder.rmdir()
-        except OSError:
-            return  # not empty: somebody else uses it
 
 
 def _require_space(folder: Path, need_bytes: int) -> None:
@@ -252,7 +165,7 @@ def _require_replaceable(path: Path, *, ignore: str = "") -> None:
 
 def _is_stage_part(item: Path, folder: Path, ignore: str) -> bool:
     top = item.relative_to(folder).parts[0]
-    return top == ignore or _TMP in top or _OLD in top
+    return top == ignore or UNFINISHED in top or _OLD in top
 
 
 def _manifest_files(folder: Path) -> set[str]:
@@ -286,9 +199,9 @@ def _must_stage_inside(path: Path) -> bool:
 
 def _new_stage(path: Path, *, inside: bool) -> Path:
     """Make the hidden folder to write into, after clearing those of runs that are dead."""
-    place, prefix = (path, _TMP) if inside else (path.parent, f".{path.name}{_TMP}")
+    place, prefix = (path, UNFINISHED) if inside else (path.parent, f".{path.name}{UNFINISHED}")
     for old in list(place.iterdir()):
-        if old.name.startswith(prefix) and not _alive(old.name[len(prefix) :]):
+        if old.name.startswith(prefix) and not may_be_running(old.name[len(prefix) :]):
             shutil.rmtree(old, ignore_errors=True)
     for number in range(1000):
         stage = place / f"{prefix}{os.getpid()}-{number}"
@@ -303,22 +216,6 @@ def _new_stage(path: Path, *, inside: bool) -> Path:
         expected="room for a temporary folder",
         remedy=f"Delete the hidden folders '{prefix}...'.",
     )
-
-
-def _alive(tag: str) -> bool:
-    """Whether the process that made the stage ``"<pid>-<number>"`` may still be writing."""
-    pid = tag.split("-", maxsplit=1)[0]
-    if not pid.isdigit() or sys.platform == "win32":
-        return True  # cannot tell: leave it alone
-    if int(pid) == os.getpid():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def _swap(stage: Path, path: Path) -> None:

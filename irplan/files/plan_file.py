@@ -13,8 +13,8 @@ from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Phase, Schedule
 from irplan.errors import FileFormatError, InputError, IrplanError
+from irplan.files.atomic import atomic_path
 from irplan.files.json_text import dump_json, load_json, rounded
-from irplan.files.output import atomic_path
 from irplan.geometry import Needle
 from irplan.planning.plan import AblationPlan, Provenance, Review, Target
 

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from irplan.files.output import atomic_path
+from irplan.files.atomic import atomic_path
 from irplan.planning.evaluation import PlanEvaluation
 
 #: Header of ``evaluation.csv``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -162,6 +163,13 @@ class TestUnwritable:
             OutputFolder.check(tmp_path / "a" / "out", need_bytes=10**18)
         assert names(tmp_path) == []
 
+    def test_disk_full_while_writing(self, tmp_path):
+        with pytest.raises(OutputError, match="no space left"):
+            fail_half_way(
+                OutputFolder(tmp_path / "out"), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            )
+        assert names(tmp_path) == []
+
     def test_strange_paths(self, tmp_path):
         with pytest.raises(OutputError):
             OutputFolder("a\0b").path  # noqa: B018
@@ -186,6 +194,24 @@ class TestKilled:
         stage.mkdir()
         write_output(tmp_path / "out")
         assert stage.exists()
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(16, "busy")])
+    def test_interrupted_between_the_two_renames(self, tmp_path, monkeypatch, error):
+        """The older folder was set aside; it comes back at once."""
+        out = tmp_path / "out"
+        write_output(out)
+        rename = Path.rename
+
+        def interrupted(self, target):
+            if ".irplan-tmp-" in self.name:
+                raise error
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", interrupted)
+        with pytest.raises((KeyboardInterrupt, OutputError)):
+            write_output(out, "two")
+        assert (out / "plan.txt").read_text() == "one"
+        assert names(tmp_path) == ["out"]
 
     def test_killed_between_the_two_renames(self, tmp_path):
         write_output(tmp_path / "out")
