@@ -7,6 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine, and no failure because a shared machine was slow.
+settings.register_profile("irplan", deadline=None, derandomize=True)
+settings.load_profile("irplan")
 
 _ROOT = Path(__file__).resolve().parents[1]
 
