@@ -1,19 +1,6 @@
-"""One case from files to files: open any image, run the chain, write the folder."""
+"""One case from files to files: open any image, run the chain, write the folder.
 
-from irplan.case.describe import describe_file
-from irplan.case.open import open_image, open_mask
-from irplan.case.phantom import write_phantom
-from irplan.case.run import Outcome, PlanRequest, run_demo, run_plan
-from irplan.case.write import write_case
-
-__all__ = [
-    "Outcome",
-    "PlanRequest",
-    "describe_file",
-    "open_image",
-    "open_mask",
-    "run_demo",
-    "run_plan",
-    "write_case",
-    "write_phantom",
-]
+Each part is imported by its module, so that looking at a file does not load the drawing code:
+`irplan.case.run` (`run_plan`, `run_demo`), `irplan.case.open`, `irplan.case.describe`,
+`irplan.case.write`, `irplan.case.phantom`.
+"""

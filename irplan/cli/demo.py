@@ -25,7 +25,7 @@ def demo(
     Nothing is downloaded and no patient data is used.
     """
     with command(quiet=quiet, as_json=as_json) as console:
-        from irplan.case import run_demo
+        from irplan.case.run import run_demo
 
         with console.progress("demo") as progress:
             outcome = run_demo(

@@ -21,7 +21,7 @@ def info(
     Example: `irplan info scan/`
     """
     with command(quiet=quiet, as_json=as_json) as console:
-        from irplan.case import describe_file
+        from irplan.case.describe import describe_file
 
         with console.progress("info") as progress:
             title, rows = describe_file(file, progress=progress)

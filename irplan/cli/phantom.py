@@ -30,7 +30,7 @@ def phantom(
     Example: `irplan phantom --seed 7 --phase arterial --diameter 18 --diameter 30 -o phantom7`
     """
     with command(quiet=quiet, as_json=as_json) as console:
-        from irplan.case import write_phantom
+        from irplan.case.phantom import write_phantom
         from irplan.phantom.tissues import PHASES
 
         known_phase = next((p for p in PHASES if p == phase), None)

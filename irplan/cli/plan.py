@@ -64,7 +64,7 @@ def plan(
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.ablation.lethal import LethalRule
-        from irplan.case import PlanRequest, run_plan
+        from irplan.case.run import PlanRequest, run_plan
         from irplan.planning.case import PlanOptions
 
         phases = parse_schedule(schedule)

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from irplan.case import Outcome, run_demo
+from irplan.case.run import Outcome, run_demo
 from irplan.files.plan_file import read_plan
 from irplan.phantom import TumourSpec, abdominal_ct
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.main_job import crossings, extract
-from irplan.case import PlanRequest, run_plan
+from irplan.case.run import PlanRequest, run_plan
 
 pytestmark = pytest.mark.data
 
