@@ -40,8 +40,7 @@ class PathChecks:
     @property
     def admissible(self) -> NDArray[np.bool_]:
         """(n,) True where no hard rule is broken."""
-        out: NDArray[np.bool_] = ~self.broken.any(axis=1)
-        return out
+        return np.asarray(~self.broken.any(axis=1))
 
 
 def rule_names(raster: ObstacleRaster) -> tuple[str, ...]:

@@ -32,14 +32,15 @@ def capped_distance_mm(
         for b, r, n in zip(box, reach, mask.shape, strict=True)
     )
     square = np.where(mask[part], np.float32(0.0), FAR)
+    best, raised = np.empty_like(square), np.empty_like(square)
     for axis in range(3):
-        f = np.moveaxis(square, axis, 0)
-        best = f.copy()
+        np.copyto(best, square)
+        f, b, more = (np.moveaxis(a, axis, 0) for a in (square, best, raised))
         for k in range(1, min(reach[axis], f.shape[0] - 1) + 1):
-            add = np.float32((k * spacing_mm[axis]) ** 2)
-            np.minimum(best[k:], f[:-k] + add, out=best[k:])
-            np.minimum(best[:-k], f[k:] + add, out=best[:-k])
-        square = np.moveaxis(best, 0, axis)
+            np.add(f, np.float32((k * spacing_mm[axis]) ** 2), out=more)
+            np.minimum(b[k:], more[:-k], out=b[k:])
+            np.minimum(b[:-k], more[k:], out=b[:-k])
+        square, best = best, square
     # float32 rounds a squared sum by 1e-7 of itself: a voxel exactly at the cap stays in.
     square[square > np.float32(cap_mm**2 * (1.0 + 1e-6))] = FAR
     out[part] = np.sqrt(square)

@@ -138,7 +138,7 @@ def vessel_distance_mm(
 
 
 def _volumes_ml(result: AblationResult, plan: AblationPlan) -> dict[str, float]:
-    """Volumes inside isotherms with sub-voxel weights, ml: ice by the coldest, lethal by the rule."""
+    """Volumes inside isotherms with sub-voxel weights, ml; lethal by the plan's rule."""
     coldest = result.minimum_c
     out = {f"{t:g} degC": _volume_ml(coldest.array, coldest.grid.voxel_volume_mm3, t)
            for t in (0.0, -20.0, -40.0)}  # fmt: skip

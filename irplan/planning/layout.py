@@ -44,7 +44,7 @@ def judging_sites(
     counted: NDArray[np.bool_],
     goal_mm: float,
     risk_mm: NDArray[np.float64],
-    most: int = 500,
+    most: int = 300,
 ) -> Sites:
     """Sites for a target: its surface moved out by the goal (by nothing where not counted)."""
     surface = target.surface
@@ -53,7 +53,7 @@ def judging_sites(
     edge = surface.points_mm[pick] + reach[:, None] * surface.normals[pick]
     far = (target.outside_mm >= goal_mm + 4.0) & target.in_organ
     ring = target.sites_mm[far]
-    ring = ring[:: max(1, len(ring) // 300)]
+    ring = ring[:: max(1, len(ring) // 150)]
     points = np.concatenate([edge, ring, risk_mm.reshape(-1, 3)])
     return Sites(points, len(edge), len(ring), np.ones(len(points)))
 
@@ -89,19 +89,23 @@ class LayoutProblem:
         """Take a new correction of the superposed cold."""
         self.sites = replace(self.sites, bias=bias)
 
-    def cost(self, drop_c: NDArray[np.float64], rows: list[int]) -> float:
-        """What a layout with this (corrected or simulated) cold costs; 0 is ideal."""
+    def costs(self, drop_c: NDArray[np.float64], soft: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(k,) what k layouts cost (0 is ideal) with cold (k, n) and mean path deficits (k,)."""
         s = self.sites
-        at_goal = drop_c[: s.goal] / self.lethal_drop_c
-        short = np.maximum(self.reserve - at_goal, 0.0)
-        beyond = drop_c[s.goal : s.goal + s.excess] / self.lethal_drop_c
-        risk = drop_c[s.goal + s.excess :] / self.freezing_drop_c
-        cost = 4.0 * float(short.max()) + float(np.sqrt(np.mean(short**2)))
-        if beyond.size:
-            cost += EXCESS_WEIGHT * float(np.mean(np.clip(beyond - 1.0, 0.0, 1.0)))
-        if risk.size:
-            cost += RISK_WEIGHT * float(np.clip(risk - 1.0, 0.0, 1.0).max())
-        return cost + PATH_WEIGHT * float(np.mean(self.pivots.soft[rows] ** 2))
+        short = np.maximum(self.reserve - drop_c[:, : s.goal] / self.lethal_drop_c, 0.0)
+        out = 4.0 * short.max(axis=1) + np.sqrt(np.mean(short**2, axis=1))
+        if s.excess:
+            beyond = drop_c[:, s.goal : s.goal + s.excess] / self.lethal_drop_c
+            out += EXCESS_WEIGHT * np.mean(np.clip(beyond - 1.0, 0.0, 1.0), axis=1)
+        if len(s.points_mm) > s.goal + s.excess:
+            risk = drop_c[:, s.goal + s.excess :].max(axis=1) / self.freezing_drop_c
+            out += RISK_WEIGHT * np.clip(risk - 1.0, 0.0, 1.0)
+        return np.asarray(out + PATH_WEIGHT * soft)
+
+    def cost(self, drop_c: NDArray[np.float64], rows: list[int]) -> float:
+        """What one layout with this (corrected or simulated) cold costs."""
+        soft = np.array([np.mean(self.pivots.soft[rows] ** 2)])
+        return float(self.costs(drop_c[None], soft)[0])
 
     def worst_ratio(self, drop_c: NDArray[np.float64]) -> float:
         """Smallest cold at the goal's edge as a share of what is lethal (>= 1: goal reached)."""
@@ -109,49 +113,63 @@ class LayoutProblem:
 
     # -- search --------------------------------------------------------------------------
 
-    def propose(self, count: int, region_mm: NDArray[np.float64]) -> list[int] | None:
-        """Best layout of ``count`` probes found from several starts; None when none fits.
+    def propose(
+        self, count: int, region_mm: NDArray[np.float64], *, starts: slice
+    ) -> tuple[list[int], float] | None:
+        """Best layout of ``count`` probes and its cost, from some of the starts; None: none fits.
 
         ``region_mm`` (m, 3): the target and its margin, from which the starts are made.
         """
-        best: tuple[float, list[int]] | None = None
+        best: tuple[list[int], float] | None = None
         seen: set[tuple[int, ...]] = set()
-        for start in _starts(region_mm, self.pivots.axes, count):
+        for start in _starts(region_mm, self.pivots.axes, count)[starts]:
             rows = self._admissible(start)
             if rows is None or tuple(rows) in seen:
                 continue
             seen.add(tuple(rows))
-            rows, cost = self.descend(rows)
-            if best is None or cost < best[0] - 1e-9:
-                best = (cost, rows)
-        return None if best is None else best[1]
+            found = self.descend(rows)
+            if best is None or found[1] < best[1] - 1e-9:
+                best = found
+        return best
 
     def descend(self, rows: list[int], limit: int = 10**9) -> tuple[list[int], float]:
         """Move one probe at a time while that lowers the cost; at most ``limit`` lattice steps."""
         rows = list(rows)
         home = self.pivots.index[rows].copy()
-        drops = [self.drop(r) for r in rows]
-        bias = self.sites.bias
-        cost = self.cost(np.sum(drops, axis=0) * bias, rows)
+        drops = np.array([self.drop(r) for r in rows])
+        cost = self.cost(drops.sum(axis=0) * self.sites.bias, rows)
         for step in MOVES:
             moved = True
             while moved:
                 moved = False
                 for i in range(len(rows)):
-                    rest = np.sum([d for j, d in enumerate(drops) if j != i], axis=0)
-                    for axis in range(3):
-                        for sign in (step, -step):
-                            row = self._moved(rows[i], axis, sign)
-                            if row < 0 or np.abs(self.pivots.index[row] - home[i]).max() > limit:
-                                continue
-                            trial = [*rows[:i], row, *rows[i + 1 :]]
-                            if not self._allowed(trial, i):
-                                continue
-                            new = self.cost((rest + self.drop(row)) * bias, trial)
-                            if new < cost - 1e-6:
-                                rows, cost, moved = trial, new, True
-                                drops[i] = self.drop(row)
+                    trials = self._neighbours(rows, i, step, home[i], limit)
+                    if not trials:
+                        continue
+                    cold = np.array([self.drop(r) for r in trials])
+                    rest = drops.sum(axis=0) - drops[i]
+                    soft = self.pivots.soft[rows] ** 2
+                    means = (soft.sum() - soft[i] + self.pivots.soft[trials] ** 2) / len(rows)
+                    new = self.costs((rest + cold) * self.sites.bias, means)
+                    best = int(np.argmin(new))
+                    if new[best] < cost - 1e-6:
+                        rows[i], cost, moved = trials[best], float(new[best]), True
+                        drops[i] = cold[best]
         return rows, cost
+
+    def _neighbours(
+        self, rows: list[int], i: int, step: int, home: NDArray[np.int64], limit: int
+    ) -> list[int]:
+        """Pivots one move away from probe ``i`` that keep the rules."""
+        out = []
+        for axis in range(3):
+            for sign in (step, -step):
+                row = self._moved(rows[i], axis, sign)
+                if row < 0 or np.abs(self.pivots.index[row] - home).max() > limit:
+                    continue
+                if self._allowed([*rows[:i], row, *rows[i + 1 :]], i):
+                    out.append(row)
+        return out
 
     def nearest_allowed(self, rows: list[int]) -> list[int] | None:
         """The layout with refused pivots replaced by the nearest ones that keep the rules."""
@@ -215,20 +233,19 @@ def _starts(
     along = region @ axes.T
     middle = along.mean(axis=0)
     out = []
-    for turn in (0.0, 45.0) if count > 1 else (0.0,):
+    for turn, scale in ((0.0, 0.8), (45.0, 0.8), (0.0, 0.55), (0.0, 1.0)):
         centres = _clusters(along[:, :2], count, turn)
         depth = _depths(along, centres)
-        for scale in (0.6, 0.8, 1.0) if count > 1 else (1.0,):
-            flat = middle[:2] + scale * (centres - middle[:2])
-            out.append(np.column_stack([flat, depth]) @ axes)
-    return out
+        flat = middle[:2] + scale * (centres - middle[:2])
+        out.append(np.column_stack([flat, depth]) @ axes)
+    return out[:1] if count == 1 else out
 
 
 def _clusters(flat: NDArray[np.float64], count: int, turn_deg: float) -> NDArray[np.float64]:
     """Lloyd's k-means in the plane, started on a circle; the same every time."""
     centre = flat.mean(axis=0)
     if count == 1:
-        return centre[None]
+        return np.asarray(centre[None])
     angle = np.radians(turn_deg + 360.0 / count * np.arange(count))
     radius = 0.5 * np.sqrt(np.mean(np.sum((flat - centre) ** 2, axis=1)))
     ring = count if count < 6 else count - 1  # six and more: one in the middle
@@ -240,7 +257,7 @@ def _clusters(flat: NDArray[np.float64], count: int, turn_deg: float) -> NDArray
         for k in range(count):
             if np.any(own == k):
                 means[k] = flat[own == k].mean(axis=0)
-    return means
+    return np.asarray(means)
 
 
 def _depths(along: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:

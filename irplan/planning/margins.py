@@ -114,8 +114,8 @@ class TargetGeometry:
             inside = Volume(organ.astype(np.float32), local.grid, "probability")
             in_organ = sample(inside, sites, 1.0) >= 0.5
             gap = capped_distance_mm(~organ, local.grid.spacing_mm, ORGAN_REACH_MM)
-            gap = np.minimum(gap, ORGAN_REACH_MM) - 0.5 * float(np.mean(local.grid.spacing_mm))
-            deep = Volume(gap, local.grid, "mm")
+            half = 0.5 * float(np.mean(local.grid.spacing_mm))
+            deep = Volume(np.minimum(gap, ORGAN_REACH_MM) - half, local.grid, "mm")
             capsule = sample(deep, surface.points_mm, ORGAN_REACH_MM)
             capsule[capsule > ORGAN_REACH_MM - 1.5] = np.inf
         return cls(
@@ -154,8 +154,8 @@ def measure_margins(
     A shell or margin outside the organ is not counted.  The margin at a point is the distance to
     the zone's surface, positive inside the zone (as the surface-to-surface distance of QAM).
     """
-    margin, exists = _signed_margins(field, threshold, target, probe_axes_mm)
     points = target.surface.points_mm
+    margin, exists = _signed_margins(field, threshold, points, probe_axes_mm)
     counted = counted_points(target, subcapsular_mm)
     best = np.where(counted, margin, np.inf)
     low, low_all = int(np.argmin(best)), int(np.argmin(margin))
@@ -203,20 +203,22 @@ def counted_points(target: TargetGeometry, subcapsular_mm: float) -> NDArray[np.
 
 
 def surface_margins(
-    field: Volume, threshold: float, target: TargetGeometry, placements: Sequence[Placement]
+    field: Volume,
+    threshold: float,
+    points_mm: NDArray[np.float64],
+    placements: Sequence[Placement],
 ) -> NDArray[np.float64]:
-    """(n,) signed margin in mm at the target's surface points, nothing else."""
+    """(n,) signed margin in mm at points (n, 3) of the target's surface, nothing else."""
     axes = np.array([p.active_segment for p in placements])
-    return _signed_margins(field, threshold, target, axes)[0]
+    return _signed_margins(field, threshold, points_mm, axes)[0]
 
 
 def _signed_margins(
     field: Volume,
     threshold: float,
-    target: TargetGeometry,
+    points: NDArray[np.float64],
     probe_axes_mm: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], bool]:
-    points = target.surface.points_mm
     zone = level_surface(np.asarray(field.array), field.grid, threshold)
     if len(zone.points_mm):
         inside = sample(field, points, _BODY_C) <= threshold

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from irplan.compute.progress import Progress, no_progress
 from irplan.geometry import Grid
 from irplan.image import LabelMap
-from irplan.image.resample import resample_labels
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
 from irplan.planning.rules import Obstacle, PathRules
 
@@ -122,17 +121,14 @@ def build_raster(
 
     progress(0.0, "finding what needles must avoid")
     organ = target_organ(labels, target)
-    part_labels, part_target = _crop(labels, target, rules.max_length.value + 10.0)
-    part_labels = _drop_small_vessels(part_labels, rules, organ)
+    part_labels, part_target = _reachable(labels, target, rules, organ)
     native = part_labels.grid
     volume = float(np.prod(np.asarray(native.shape) * np.asarray(native.spacing_mm)))
     spacing = max(RASTER_MM, float(np.cbrt(volume / RASTER_VOXELS)))
     grid = native.resized(spacing)
-    coarse = resample_labels(part_labels, grid)
-    target_label = part_labels.labels[0]
-    coarse_target = resample_labels(
-        LabelMap(part_target.astype(np.uint8) * target_label.value, native, (target_label,)), grid
-    ).array.astype(bool)
+    pick = np.ix_(*(_nearest_index(native, grid, axis) for axis in range(3)))
+    coarse = LabelMap(part_labels.array[pick], grid, part_labels.labels)
+    coarse_target = part_target[pick]
 
     checked, missing = _split(labels, rules, organ)
     words = np.zeros(grid.shape, dtype=np.uint32)
@@ -158,36 +154,42 @@ def build_raster(
     )
 
 
-def _crop(
-    labels: LabelMap, target: NDArray[np.bool_], margin_mm: float
+def _nearest_index(native: Grid, grid: Grid, axis: int) -> NDArray[np.int64]:
+    """Native index nearest to each raster layer; the far rim repeats the last layer."""
+    ratio = grid.spacing_mm[axis] / native.spacing_mm[axis]
+    at = np.rint((np.arange(grid.shape[axis]) + 0.5) * ratio - 0.5).astype(np.int64)
+    return np.asarray(np.clip(at, 0, native.shape[axis] - 1))
+
+
+def _reachable(
+    labels: LabelMap, target: NDArray[np.bool_], rules: PathRules, organ: str | None
 ) -> tuple[LabelMap, NDArray[np.bool_]]:
+    """Labels and target within the longest needle's reach; vessels below the rule become organ."""
     box = bounding_box(target)
     if box is None:
         raise ValueError("an empty target reached the raster")  # checked by every public door
-    part = grown_box(box, margin_mm, labels.grid.spacing_mm, labels.grid.shape)
+    part = grown_box(box, rules.max_length.value + 10.0, labels.grid.spacing_mm, labels.grid.shape)
     start = [s.start for s in part]
-    return labels.crop(start, [s.stop - s.start for s in part]), target[part]
-
-
-def _drop_small_vessels(labels: LabelMap, rules: PathRules, organ: str | None) -> LabelMap:
-    names = next((o.structures for o in rules.obstacles if o.name == "vessel"), ())
-    vessels = labels.mask(*names)
-    if not vessels.any():
-        return labels
-    small = vessels & ~large_vessels(vessels, labels.grid, rules.min_vessel_diameter.value)
-    array = labels.array.copy()
+    grid = labels.grid.crop(start, [s.stop - s.start for s in part])
+    array = labels.array[part].copy()
     filler = organ if organ is not None else "body"
-    # Where the filler has no label the voxel keeps its own: an obstacle too many, never too few.
+    names = next((o.structures for o in rules.obstacles if o.name == "vessel"), ())
+    # Where the filler has no label vessels keep theirs: an obstacle too many, never too few.
     if labels.checked(filler):
+        lut = np.zeros(256, dtype=bool)
+        lut[[x.value for x in labels.labels if x.name in names]] = True
+        vessels = lut[array]
+        small = vessels & ~large_vessels(vessels, grid, rules.min_vessel_diameter.value)
         array[small] = labels.label(filler).value
-    return LabelMap(array, labels.grid, labels.labels)
+    return LabelMap(array, grid, labels.labels), target[part]
 
 
 def _split(
     labels: LabelMap, rules: PathRules, organ: str | None
 ) -> tuple[list[Obstacle], list[Obstacle]]:
     """Groups of which a structure was looked for, and groups of which none was."""
-    checked, missing = [], []
+    checked: list[Obstacle] = []
+    missing: list[Obstacle] = []
     for o in rules.obstacles:
         names = tuple(n for n in o.structures if n != organ)
         if not names:
@@ -241,8 +243,6 @@ def _skin_points(coarse: LabelMap) -> NDArray[np.float64]:
     Voxels at the raster's faces are no skin: there the image or the crop ends, not the body.
     """
     body = coarse.array != 0
-    # The last layer may reach past the labels, where nothing is known: not air.
-    body[-1], body[:, -1], body[:, :, -1] = True, True, True
     inner = (slice(1, -1),) * 3
     open_to_air = np.zeros_like(body[inner])
     for axis in range(3):

@@ -20,7 +20,6 @@ from irplan.ablation import (
 )
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import PlanningError
-from irplan.geometry import Needle
 from irplan.image import LabelMap
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.layout import LayoutProblem, judging_sites
@@ -43,11 +42,13 @@ DIRECTIONS, APART_DEG = 3, 15.0
 FINALISTS, ROUNDS = 3, 4
 #: Margin in the search above the goal before the fine simulation is asked, mm; what the fine one
 #: may be better than the coarse one, mm.
-HEADROOM_MM, COARSE_ERROR_MM = 0.1, 0.5
+HEADROOM_MM, COARSE_ERROR_MM = 0.3, 0.1
 #: More probes stop being tried when this many in a row gained less than this, mm.
 PLATEAU_COUNT, PLATEAU_MM = 2, 0.4
 #: A proposal whose cold falls short of this share of the lethal cold is not simulated.
 HOPELESS = 0.8
+#: Points of the target's surface at which the search measures the margin, about.
+SEARCH_POINTS = 500
 #: Obstacles ice should spare are looked at within this distance of the target, mm.
 RISK_REACH_MM = 40.0
 
@@ -96,6 +97,7 @@ class ProbePlanner:
     _fields: dict[tuple[str, int], PivotField] = field(default_factory=dict)
     _tissue: TissueMap | None = None
     _risk: NDArray[np.float64] | None = None
+    _confirmed: tuple[Layout, AblationResult, float] | None = None
 
     def find(self, kinds: Sequence[Applicator], count: int | None) -> ProbeSearch:
         """The fewest probes (or exactly ``count``) that reach the goal; else the best found.
@@ -105,27 +107,27 @@ class ProbePlanner:
         reaches the goal is confirmed at 1 mm.  Raises `PlanningError` when not even one layout of
         the wanted number fits the rules.
         """
-        best: Layout | None = None
+        found: list[Layout] = []
         tried: list[str] = []
         flat = 0
         counts = [count] if count is not None else list(range(1, self._most() + 1))
-        for step, n in enumerate(counts):
-            self.progress(0.05 + 0.6 * step / len(counts), f"placing {n} probe(s)")
-            found = self._best_of(kinds, n, simulate_anyway=count is not None or n == counts[-1])
-            if found is None:
+        for n in counts:
+            self._report(f"placing {n} probe(s)")
+            layout = self._best_of(kinds, n, simulate_anyway=count is not None or n == counts[-1])
+            if layout is None:
                 continue
-            tried.append(f"{n} x {found.placements[0].applicator.name}: {found.margin_mm:.1f} mm")
-            gained = np.inf if best is None else found.margin_mm - best.margin_mm
-            if gained > 0.0:
-                best = found
-            if found.margin_mm >= self.margin_goal_mm - COARSE_ERROR_MM:
-                confirmed = self._confirm(found)
-                if confirmed[2] >= self.margin_goal_mm or count is not None:
+            kind = layout.placements[0].applicator.name
+            tried.append(f"{n} x {kind}: {layout.margin_mm:.1f} mm")
+            gained = layout.margin_mm - max((k.margin_mm for k in found), default=-np.inf)
+            found.append(layout)
+            if layout.margin_mm >= self.margin_goal_mm - COARSE_ERROR_MM:
+                confirmed = self._confirm(layout)
+                if confirmed[2] >= self.margin_goal_mm:
                     return self._done(confirmed, tried)
             flat = flat + 1 if gained < PLATEAU_MM else 0
             if flat >= PLATEAU_COUNT:
                 break
-        if best is None:
+        if not found:
             raise PlanningError(
                 "probes",
                 got=f"no group of {count if count is not None else 'any number of'} probes that "
@@ -134,7 +136,10 @@ class ProbePlanner:
                 f"{self.rules.max_probe_spacing.value:g} mm apart, each with an admissible path",
                 remedy="Ask for fewer probes, or relax the spacing or path rules knowingly.",
             )
-        return self._done(self._confirm(best), tried)
+        # Not reached: more probes must buy a margin worth the harm.
+        most = max(k.margin_mm for k in found)
+        chosen = next(k for k in found if k.margin_mm >= most - PLATEAU_MM)
+        return self._done(self._confirm(chosen), tried)
 
     # -- one number of probes --------------------------------------------------------------
 
@@ -147,18 +152,22 @@ class ProbePlanner:
         region = self.target.sites_mm[
             (self.target.outside_mm <= self.margin_goal_mm) & self.target.in_organ
         ]
+        pairs = [(kind, d) for kind in kinds for d in range(len(self._directions()))]
+        first: list[tuple[float, int, LayoutProblem, list[int]]] = []
+        for number, (kind, d) in enumerate(pairs):
+            problem = self._problem(kind, d)
+            proposed = problem.propose(count, region, starts=slice(0, 1))
+            if proposed is not None:
+                first.append((proposed[1], number, problem, proposed[0]))
         proposals: list[tuple[float, float, LayoutProblem, list[int]]] = []
-        for kind in kinds:
-            for number in range(len(self._directions())):
-                problem = self._problem(kind, number)
-                rows = problem.propose(count, region)
-                if rows is None:
-                    continue
-                cold = problem.total(rows) * problem.sites.bias
-                ratio = problem.worst_ratio(cold)
-                proposals.append((problem.cost(cold, rows), ratio, problem, rows))
+        for cost, _, problem, rows in sorted(first, key=lambda p: p[:2])[:FINALISTS]:
+            again = problem.propose(count, region, starts=slice(1, None))
+            if again is not None and again[1] < cost:
+                rows, cost = again
+            cold = problem.total(rows) * problem.sites.bias
+            proposals.append((cost, problem.worst_ratio(cold), problem, rows))
         proposals.sort(key=lambda p: p[0])
-        finalists = [p for p in proposals if p[1] >= HOPELESS][:FINALISTS]
+        finalists = [p for p in proposals if p[1] >= HOPELESS]
         if not finalists and simulate_anyway:
             finalists = proposals[:1]
         best: Layout | None = None
@@ -216,18 +225,22 @@ class ProbePlanner:
             # Wide enough for every later layout of this target.
             self._tissue = TissueMap.from_labels(self.labels, placements, margin_mm=75.0)
         setup = self._tissue.problem(placements, self.schedule, spacing_mm=SEARCH_MM)
-        # One thread: the grid is too small to gain from more, and barriers suffer on a busy machine.
+        # One thread: too small a grid to gain from more, and barriers suffer on a busy machine.
         result = simulate(setup, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
         self.simulations += 1
-        self.progress(0.3, f"{len(placements)} probe(s), simulation {self.simulations}")
+        self._report(f"{len(placements)} probe(s), simulation {self.simulations}")
         cold_field = result.lethal_temperature(self.lethal)
         body = setup.body_temperature_c
         cold = body - sample(cold_field, problem.sites.points_mm, body)
-        margin = surface_margins(cold_field, self.lethal.threshold_c, self.target, placements)
-        return np.maximum(cold, 0.0), float(margin[self.counted].min())
+        points = self.target.surface.points_mm[self.counted]
+        points = points[:: max(1, len(points) // SEARCH_POINTS)]
+        margin = surface_margins(cold_field, self.lethal.threshold_c, points, placements)
+        return np.maximum(cold, 0.0), float(margin.min())
 
     def _confirm(self, layout: Layout) -> tuple[Layout, AblationResult, float]:
         """The simulation that decides, at 1 mm, from the labels themselves."""
+        if self._confirmed is not None and self._confirmed[0] is layout:
+            return self._confirmed
         setup = AblationProblem.from_labels(
             self.labels, layout.placements, self.schedule, spacing_mm=FINAL_MM
         )
@@ -236,10 +249,15 @@ class ProbePlanner:
         margin = surface_margins(
             result.lethal_temperature(self.lethal),
             self.lethal.threshold_c,
-            self.target,
+            self.target.surface.points_mm[self.counted],
             layout.placements,
         )
-        return layout, result, float(margin[self.counted].min())
+        self._confirmed = (layout, result, float(margin.min()))
+        return self._confirmed
+
+    def _report(self, message: str) -> None:
+        """Progress that approaches 0.65, whatever the number of simulations will be."""
+        self.progress(0.65 * (1.0 - 0.95**self.simulations), message)
 
     def _done(
         self, confirmed: tuple[Layout, AblationResult, float], tried: list[str]
@@ -286,7 +304,7 @@ class ProbePlanner:
         )
 
     def _risk_points(self) -> NDArray[np.float64]:
-        """Up to 300 points of organs that ice should spare, the nearest to the target."""
+        """About 150 points of organs that ice should spare, the nearest to the target."""
         if self._risk is not None:
             return self._risk
         spare = {n for n, o in enumerate(self.raster.obstacles) if o.name not in ("bone", "vessel")}
@@ -298,13 +316,8 @@ class ProbePlanner:
         gap = np.linalg.norm(points - centre, axis=1)
         order = np.argsort(gap, kind="stable")
         near = order[gap[order] <= RISK_REACH_MM + 0.5 * np.ptp(self.target.surface.points_mm)]
-        self._risk = points[near[:: max(1, len(near) // 300)]]
+        self._risk = points[near[:: max(1, len(near) // 150)]]
         return self._risk
-
-
-def needles_of(layout: Layout) -> tuple[Needle, ...]:
-    """The needles of a layout."""
-    return tuple(p.needle for p in layout.placements)
 
 
 def _better(a: Layout, b: Layout, goal_mm: float) -> bool:

@@ -7,7 +7,7 @@ specification.  Every value can be overridden: ``PathRules().with_values(max_len
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 from irplan.errors import InputError
 
@@ -98,9 +98,83 @@ OBSTACLES: tuple[Obstacle, ...] = (
 )
 
 
-def _limit(value: float, unit: str, words: str, source: str, allowed: tuple[float, float]) -> Limit:
-    limit = Limit(value, unit, words, source, allowed)
-    return field(default=limit)  # type: ignore[no-any-return]
+_DEFAULTS: dict[str, Limit] = {
+    "max_length": Limit(
+        150.0,
+        "mm",
+        "needle length in the body at most",
+        "planning specification [S]",
+        (20.0, 300.0),
+    ),
+    "min_capsule_angle": Limit(
+        20.0, "deg", "needle to organ capsule at least", "planning specification [S]", (0.0, 90.0)
+    ),
+    "min_organ_path": Limit(
+        5.0,
+        "mm",
+        "healthy organ before the target at least",
+        "planning specification [S]",
+        (0.0, 50.0),
+    ),
+    "max_tilt": Limit(
+        45.0, "deg", "tilt out of the axial plane at most", "gantry, 30 to 45 deg [S]", (0.0, 90.0)
+    ),
+    "max_below_horizontal": Limit(
+        15.0,
+        "deg",
+        "entry from below the horizontal at most (table; patient supine)",
+        "table and hub clearance [S]",
+        (-90.0, 90.0),
+    ),
+    "min_vessel_diameter": Limit(
+        3.0, "mm", "vessels count from a diameter of", "planning specification [S]", (0.5, 20.0)
+    ),
+    "min_probe_spacing": Limit(
+        10.0,
+        "mm",
+        "distance between probes at least",
+        "planning specification, cryo [S]",
+        (2.0, 120.0),
+    ),
+    "max_probe_spacing": Limit(
+        20.0,
+        "mm",
+        "distance to the nearest probe at most",
+        "planning specification, cryo [S]",
+        (5.0, 120.0),
+    ),
+    "max_edge_distance": Limit(
+        10.0,
+        "mm",
+        "probe to the target's edge at most",
+        "planning specification, cryo [S]",
+        (0.0, 30.0),
+    ),
+    "min_entry_spacing": Limit(
+        5.0,
+        "mm",
+        "distance between entry points at least",
+        "planning specification [S]",
+        (0.0, 50.0),
+    ),
+    "max_probes": Limit(
+        10.0, "probes", "number of probes at most", "planning specification, cryo [S]", (1.0, 10.0)
+    ),
+    "subcapsular_depth": Limit(
+        5.0,
+        "mm",
+        "target surface this close to the capsule is left out of the margin",
+        "as QAM does, planning specification [V]",
+        (0.0, 20.0),
+    ),
+    "high_risk_vessel": Limit(
+        5.0,
+        "mm",
+        "target this close to a large vessel is high-risk",
+        "planning specification [V]",
+        (0.0, 30.0),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -110,81 +184,19 @@ class PathRules:
     Raises `InputError` for a value out of range or limits that contradict each other.
     """
 
-    max_length: Limit = _limit(
-        150.0,
-        "mm",
-        "needle length in the body at most",
-        "planning specification [S]",
-        (20.0, 300.0),
-    )
-    min_capsule_angle: Limit = _limit(
-        20.0, "deg", "needle to organ capsule at least", "planning specification [S]", (0.0, 90.0)
-    )
-    min_organ_path: Limit = _limit(
-        5.0,
-        "mm",
-        "healthy organ before the target at least",
-        "planning specification [S]",
-        (0.0, 50.0),
-    )
-    max_tilt: Limit = _limit(
-        45.0, "deg", "tilt out of the axial plane at most", "gantry, 30 to 45 deg [S]", (0.0, 90.0)
-    )
-    max_below_horizontal: Limit = _limit(
-        15.0,
-        "deg",
-        "entry from below the horizontal at most (table; patient supine)",
-        "table and hub clearance [S]",
-        (-90.0, 90.0),
-    )
-    min_vessel_diameter: Limit = _limit(
-        3.0, "mm", "vessels count from a diameter of", "planning specification [S]", (0.5, 20.0)
-    )
-    min_probe_spacing: Limit = _limit(
-        10.0,
-        "mm",
-        "distance between probes at least",
-        "planning specification, cryo [S]",
-        (2.0, 120.0),
-    )
-    max_probe_spacing: Limit = _limit(
-        20.0,
-        "mm",
-        "distance to the nearest probe at most",
-        "planning specification, cryo [S]",
-        (5.0, 120.0),
-    )
-    max_edge_distance: Limit = _limit(
-        10.0,
-        "mm",
-        "probe to the target's edge at most",
-        "planning specification, cryo [S]",
-        (0.0, 30.0),
-    )
-    min_entry_spacing: Limit = _limit(
-        5.0,
-        "mm",
-        "distance between entry points at least",
-        "planning specification [S]",
-        (0.0, 50.0),
-    )
-    max_probes: Limit = _limit(
-        10.0, "probes", "number of probes at most", "planning specification, cryo [S]", (1.0, 10.0)
-    )
-    subcapsular_depth: Limit = _limit(
-        5.0,
-        "mm",
-        "target surface this close to the capsule is left out of the margin",
-        "as QAM does, planning specification [V]",
-        (0.0, 20.0),
-    )
-    high_risk_vessel: Limit = _limit(
-        5.0,
-        "mm",
-        "target this close to a large vessel is high-risk",
-        "planning specification [V]",
-        (0.0, 30.0),
-    )
+    max_length: Limit = _DEFAULTS["max_length"]
+    min_capsule_angle: Limit = _DEFAULTS["min_capsule_angle"]
+    min_organ_path: Limit = _DEFAULTS["min_organ_path"]
+    max_tilt: Limit = _DEFAULTS["max_tilt"]
+    max_below_horizontal: Limit = _DEFAULTS["max_below_horizontal"]
+    min_vessel_diameter: Limit = _DEFAULTS["min_vessel_diameter"]
+    min_probe_spacing: Limit = _DEFAULTS["min_probe_spacing"]
+    max_probe_spacing: Limit = _DEFAULTS["max_probe_spacing"]
+    max_edge_distance: Limit = _DEFAULTS["max_edge_distance"]
+    min_entry_spacing: Limit = _DEFAULTS["min_entry_spacing"]
+    max_probes: Limit = _DEFAULTS["max_probes"]
+    subcapsular_depth: Limit = _DEFAULTS["subcapsular_depth"]
+    high_risk_vessel: Limit = _DEFAULTS["high_risk_vessel"]
     obstacles: tuple[Obstacle, ...] = OBSTACLES
 
     def __post_init__(self) -> None:

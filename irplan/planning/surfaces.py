@@ -164,7 +164,7 @@ class SurfaceDistance:
         """
         if not exact:
             return np.asarray(self._tree.query(points_mm)[0], dtype=np.float64)
-        _, near = self._tree.query(points_mm, k=3)
+        near = np.asarray(self._tree.query(points_mm, k=3)[1])
         out = np.empty(len(points_mm))
         for first in range(0, len(points_mm), 4096):
             p = points_mm[first : first + 4096]
@@ -175,7 +175,7 @@ class SurfaceDistance:
 
 
 def _point_triangle(p: NDArray[np.float64], corner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of points (n, 1, 3) to triangles (n, k, 3, 3): plane if inside, else nearest edge."""
+    """Distance of points (n, 1, 3) to triangles (n, k, 3, 3): plane if inside, else an edge."""
     a, b, c = corner[..., 0, :], corner[..., 1, :], corner[..., 2, :]
     normal = np.cross(b - a, c - a)
     size = np.maximum(np.einsum("...i,...i->...", normal, normal), 1e-300)

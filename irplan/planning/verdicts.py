@@ -310,9 +310,9 @@ def _margin_note(
     along = np.clip(np.einsum("ij,ij->i", wanted - a, way) / np.einsum("ij,ij->i", way, way), 0, 1)
     probe = float(np.linalg.norm(wanted - a - along[:, None] * way, axis=1).min())
     note += (
-        f"; the lethal zone ends {plan.margin_goal_mm - report.minimal_mm:.1f} mm short of the goal "
-        f"there: {plan.margin_goal_mm:g} mm outside the target the tissue reaches {cold:.0f} degC, "
-        f"{plan.lethal.threshold_c:g} degC is needed; the nearest probe is {probe:.1f} mm away"
+        f"; the lethal zone ends {plan.margin_goal_mm - report.minimal_mm:.1f} mm short of the "
+        f"goal there: {plan.margin_goal_mm:g} mm outside the target the tissue reaches "
+        f"{cold:.0f} degC, {plan.lethal.threshold_c:g} degC is needed; the nearest probe is {probe:.1f} mm away"
     )
     if vessel_mm is not None and vessel_mm < 10.0:
         note += (

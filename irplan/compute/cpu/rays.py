@@ -44,7 +44,7 @@ def march_segments(
         x0, x1, x2 = start[p, 0] + 0.5, start[p, 1] + 0.5, start[p, 2] + 0.5
         d0, d1, d2 = end[p, 0] + 0.5 - x0, end[p, 1] + 0.5 - x1, end[p, 2] + 0.5 - x2
         length = math.sqrt(d0 * d0 + d1 * d1 + d2 * d2) * spacing_mm
-        i, j, k = int(math.floor(x0)), int(math.floor(x1)), int(math.floor(x2))
+        i, j, k = math.floor(x0), math.floor(x1), math.floor(x2)
         s0, s1, s2 = (1 if d0 > 0 else -1), (1 if d1 > 0 else -1), (1 if d2 > 0 else -1)
         big = 1e30
         g0 = abs(1.0 / d0) if d0 != 0.0 else big
