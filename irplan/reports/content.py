@@ -80,3 +80,4 @@ class ReportContent:
     messages: tuple[str, ...]
     limits: tuple[str, ...]
     provenance: tuple[Fact, ...]
+    options: Table

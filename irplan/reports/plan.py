@@ -8,12 +8,14 @@ from irplan import RESEARCH_USE_ONLY
 from irplan.image import STRUCTURES
 from irplan.planning.case import PlannedCase
 from irplan.planning.evaluation import Row, Status
+from irplan.planning.ice_distance import LOOK_MM
 from irplan.reports.content import Fact, ReportContent, Structure, Table, Verdict
 from irplan.reports.physics import energy_table, simulation_facts, tissue_table
-from irplan.reports.words import counted, measured, number, plain, point, sentence
+from irplan.reports.words import counted, measured, number, plain, point, rule, sentence
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.style import STATUS
 
+_COUNTED = {"ok": "OK", "error": "failed", "not_checked": "not checked"}
 _PHASES = {"freeze": "Freeze", "passive_thaw": "Passive thaw", "active_thaw": "Active thaw"}
 #: What no part of this version looks at, whatever the case.
 _ALWAYS_UNCHECKED = (
@@ -70,7 +72,7 @@ def plan_report(case: PlannedCase) -> ReportContent:
             "Distance of the ice's edge (0 °C) to structures",
             ("Structure", "Smallest distance (mm)"),
             tuple(
-                (sentence(name), number(mm) + (" (ice reaches in)" if mm < 0 else ""))
+                (sentence(name), _ice_distance(mm))
                 for name, mm in sorted(evaluation.organ_distance_mm.items(), key=lambda x: x[1])
             ),
             "Only structures that were segmented are listed.",
@@ -80,7 +82,7 @@ def plan_report(case: PlannedCase) -> ReportContent:
         blocked=Table(
             "Why paths were rejected",
             ("Rule", "Paths rejected"),
-            tuple((rule, str(count)) for rule, count in case.search.blocked_by),
+            tuple((rule(words), str(count)) for words, count in case.search.blocked_by),
             "A path can break several rules.",
         ),
         simulation=simulation_facts(case),
@@ -90,13 +92,22 @@ def plan_report(case: PlannedCase) -> ReportContent:
         messages=(*case.messages, *case.result.warnings),
         limits=_limits(verdicts, structures),
         provenance=_provenance(case),
+        options=Table(
+            "Options of this plan",
+            ("Option", "Value"),
+            tuple(
+                (plain(name), f"{value:g}" if isinstance(value, float) else str(value))
+                for name, value in sorted(plan.provenance.options.items())
+            ),
+            "Lengths are in mm, angles in degrees, temperatures in °C.",
+        ),
     )
 
 
 def _lethal_rule(case: PlannedCase) -> str:
-    rule = case.plan.lethal
-    times = "one freeze" if rule.cycles == 1 else f"each of {rule.cycles} freezes"
-    return f"{measured(rule.threshold_c, 'degC')} or colder in {times}"
+    lethal = case.plan.lethal
+    times = "one freeze" if lethal.cycles == 1 else f"each of {lethal.cycles} freezes"
+    return f"{measured(lethal.threshold_c, 'degC')} or colder in {times}"
 
 
 def _side(case: PlannedCase) -> str:
@@ -110,8 +121,22 @@ def _verdict(row: Row) -> Verdict:
     colour, symbol, word = STATUS[row.status]
     value = "not measured" if row.value is None else measured(row.value, row.unit)
     return Verdict(
-        row.name, value, row.limit, row.status, word, symbol, colour, row.note, row.source
+        rule(sentence(row.name)),
+        value,
+        rule(row.limit),
+        row.status,
+        word,
+        symbol,
+        colour,
+        rule(row.note),
+        rule(row.source),
     )
+
+
+def _ice_distance(mm: float) -> str:
+    if mm >= LOOK_MM:
+        return f"more than {number(LOOK_MM, 0)}"
+    return number(mm) + (" (ice reaches in)" if mm < 0 else "")
 
 
 def _overall(status: Status) -> Verdict:
@@ -132,7 +157,9 @@ def _summary(case: PlannedCase) -> tuple[str, ...]:
     reached = evaluation.minimal_margin_mm >= goal
     by_status = {s: [r.name for r in evaluation.rows if r.status == s] for s in STATUS}
     counts = ", ".join(
-        f"{len(names)} {STATUS[s][2].lower()}" for s, names in by_status.items() if names
+        counted(len(names), "warning") if s == "warning" else f"{len(names)} {_COUNTED[s]}"
+        for s, names in by_status.items()
+        if names
     )
     return (
         f"{counted(len(plan.placements), 'cryoprobe')} ({kinds}) for a target of "
@@ -259,7 +286,7 @@ def _paths(case: PlannedCase) -> tuple[Table, ...]:
                         measured(t.value, t.unit),
                         f"{t.weight:g}",
                         number(t.cost, 3),
-                        t.note,
+                        rule(t.note),
                     )
                     for t in path.terms
                 ),
@@ -278,7 +305,7 @@ def _search(case: PlannedCase) -> tuple[Fact, ...]:
         Fact("Kept and ranked", str(len(search.candidates))),
     ]
     if search.nearest_miss:
-        facts.append(Fact("Nearest miss", search.nearest_miss))
+        facts.append(Fact("Nearest miss", rule(search.nearest_miss)))
     return tuple(facts)
 
 
@@ -317,5 +344,4 @@ def _provenance(case: PlannedCase) -> tuple[Fact, ...]:
         Fact("Frame of reference", case.plan.frame_of_reference_uid or "not given by the image"),
     ]
     facts += [Fact(f"Input: {name} (SHA-256)", sha) for name, sha in sorted(made.inputs.items())]
-    facts += [Fact(f"Option: {plain(k)}", str(v)) for k, v in sorted(made.options.items())]
     return tuple(facts)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _UNITS = {"degC": "°C", "deg": "°", "ml": "ml", "cm3": "cm³", "mm2": "mm²"}
+_WRITTEN = tuple(
+    (re.compile(pattern), written)
+    for pattern, written in ((r"\bdegC\b", "°C"), (r"(?<=\d) deg\b", "°"), (">=", "≥"), ("<=", "≤"))
+)
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -19,7 +24,14 @@ def number(value: float, decimals: int = 1) -> str:
 def measured(value: float, unit: str) -> str:
     """Value with its unit, e.g. ``"2.6 mm"``, ``"−20.0 °C"``, ``"100.0 %"``."""
     written = _UNITS.get(unit, unit)
-    return f"{number(value)} {written}".rstrip()
+    return f"{number(value)}{'' if written == '°' else ' '}{written}".rstrip()
+
+
+def rule(words: str) -> str:
+    """A rule or note as people write it: ``">= 5 degC"`` -> ``"≥ 5 °C"``."""
+    for pattern, written in _WRITTEN:
+        words = pattern.sub(written, words)
+    return words
 
 
 def point(values: Sequence[float]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from vtkmodules.vtkRenderingAnnotation import vtkAnnotatedCubeActor
 from vtkmodules.vtkRenderingCore import vtkRenderer
 
@@ -44,6 +45,8 @@ _ICE = ((0.0, "#d4f4ff", 0.36), (-20.0, "#62bcff", 0.24), (-40.0, "#5a6cff", 0.2
 _WINDOW_MM, _WINDOW_EDGE_MM = 62.0, 30.0
 #: The picture is drawn this many times larger and averaged down: anti-aliasing.
 _SUPERSAMPLE = 2
+#: Room left round a structure when it is cut out of the labels: more than any blur reaches, mm.
+_PAD_MM = 20.0
 _VIEW_ANGLE_DEG = 24.0
 _CORNERS = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
 _BACKGROUND = ("#0c1219", "#2b3a49")
@@ -77,27 +80,41 @@ def draw(data: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], list[tupl
     _lights(plotter, eye)
     legend: list[tuple[str, str]] = []
 
-    def mask_of(names: tuple[str, ...]) -> NDArray[np.bool_]:
+    boxes = find_objects(labels)
+
+    def surface_of(
+        names: tuple[str, ...], voxel_mm: float, smooth_mm: float, *, closed: bool = True
+    ) -> Mesh | None:
+        wanted = [values[n] for n in names if n in values and values[n] <= len(boxes)]
+        found = [boxes[v - 1] for v in wanted if boxes[v - 1] is not None]
+        if not found:
+            return None
+        pad = [int(np.ceil(_PAD_MM / s)) for s in grid.spacing_mm]
+        start = [max(0, min(b[k].start for b in found) - pad[k]) for k in range(3)]
+        stop = [min(labels.shape[k], max(b[k].stop for b in found) + pad[k]) for k in range(3)]
+        shape = [e - a for a, e in zip(start, stop, strict=True)]
         lut = np.zeros(256, dtype=bool)
-        lut[[values[n] for n in names if n in values]] = True
-        out: NDArray[np.bool_] = lut[labels]
-        return out
+        lut[wanted] = True
+        part = lut[labels[tuple(slice(a, e) for a, e in zip(start, stop, strict=True))]]
+        return mask_surface(
+            part, grid.crop(start, shape), voxel_mm=voxel_mm, smooth_mm=smooth_mm, closed=closed
+        )
 
     skin = mask_surface(labels > 0, grid, voxel_mm=3.2, smooth_mm=2.6, closed=False)
     if skin is not None:
         glass.append(_glass(skin, _SKIN_COLOUR, 0.07, rim=0.5, eye=eye))
-    bone = mask_surface(mask_of(("bone",)), grid, voxel_mm=1.7, smooth_mm=0.9, closed=False)
+    bone = surface_of(("bone",), 1.7, 0.9, closed=False)
     if bone is not None:
         opacity = _window_opacity(bone.vertices, centre, eye, 1.0, 0.10)
         glass.append(_glass(bone, _BONE_COLOUR, opacity))
         legend.append((_BONE_COLOUR, "Bone (faded in front of the target)"))
-    liver = mask_surface(mask_of(_LIVER), grid, voxel_mm=2.0, smooth_mm=1.8)
+    liver = surface_of(_LIVER, 2.0, 1.8)
     if liver is not None:
         opacity = _window_opacity(liver.vertices, centre, eye, 0.36, 0.18)
         glass.append(_glass(liver, _LIVER_COLOUR, opacity, rim=0.25, eye=eye))
         legend.append((_LIVER_COLOUR, "Liver"))
     for names, voxel, smooth, opacity_of, colour, words in _ORGANS:
-        found = mask_surface(mask_of(names), grid, voxel_mm=voxel, smooth_mm=smooth)
+        found = surface_of(names, voxel, smooth)
         if found is None:
             continue
         tint = colour or "#{:02x}{:02x}{:02x}".format(*structure(names[0]).colour)

@@ -81,7 +81,7 @@ def test_is_marked_draft_and_research_only(page: _Page) -> None:
 
 def test_contains_every_row_and_escapes_it(html: str, page: _Page, case: PlannedCase) -> None:
     for row in case.evaluation.rows:
-        for text in (row.name, row.limit, row.note, row.source):
+        for text in (row.name, row.limit.replace(">=", "≥"), row.note, row.source):
             assert text in page.text
     assert "smallest &lt;behind&gt; the target &amp; to the left" in html
     assert "<behind>" not in html
@@ -95,7 +95,7 @@ def test_contains_every_table_cell_and_fact(page: _Page, case: PlannedCase) -> N
         cell
         for table in (content.placements, content.schedule, content.shells, content.zones,
                       content.organs, content.blocked, content.energy, content.tissues,
-                      *content.paths)
+                      content.options, *content.paths)
         for row in (table.columns, *table.rows)
         for cell in row
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from irplan.image import LabelMap, structure
 from irplan.planning.case import PlannedCase
 from irplan.planning.plan import Review
 from irplan.reports import plan_report
-from irplan.reports.words import measured, number, point, sentence
+from irplan.reports.words import measured, number, point, rule, sentence
 
 
 def test_numbers_are_written_for_people() -> None:
@@ -21,6 +21,8 @@ def test_numbers_are_written_for_people() -> None:
     assert measured(3.0, "") == "3.0"
     assert point((1.0, -2.05, 3.0)).split(", ")[0] == "1.0"
     assert sentence("portal_vein") == "Portal vein"
+    assert rule(">= 5 degC, <= 20 deg off") == "≥ 5 °C, ≤ 20° off"
+    assert measured(62.04, "deg") == "62.0°"
 
 
 def test_every_row_becomes_a_verdict_with_word_symbol_and_colour(case: PlannedCase) -> None:
@@ -81,6 +83,7 @@ def test_tables_are_rectangular_with_units(case: PlannedCase) -> None:
     assert content.zones.columns == ("Zone", "Volume (ml)")
     assert content.organs.rows[0] == ("Portal vein", "\N{MINUS SIGN}1.2 (ice reaches in)")
     assert ("10", "33.0") in content.shells.rows
+    assert ("Stomach", "more than 30") in content.organs.rows
     assert content.blocked.rows[0] == ("bone closer than 3 mm", "2100")
 
 
@@ -129,7 +132,7 @@ def test_messages_provenance_and_notices(case: PlannedCase) -> None:
     facts = {f.name: f.value for f in content.provenance}
     assert facts["Software"] == "irplan 0.1.0"
     assert facts["Input: image (SHA-256)"] == "a" * 64
-    assert facts["Option: margin mm"] == "5.0"
+    assert content.options.rows == (("margin mm", "5"),)
 
 
 def test_review_state_is_the_banner(case: PlannedCase) -> None:
