@@ -13,11 +13,11 @@ from irplan.geometry import Grid
 from irplan.image.labels import Label, LabelMap
 from irplan.image.structures import structure
 from irplan.image.volume import Volume
-from irplan.segmentation.air import segment_gas
+from irplan.segmentation.air import LUNG_EDGE_HU, segment_gas
 from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.liver import LiverSegmentation, LiverStages, segment_liver
-from irplan.segmentation.morphology import Mask, dilate, erode
+from irplan.segmentation.morphology import Mask, distance_mm
 from irplan.segmentation.vessels import segment_great_vessels, segment_liver_vessels
 from irplan.segmentation.working import WorkingImage
 
@@ -75,11 +75,12 @@ def segment_abdomen(
     lung = native.lung(stages.lung, body)
     gas = segment_gas(crop.array, body, lung, crop.grid.voxel_volume_mm3)
     progress(0.72, "abdomen: bone")
-    region, marrow = bone_region(image, stages.body, stages.landmarks)
+    where = bone_region(image, stages.body, stages.landmarks, liver.mean_hu)
     bone = segment_bone(
         crop.array,
-        image.give(region, crop.grid) & body,
-        image.give(marrow, crop.grid) & body,
+        image.give(where.region, crop.grid) & body,
+        image.give(where.start, crop.grid),
+        image.give(where.marrow, crop.grid) & body,
         crop.grid.voxel_volume_mm3,
     )
     progress(0.85, "abdomen: gallbladder and vessels")
@@ -87,7 +88,7 @@ def segment_abdomen(
         (structure("body"), body),
         (structure("liver"), liver.mask[native.part(box)]),
     ]
-    vessel = _vessels(volume, liver, stages, native, box, warnings)
+    vessel = _vessels(volume, liver, where.organs, native, box, warnings)
     if vessel is not None:
         painted.append((structure("vessel"), vessel))
     gallbladder = _gallbladder(liver, stages, native, warnings)
@@ -150,21 +151,27 @@ class _Native:
 
     def body(self, coarse: Mask) -> Mask:
         """Inside of the skin: the voxel threshold in a rim of 3 mm, the coarse mask elsewhere."""
-        spacing = self.image.grid.spacing_mm
-        sure = self.image.give(erode(coarse, SKIN_RIM_MM, spacing), self.crop.grid)
-        maybe = self.image.give(dilate(coarse, SKIN_RIM_MM, spacing), self.crop.grid)
-        out: Mask = sure | (maybe & (self.crop.array > SKIN_HU))
+        depth = self._depth(coarse)
+        out: Mask = (depth < -SKIN_RIM_MM) | ((depth < SKIN_RIM_MM) & (self.crop.array > SKIN_HU))
         return out
 
     def lung(self, coarse: Mask, body: Mask) -> Mask:
         """Lung with the voxels within 3 mm that are as airy (thin recesses)."""
         if not coarse.any():
             return np.zeros(self.crop.grid.shape, dtype=bool)
-        spacing = self.image.grid.spacing_mm
-        near = self.image.give(dilate(coarse, SKIN_RIM_MM, spacing), self.crop.grid)
-        sure = self.image.give(coarse, self.crop.grid)
-        out: Mask = (sure | (near & (self.crop.array < -400.0))) & body
+        depth = self._depth(coarse)
+        airy = self.crop.array < LUNG_EDGE_HU
+        out: Mask = ((depth < 0.0) | ((depth < SKIN_RIM_MM) & airy)) & body
         return out
+
+    def _depth(self, coarse: Mask) -> NDArray[np.float32]:
+        """Signed distance to the surface of a working mask, mm, negative inside."""
+        spacing = self.image.grid.spacing_mm
+        half = 0.5 * self.image.spacing_mm
+        signed = np.where(
+            coarse, half - distance_mm(~coarse, spacing), distance_mm(coarse, spacing) - half
+        )
+        return self.image.field(np.clip(signed, -10.0, 10.0).astype(np.float32), self.crop.grid)
 
 
 def _body_box(
@@ -179,14 +186,15 @@ def _body_box(
 def _vessels(
     volume: Volume,
     liver: LiverSegmentation,
-    stages: LiverStages,
+    organs: Mask,
     native: _Native,
     box: tuple[tuple[int, int, int], tuple[int, int, int]],
     warnings: list[str],
 ) -> Mask | None:
     inner = segment_liver_vessels(volume, liver.mask)
+    stages = liver.stages
     outer = segment_great_vessels(
-        stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks
+        stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks, organs
     )
     warnings += [finding.note for finding in (inner, outer) if finding.mask is None]
     if inner.mask is None:

@@ -77,7 +77,10 @@ def segment_gas(hu: NDArray[Any], body: Mask, lung: Mask, voxel_mm3: float) -> M
     """
     low = (hu < GAS_EDGE_HU) & body & ~lung
     labels, counts = parts(low)
-    keep = counts * voxel_mm3 >= LEAST_GAS_MM3
+    # The skin's own partial volume is not gas: what only lines the outside is left out.
+    rim = low & ndi.binary_dilation(~body, iterations=2)
+    at_skin = np.bincount(labels[rim], minlength=counts.size)
+    keep = (counts * voxel_mm3 >= LEAST_GAS_MM3) & (at_skin < 0.5 * counts)
     keep[0] = False
     out: Mask = keep[labels]
     return out

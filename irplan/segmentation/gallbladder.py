@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
@@ -14,8 +16,9 @@ from irplan.segmentation.working import WorkingImage
 BILE_HU = (-10.0, 30.0)
 #: Volumes between a contracted and a hydropic gallbladder, ml.
 VOLUME_ML = (2.0, 200.0)
-#: Radius of the smallest core that is believed, mm: thinner layers are partial volume of fat.
-CORE_MM = 5.0
+#: Radii of the core that is sought, mm; larger ones cut the bag from bowel that touches it,
+#: and below 5 mm a layer may be partial volume of fat.
+CORE_MM = (9.0, 7.0, 5.0)
 #: Contact with the liver (part of the surface within 5 mm of it): a cyst has more, bowel less.
 CONTACT = (0.12, 0.85)
 
@@ -29,8 +32,9 @@ def segment_gallbladder(
 ) -> Mask:
     """The gallbladder with its wall on the working grid; empty when none is found.
 
-    Candidates are homogeneous parts at bile's intensity, at least 10 mm thick, right of the
-    spine, within 10 mm of the liver; the one with the largest contact area wins.  Known
+    Candidates are homogeneous parts at bile's intensity, at least 10 mm thick, right of
+    the spine, within 10 mm of the liver; the one that is largest, roundest and
+    touches the liver most wins.  Known
     failures: water-filled bowel against the liver, subcapsular cysts, a contracted or
     stone-filled gallbladder, fatty livers near bile's intensity.
     """
@@ -39,24 +43,37 @@ def segment_gallbladder(
     near = distance_mm(liver, spacing)
     right = marks.right_of_spine(image.hu.shape) * image.spacing_mm
     watery = (smooth > BILE_HU[0]) & (smooth < top) & (near < 60.0) & ~liver & (right > -20.0)
-    labels, counts = parts(erode(watery, CORE_MM, spacing))
     best, winner = 0.0, np.zeros_like(liver)
-    for n in range(1, counts.size):
-        core = labels == n
-        if float(near[core].min()) > CORE_MM + 10.0:
-            continue
-        bag = dilate(core, CORE_MM + 1.0, spacing) & watery
-        ml = float(bag.sum()) * image.voxel_ml
-        spread = float(smooth[core].std())
-        if not VOLUME_ML[0] <= ml <= VOLUME_ML[1] or spread > 8.0:
-            continue
-        shell = dilate(bag, 3.0, spacing) & ~bag
-        contact = float((near[shell] <= 3.0).mean())
-        area = contact * float(shell.sum())
-        if CONTACT[0] <= contact <= CONTACT[1] and area > best:
-            best, winner = area, bag
+    for radius in CORE_MM:
+        for core in _cores(watery, radius, image):
+            if float(near[core].min()) > radius + 6.0 or float(smooth[core].std()) > 8.0:
+                continue
+            bag = dilate(core, radius + 1.0, spacing) & watery
+            if not VOLUME_ML[0] <= float(bag.sum()) * image.voxel_ml <= VOLUME_ML[1]:
+                continue
+            shell = dilate(bag, 3.0, spacing) & ~bag
+            contact = float((near[shell] <= 3.0).mean())
+            score = contact * _roundness(bag, image) * radius
+            if CONTACT[0] <= contact <= CONTACT[1] and score > best:
+                best, winner = score, bag
     if not winner.any():
         return winner
     wall = dilate(winner, 3.0, spacing) & (smooth < 0.5 * (top + liver_hu)) & ~liver
     grown: Mask = ndi.binary_fill_holes(winner | (wall & (smooth > BILE_HU[0] - 20.0)))
     return grown
+
+
+def _cores(watery: Mask, radius_mm: float, image: WorkingImage) -> Iterator[Mask]:
+    """Components of the eroded candidates, largest first, at most eight."""
+    labels, counts = parts(erode(watery, radius_mm, image.grid.spacing_mm))
+    order = 1 + np.argsort(-counts[1:], kind="stable")
+    for n in order[:8]:
+        yield labels == n
+
+
+def _roundness(bag: Mask, image: WorkingImage) -> float:
+    """Volume over that of the box of its principal axes: about .5 for a pear, less for a tangle."""
+    points = np.argwhere(bag) * image.spacing_mm
+    _, axes = np.linalg.eigh(np.cov(points.T) + 1e-6 * np.eye(3))
+    span = np.ptp(points @ axes, axis=0) + image.spacing_mm
+    return float(len(points) * image.spacing_mm**3 / np.prod(span))

@@ -19,9 +19,10 @@ from irplan.segmentation.working import WorkingImage
 
 #: Hysteresis for the landmark bone: marrow / cortical bone, HU.
 BONE_LOW_HU, BONE_HIGH_HU = 180.0, 300.0
-#: The bone of this slab makes one slice's rib hull, mm below and above it: ribs slope
-#: forward and down, and the costal arch leaves the front open below the sternum.
-RIB_SLAB_MM = (20.0, 80.0)
+#: Half height of the slab whose bone makes one slice's rib hull, mm [spec note 1].
+RIB_SLAB_MM = 20.0
+#: The costal arch leaves the front open: there the hull of this height above a slice holds, mm.
+ARCH_MM = 80.0
 #: From the outside of the ribs to the inside of the wall, mm (rib 8-10 mm, pleura, muscle).
 WALL_MM = 10.0
 #: A hull of bone below this part of the body's cross-section is no rib cage.
@@ -105,35 +106,46 @@ def _spine(
         if near.sum() * image.spacing_mm**2 < 200.0:  # less than 2 cm^2 of bone: a disc or nothing
             continue
         midline[k] = np.median(np.nonzero(near)[1])
-        # The vertebral body fills the middle 30 mm from side to side; an enhanced aorta does not.
-        middle = (np.abs(x - midline[k]) < image.voxels(15.0))[None]
-        solid = ndi.binary_fill_holes(near) & middle
-        rows = np.flatnonzero(solid.sum(axis=1) >= 0.7 * middle.sum())
+        # A vertebral body has bone on both sides of the midline, solid or as a ring of cortex;
+        # an enhanced aorta lies on one side.
+        offset = (x - midline[k]) * image.spacing_mm
+        both = near[:, (offset > 5.0) & (offset < 25.0)].any(axis=1)
+        both &= near[:, (offset < -5.0) & (offset > -25.0)].any(axis=1)
+        rows = np.flatnonzero(
+            ndi.binary_opening(both, np.ones(round(image.voxels(6.0)), dtype=bool))
+        )
         if rows.size:
             front[k] = rows[0]
     return (
-        _smooth_profile(midline, centre_x, image.voxels(40.0)),
-        _smooth_profile(front, centre_y, image.voxels(40.0)),
+        _smooth_profile(midline, centre_x, image.voxels(40.0), 0.5),
+        # Discs and open rings read too far back, so the front is a low quantile.
+        _smooth_profile(front, centre_y, image.voxels(40.0), 0.3),
     )
 
 
 def _smooth_profile(
-    values: NDArray[np.float64], fallback: NDArray[np.float64], reach: float
+    values: NDArray[np.float64], fallback: NDArray[np.float64], reach: float, quantile: float
 ) -> NDArray[np.float64]:
-    """Fill gaps along the body axis, then a running median over +-``reach`` slices."""
+    """Fill gaps along the body axis, then a running quantile over +-``reach`` slices."""
     source = values if np.isfinite(values).any() else fallback
     known = np.flatnonzero(np.isfinite(source))
     whole = np.interp(np.arange(source.size), known, source[known])
-    out: NDArray[np.float64] = ndi.median_filter(whole, 2 * int(reach) + 1, mode="nearest")
+    out: NDArray[np.float64] = ndi.percentile_filter(
+        whole, 100.0 * quantile, 2 * int(reach) + 1, mode="reflect"
+    )
     return out
 
 
 def _rib_hulls(image: WorkingImage, body: Mask, bone: Mask) -> Mask:
-    """Per slice: convex hull of all bone from 20 mm below to 80 mm above it."""
-    below, above = (round(image.voxels(length)) for length in RIB_SLAB_MM)
+    """Per slice: hull of the bone within +-20 mm; in front of it, of the bone to 80 mm above."""
+    near, above = round(image.voxels(RIB_SLAB_MM)), round(image.voxels(ARCH_MM))
     hulls = np.zeros_like(body)
     for k in range(body.shape[0]):
-        hull = _hull(np.asarray(bone[max(0, k - below) : k + above + 1].any(axis=0)))
+        low = max(0, k - near)
+        hull = _hull(np.asarray(bone[low : k + near + 1].any(axis=0)))
+        if hull.any():
+            arch = _hull(np.asarray(bone[low : k + above + 1].any(axis=0)))
+            hull |= arch & _before(hull, image)
         area = np.count_nonzero(body[k])
         if area and np.count_nonzero(hull) >= CAGE_FRACTION * area:
             hulls[k] = hull & body[k]

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from irplan.segmentation.graph_cut import minimum_cut
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.liver_voi import LiverVoi
-from irplan.segmentation.morphology import Mask, dilate, erode
+from irplan.segmentation.morphology import Mask, dilate, distance_mm, erode
 from irplan.segmentation.supervoxels import Supervoxels
 from irplan.segmentation.working import WorkingImage
 
 #: Weight of the boundary term against the regional term (the result hardly depends on it [spec]).
 BOUNDARY_WEIGHT = 1.0
 #: No voxel says more than this for or against liver by its intensity, nats.
-LARGEST_EVIDENCE = 4.0
+LARGEST_EVIDENCE = 3.0
 #: Cost of a voxel that must not be liver, nats.
 FORBIDDEN = 50.0
 #: Fat and gas, HU (smoothed): never liver.
@@ -72,7 +72,7 @@ def intensity_evidence(
     """ln Pr(I | inside) - ln Pr(I | outside) per voxel of ``voi``, from the seeds' histograms.
 
     Bins of 4 HU from -200 to 400 HU, Gaussian of 1.5 bins, one count of 1000 spread evenly so
-    that no bin is empty; clipped to +-4.  Wu 2016, step 5: R = -ln Pr.
+    that no bin is empty; clipped to +-3.  Wu 2016, step 5: R = -ln Pr.
     """
     edges = np.arange(-200.0, 404.0, 4.0)
     bins = edges.size - 1
@@ -92,7 +92,7 @@ def intensity_evidence(
 
 
 def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray[np.float32]:
-    """Log odds (<= 0) that liver can be at a place, from landmarks; 0 where it usually is.
+    """Log odds of liver at a place, from landmarks.
 
     Lengths scale with the half width of the cavity w (about 130 mm): u = right of the spine / w,
     v = in front of the spine / w, h = below the top of the liver / w.
@@ -102,6 +102,10 @@ def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray
     - left of the spine and near the back: spleen, left kidney, stomach;
     - above the diaphragm; outside the inner wall of the trunk: muscle.
 
+    These lower the odds; high under the right dome (.35 above that lower limit, right of the
+    spine) soft tissue of any density is most likely liver, which raises them: it holds lesions at
+    the capsule.  Without a known dome height the raise is left out.
+
     Anatomy, not an atlas: round numbers that were not fitted to a set of livers.
     """
     shape = core.shape
@@ -110,20 +114,34 @@ def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray
     front = marks.before_spine(shape) * image.spacing_mm
     top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
     below = (top - np.arange(shape[0]))[:, None, None] * image.spacing_mm
+    wall = _wall_depth_mm(image, marks)
     u, v, h = right / width, front / width, below / width
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
-    prior = -3.0 * _step((h - lowest) / 0.08)
-    prior = prior - 3.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
-    prior = prior - 4.0 * _step((-right - 30.0) / 8.0) * _step((60.0 - front) / 8.0)
-    prior = prior - 3.0 * _step((-right - 0.75 * width) / 8.0)
+    prior = -4.0 * _step((h - lowest) / 0.08)
+    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
+    prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
+    prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)
     if marks.dome_z is not None:
         above = np.arange(shape[0])[:, None, None] - np.where(
             np.isfinite(marks.dome_z), marks.dome_z, np.inf
         )
-        prior = prior - 4.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
-    prior = prior - 2.0 * ~marks.cavity
+        prior = prior - 5.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
+        high = _step((lowest - 0.35 - h) / 0.05) * _step((right - 25.0) / 5.0)
+        prior = prior + 4.0 * high * _step((wall - 8.0) / 1.5) * _step(
+            (-above * image.spacing_mm - 4.0) / 2.0
+        )
+    prior = prior - 4.0 * _step((1.0 - wall) / 1.5)
     out: NDArray[np.float32] = prior.astype(np.float32)
     return out
+
+
+def _wall_depth_mm(image: WorkingImage, marks: Landmarks) -> NDArray[np.float32]:
+    """Signed in-plane distance inside the trunk's inner wall, mm (negative in the wall)."""
+    inside = marks.cavity
+    flat = (1e3, image.spacing_mm, image.spacing_mm)  # slices apart: the distance stays in plane
+    return np.where(inside, distance_mm(~inside, flat), -distance_mm(inside, flat)).astype(
+        np.float32
+    )
 
 
 def _half_width(image: WorkingImage, marks: Landmarks, core: Mask) -> float:

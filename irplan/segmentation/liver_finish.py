@@ -23,6 +23,9 @@ from irplan.segmentation.working import WorkingImage
 BAND_MM = 5.0
 #: Weight of the boundary term in the band [spec].
 BAND_WEIGHT = 5.0
+#: Share of the regional evidence that counts in the band: there every voxel is a mixture, whose
+#: intensity lies between the tissues by partial volume; the edge itself must decide.
+BAND_EVIDENCE = 0.15
 #: Radius below which bridges to neighbours are cut, mm.
 BRIDGE_MM = 4.0
 #: Lesions: darker than liver but denser than bile, HU [spec note 6].
@@ -89,8 +92,8 @@ def refine_band(
 ) -> Mask:
     """Voxel-level minimum cut within +-5 mm of the surface.
 
-    Regional term: the evidence; boundary term: lambda exp(-dI^2 / (2 (1.5 sd)^2)) per face on
-    the lightly smoothed image.  Inside and outside of the band are fixed.
+    Regional term: 0.15 of the evidence; boundary term: lambda exp(-dI^2 / (2 (1.5 sd)^2)) per
+    face on the lightly smoothed image.  Inside and outside of the band are fixed.
     """
     spacing = image.grid.spacing_mm
     deep = distance_mm(~mask, spacing) > BAND_MM
@@ -99,7 +102,7 @@ def refine_band(
     number = np.full(mask.shape, -1, dtype=np.int64)
     n = int(band.sum())
     number[band] = np.arange(n)
-    gain = np.where(forbidden[band], -50.0, evidence[band]).astype(np.float64)
+    gain = np.where(forbidden[band], -50.0, BAND_EVIDENCE * evidence[band]).astype(np.float64)
     edges, weights = [], []
     for axis in range(3):
         low = tuple(slice(0, -1) if a == axis else slice(None) for a in range(3))

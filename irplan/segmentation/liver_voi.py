@@ -17,6 +17,10 @@ from irplan.segmentation.working import WorkingImage
 LIVER_HU = (15.0, 200.0)
 #: Least SD of the liver's smoothed intensity, HU: the left lobe can be 15 HU darker [spec note 3].
 LEAST_SD_HU = 10.0
+#: Its greatest SD: a wider mode is two tissues that merge (muscle and liver).
+LARGEST_SD_HU = 16.0
+#: How far the fitted mean may move from the histogram's peak, HU.
+LARGEST_SHIFT_HU = 8.0
 #: The adaptive window, in SD below and above the peak [spec note 3].
 WINDOW_SD = (2.8, 3.0)
 #: Radius that cuts the liver from stomach, muscle and kidney, mm.
@@ -147,7 +151,7 @@ def _fit(values: NDArray[np.float32], peak: float) -> tuple[float, float]:
         near = values[np.abs(values - mean) < 2.0 * sd]
         if near.size < 100:
             break
-        mean = float(near.mean())
+        mean = float(np.clip(near.mean(), peak - LARGEST_SHIFT_HU, peak + LARGEST_SHIFT_HU))
         # A normal cut at +-2 SD has 0.880 of its SD.
-        sd = max(LEAST_SD_HU, float(near.std()) / 0.880)
+        sd = float(np.clip(near.std() / 0.880, LEAST_SD_HU, LARGEST_SD_HU))
     return mean, sd

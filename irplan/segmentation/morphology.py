@@ -34,9 +34,29 @@ def distance_mm(mask: Mask, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
     return out
 
 
+def box_of(mask: Mask, margin: Sequence[int] = (0, 0, 0)) -> tuple[slice, slice, slice]:
+    """The smallest slices that hold ``mask`` plus a margin in voxels; all of it if empty."""
+    out = []
+    for axis in range(3):
+        other = tuple(a for a in range(3) if a != axis)
+        found = np.flatnonzero(np.asarray(mask.any(axis=other)))
+        if found.size == 0:
+            return slice(0, mask.shape[0]), slice(0, mask.shape[1]), slice(0, mask.shape[2])
+        low = max(0, int(found[0]) - margin[axis])
+        out.append(slice(low, min(mask.shape[axis], int(found[-1]) + 1 + margin[axis])))
+    return out[0], out[1], out[2]
+
+
+def _reach(radius_mm: float, spacing_mm: Sequence[float]) -> tuple[int, int, int]:
+    a, b, c = (int(radius_mm / s) + 1 for s in spacing_mm)
+    return a, b, c
+
+
 def dilate(mask: Mask, radius_mm: float, spacing_mm: Sequence[float]) -> Mask:
     """Voxels within ``radius_mm`` of ``mask``."""
-    out: Mask = distance_mm(mask, spacing_mm) <= radius_mm
+    out = np.zeros_like(mask)
+    box = box_of(mask, _reach(radius_mm, spacing_mm))
+    out[box] = distance_mm(mask[box], spacing_mm) <= radius_mm
     return out
 
 
@@ -45,7 +65,9 @@ def erode(mask: Mask, radius_mm: float, spacing_mm: Sequence[float]) -> Mask:
 
     The array's border does not erode: what the scan cuts off is taken to go on.
     """
-    out: Mask = distance_mm(~mask, spacing_mm) > radius_mm
+    out = np.zeros_like(mask)
+    box = box_of(mask, (1, 1, 1))
+    out[box] = distance_mm(~mask[box], spacing_mm) > radius_mm
     return out
 
 

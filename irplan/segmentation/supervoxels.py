@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from irplan.errors import InputError
-from irplan.segmentation.morphology import Mask
+from irplan.segmentation.morphology import Mask, box_of
 
 #: Pieces smaller than this part of a full supervoxel join a neighbour.
 LEAST_PIECE = 0.1
@@ -73,9 +73,7 @@ def make_supervoxels(
         )
     from irplan.compute.cpu.slic import seg_slic
 
-    found = np.argwhere(mask.any(axis=(1, 2))), np.argwhere(mask.any(axis=(0, 2)))
-    rows, columns = found[1], np.argwhere(mask.any(axis=(0, 1)))
-    box = tuple(slice(int(f.min()), int(f.max()) + 1) for f in (found[0], rows, columns))
+    box = box_of(mask)
     sub = np.ascontiguousarray(mask[box])
     crop = np.ascontiguousarray(image[box], dtype=np.float32)
     raw, _ = seg_slic(crop, sub, step, float(weight), rounds)
@@ -111,33 +109,40 @@ def _connected(
     )
     _, piece = connected_components(graph, directed=False)
     where = np.flatnonzero(flat >= 0)
-    _, number = np.unique(piece[where], return_inverse=True)
+    values = image.reshape(-1)[where]
     labels = np.full(flat.size, -1, dtype=np.int64)
-    labels[where] = number
+    labels[where] = _renumbered(piece[where])
     for _ in range(4):  # a small piece may only touch other small pieces at first
         count = int(labels.max()) + 1
         size = np.bincount(labels[where], minlength=count)
-        mean = np.bincount(labels[where], weights=image.reshape(-1)[where], minlength=count) / size
-        pair = np.stack([labels[a], labels[b]], axis=1)
-        pair = pair[pair[:, 0] != pair[:, 1]]
-        pair = np.unique(np.concatenate([pair, pair[:, ::-1]]), axis=0)
-        pair = pair[size[pair[:, 0]] < least]
-        if pair.size == 0:
+        mean = np.bincount(labels[where], weights=values, minlength=count) / size
+        la, lb = labels[a], labels[b]
+        differ = (la != lb) & ((size[la] < least) | (size[lb] < least))
+        a, b, la, lb = a[differ], b[differ], la[differ], lb[differ]
+        code = np.unique(np.concatenate([la * count + lb, lb * count + la]))
+        one, other = code // count, code % count
+        one, other = one[size[one] < least], other[size[one] < least]
+        if one.size == 0:
             break
-        # The most alike neighbour, larger pieces first among equals; deterministic by lexsort.
-        order = np.lexsort((pair[:, 1], np.abs(mean[pair[:, 0]] - mean[pair[:, 1]]), pair[:, 0]))
-        pair = pair[order]
-        small, at = np.unique(pair[:, 0], return_index=True)
-        into = np.arange(count)
-        goal = pair[at, 1]
-        # Only join pieces that are not themselves being joined to a later one (no cycles).
+        # The most alike neighbour of each small piece, the lower number among equals.
+        order = np.lexsort((other, np.abs(mean[one] - mean[other]), one))
+        small, at = np.unique(one[order], return_index=True)
+        goal = other[order][at]
+        # Join a piece that is large enough, or a small one of lower number: no cycles.
         joins = (size[goal] >= least) | (goal < small)
+        into = np.arange(count)
         into[small[joins]] = goal[joins]
         while np.any(into[into] != into):
             into = into[into]
-        _, number = np.unique(into[labels[where]], return_inverse=True)
-        labels[where] = number
+        labels[where] = _renumbered(into[labels[where]])
     return labels.reshape(raw.shape).astype(np.int32)
+
+
+def _renumbered(values: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Non-negative numbers replaced by 0..n-1 in their order."""
+    used = np.bincount(values) > 0
+    out: NDArray[np.int64] = (np.cumsum(used) - 1)[values]
+    return out
 
 
 def _describe(labels: NDArray[np.int32], image: NDArray[np.float32]) -> Supervoxels:

@@ -14,7 +14,7 @@ from irplan.image.volume import Volume
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.morphology import (
     Mask,
-    closed,
+    box_of,
     dilate,
     opened,
     parts_of_at_least,
@@ -35,8 +35,6 @@ LEAST_VESSEL_MM3 = 100.0
 LEAST_CONTRAST_HU = 20.0
 #: A share of the liver below this means that its vessels are not enhanced in this phase.
 LEAST_SHARE = 0.003
-#: Larger radii are heart, kidney or spleen, not a great vessel (aorta and cava to 30 mm), mm.
-LARGEST_RADIUS_MM = 16.0
 #: Great vessels are sought within this of the liver or of the spine's front, mm.
 NEAR_MM = 40.0
 
@@ -68,9 +66,8 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
             expected=f"a mask with voxels on the volume's grid {volume.grid.shape}",
             remedy="Segment the liver first.",
         )
-    start, shape = _box(liver)
-    crop = volume.crop(start, shape)
-    part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+    part = box_of(liver)
+    crop = volume.crop([s.start for s in part], [s.stop - s.start for s in part])
     blocks = block_mean(crop, VESSEL_SPACING_MM)
     inside = resample_mask(liver[part], crop.grid, blocks.grid)
     spacing = blocks.grid.spacing_mm
@@ -103,13 +100,15 @@ def segment_great_vessels(
     liver: Mask,
     liver_hu: float,
     marks: Landmarks,
+    organs: Mask,
 ) -> VesselFinding:
     """Aorta, vena cava, portal and splenic trunk near the liver, on the working grid.
 
-    Blood's intensity is read in front of the spine; voxels nearer to it than to the liver's,
-    inside the cavity, in tubes up to 32 mm wide within 40 mm of liver or spine.  None when
-    blood is not at least 20 HU brighter than the liver.  Vessels that are not yet, or no longer,
-    enhanced (the cava in the arterial phase) are missed; strongly enhanced bowel may be added.
+    Blood's intensity is read in front of the spine; voxels above a third of the way from the
+    liver's to it, inside the cavity, at least 4 mm thick, outside ``organs`` (kidneys, heart),
+    within 40 mm of liver or spine.  None when blood is not at least 20 HU brighter than the liver.
+    Vessels that are not yet, or no longer, enhanced (the cava in the arterial phase) are missed;
+    strongly enhanced bowel may be added.
     """
     spacing = image.grid.spacing_mm
     shape = image.hu.shape
@@ -126,21 +125,10 @@ def segment_great_vessels(
             f"Great vessels could not be assessed: the brightest blood in front of the spine "
             f"({blood:.0f} HU) does not stand out from the liver ({liver_hu:.0f} HU).",
         )
-    level = max(liver_hu + 0.75 * LEAST_CONTRAST_HU, 0.5 * (blood + liver_hu))
+    # The cava is less bright than the aorta: a third of the way, not half.
+    level = liver_hu + max(0.75 * LEAST_CONTRAST_HU, 0.35 * (blood - liver_hu))
+    bright = (smooth > level) & marks.cavity & marks.below_dome(shape) & ~liver & ~organs
     near = dilate(liver, NEAR_MM, spacing) | strip
-    bright = (smooth > level) & marks.cavity & near & ~liver
-    solid = closed(bright, 4.0, spacing)
-    organs = opened(solid, LARGEST_RADIUS_MM, spacing)
-    tubes = opened(bright & ~dilate(organs, 6.0, spacing), 1.9, spacing)
+    tubes = opened(bright & near, 1.9, spacing)
     anchored = touching(tubes, strip | dilate(liver, 6.0, spacing))
     return VesselFinding(parts_of_at_least(anchored, 1.0 / image.voxel_ml), "")
-
-
-def _box(mask: Mask) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    start, shape = [], []
-    for axis in range(3):
-        other = tuple(a for a in range(3) if a != axis)
-        found = np.flatnonzero(np.asarray(mask.any(axis=other)))
-        start.append(int(found[0]))
-        shape.append(int(found[-1] - found[0] + 1))
-    return (start[0], start[1], start[2]), (shape[0], shape[1], shape[2])

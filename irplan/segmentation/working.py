@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.errors import GeometryError
 from irplan.geometry import Grid
 from irplan.image.resample import resample_mask, resample_volume
 from irplan.image.volume import Volume
+from irplan.segmentation.morphology import Mask, box_of
 
 #: Voxel size of the working grid, mm.  Supervoxels of 8 mm need about four voxels across [spec].
 WORKING_SPACING_MM = 2.0
@@ -47,13 +49,32 @@ class WorkingImage:
         """``length_mm`` in voxels."""
         return length_mm / self.spacing_mm
 
-    def take(self, mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    def field(self, values: NDArray[np.floating], grid: Grid) -> NDArray[np.float32]:
+        """A real-valued field of the working grid on another grid, trilinear, not smoothed.
+
+        Beyond the working grid it takes the largest value (a distance map says "far").
+        """
+        source = Volume(values, self.grid, "mm")
+        return resample_volume(source, grid, outside=float(values.max()), smooth=False).array
+
+    def take(self, mask: Mask, grid: Grid) -> Mask:
         """A mask of another grid on the working grid (trilinear, one half)."""
         return resample_mask(mask, grid, self.grid)
 
-    def give(self, mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    def give(self, mask: Mask, grid: Grid) -> Mask:
         """A working-grid mask on another grid (trilinear, one half)."""
-        return resample_mask(mask, self.grid, grid)
+        out = np.zeros(grid.shape, dtype=bool)
+        if not mask.any():
+            return out
+        box = box_of(mask)
+        ends = np.array(np.meshgrid(*[(s.start, s.stop - 1) for s in box])).reshape(3, -1).T
+        try:
+            start, shape = grid.box_around(self.grid.index_to_lps(ends), self.spacing_mm)
+        except GeometryError:  # the mask lies wholly outside that grid
+            return out
+        part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+        out[part] = resample_mask(mask, self.grid, grid.crop(start, shape))
+        return out
 
 
 def working_image(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> WorkingImage:
