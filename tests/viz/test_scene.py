@@ -120,7 +120,7 @@ def test_size_out_of_range_is_refused(case: PlannedCase) -> None:
 
 
 def test_camera_looks_from_the_entry_side_but_not_end_on(case: PlannedCase) -> None:
-    from irplan.viz.render3d import camera_direction
+    from irplan.viz.scene_view import camera_direction
 
     data = scene_arrays(case, 640, 460)
     for needles in (
