@@ -80,10 +80,11 @@ def draw_legend(figure: Figure, case: PlannedCase) -> None:
 def _legend_handles(case: PlannedCase) -> list[Line2D]:
     """What the lines mean, for one legend of a whole figure."""
     handles = [_line(colour, name) for names, colour, name in STRUCTURES if _found(case, names)]
-    handles += [
-        _line(style.TARGET, "Target", width=2.0),
-        _line(style.TARGET, f"Target + {case.plan.margin_goal_mm:g} mm", dash=(0, (3, 2))),
-    ]
+    handles.append(_line(style.TARGET, "Target", width=2.0))
+    if case.plan.margin_goal_mm > 0:
+        handles.append(
+            _line(style.TARGET, f"Target + {case.plan.margin_goal_mm:g} mm", dash=(0, (3, 2)))
+        )
     handles += [_line(c, f"{t:g} °C, end of last freeze", width=2.0) for t, c in _isotherm_items()]
     rule = case.plan.lethal
     times = "once" if rule.cycles == 1 else f"in {rule.cycles} freezes"

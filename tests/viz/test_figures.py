@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -11,7 +12,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from irplan.errors import InputError
+from irplan.geometry import Grid
+from irplan.image import LabelMap, Volume, structure
 from irplan.planning.case import PlannedCase
+from irplan.planning.evaluation import MarginSurface
 from irplan.viz import (
     margin_map,
     needles_eye,
@@ -217,8 +221,6 @@ def test_margin_map_marks_the_minimum_in_words(
 
 def test_folded_surface_shows_its_smallest_margin(case: PlannedCase) -> None:
     surface = case.evaluation.margin
-    from irplan.planning.evaluation import MarginSurface
-
     inner = np.array(case.plan.target.centroid_mm) + 0.4 * (
         surface.points_mm - np.array(case.plan.target.centroid_mm)
     )
@@ -255,3 +257,29 @@ def test_figures_leave_matplotlib_alone(case: PlannedCase) -> None:
     assert first == png_bytes(temperature_over_time(case))
     assert first.startswith(b"\x89PNG")
     assert b"matplotlib" not in first.lower()
+
+
+def test_sparse_case_is_drawn_without_a_warning(case: PlannedCase) -> None:
+    """One needle, no margin goal, no organ labels, no ice on the slice, four surface points."""
+    surface = case.evaluation.margin
+    few = MarginSurface(*(getattr(surface, f)[::500] for f in (
+        "points_mm", "normals", "area_mm2", "margin_mm", "counted")))  # fmt: skip
+    body = LabelMap.from_masks(
+        case.labels.grid, [(structure("body"), np.asarray(case.labels.array > 0))]
+    )
+    warm = Volume(np.full((4, 4, 4), 37.0, np.float32), Grid.from_spacing((4, 4, 4), (1, 1, 1)),
+                  "degC")  # fmt: skip
+    sparse = replace(
+        case,
+        labels=body,
+        plan=replace(case.plan, placements=case.plan.placements[:1], margin_goal_mm=0.0),
+        paths=case.paths[:1],
+        result=replace(case.result, end_of_freeze_c=warm, cycle_minimum_c=(warm,)),
+        evaluation=replace(case.evaluation, margin=few),
+    )
+    for figure in (three_planes(sparse), needles_eye(sparse), margin_map(sparse),
+                   path_terms(sparse)):  # fmt: skip
+        assert png_bytes(figure).startswith(b"\x89PNG")
+    words = [t.get_text() for t in three_planes(sparse).legends[0].get_texts()]
+    assert "Target" in words
+    assert not any(w.startswith(("Target +", "Liver")) for w in words)
