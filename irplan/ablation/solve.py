@@ -208,11 +208,12 @@ class _Run:
         """Surface temperature of a probe relative to the body, K; NaN when it is off."""
         if phase.kind == "passive_thaw":
             return math.nan
-        applicator = self.problem.placements[probe].applicator
         body = self.problem.body_temperature_c
-        goal = applicator.working_temperature_c - body
-        end = goal if phase.kind == "freeze" else ACTIVE_THAW_C - body
-        way = math.inf if applicator.ramp_s == 0.0 else at_s * abs(goal) / applicator.ramp_s
+        if phase.kind == "active_thaw":  # heated at once: a slow ramp would go on freezing
+            return ACTIVE_THAW_C - body
+        applicator = self.problem.placements[probe].applicator
+        end = applicator.working_temperature_c - body
+        way = math.inf if applicator.ramp_s == 0.0 else at_s * abs(end) / applicator.ramp_s
         return start + math.copysign(min(way, abs(end - start)), end - start)
 
     def _probe_starts(self, phase: Phase, number: int) -> list[float]:

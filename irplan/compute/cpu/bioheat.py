@@ -59,7 +59,7 @@ def _c(x: Any, low: Any) -> Any:
 
 @njit(cache=True)
 def derive(tissues: Any, tau: Any) -> Any:
-    """Per tissue: theta and u at liquidus and solidus, slopes between them, sources (12 columns)."""
+    """Per tissue: theta and u at liquidus and solidus, the slopes between them, sources."""
     out = np.empty((tissues.shape[0], 12), np.float32)
     for n in range(tissues.shape[0]):
         q, d = tissues[n], out[n]
@@ -210,27 +210,27 @@ def _mixed_run(
 
 
 @njit(cache=True, fastmath=_FAST)
-def _boundary_heat(th1: Any, z: Any, shape: Any, sy: Any, sz: Any) -> float:
-    """Sum of -theta over the outer faces of plane z (heat into the grid), W/m."""
+def _boundary_heat(
+    th1: Any, kind: Any, derived: Any, z: Any, shape: Any, sy: Any, sz: Any
+) -> float:
+    """Sum of -theta over the outer faces of plane z (heat into the grid's free voxels), W/m."""
     nz, ny, nx = shape[0], shape[1], shape[2]
     total = 0.0
     base = uint64(z + 1) * sz + sy + uint64(1)
-    times = (1 if z == 0 else 0) + (1 if z == nz - 1 else 0)
+    ends = (1 if z == 0 else 0) + (1 if z == nz - 1 else 0)
     for y in range(ny):
-        row = base + uint64(y) * sy
-        total -= th1[row] + th1[row + uint64(nx - 1)]
-        n = times + (1 if y == 0 else 0) + (1 if y == ny - 1 else 0)
-        if n > 0:
-            part = np.float32(0.0)
-            for x in range(nx):
-                part += th1[row + uint64(x)]
-            total -= n * part
+        faces = ends + (1 if y == 0 else 0) + (1 if y == ny - 1 else 0)
+        for x in range(0, nx, 1 if faces > 0 else max(nx - 1, 1)):
+            i = base + uint64(y) * sy + uint64(x)
+            if th1[i] != 0.0 and derived[kind[i], 7] > 0.0:
+                n = faces + (1 if x == 0 else 0) + (1 if x == nx - 1 else 0)
+                total -= n * th1[i]
     return total
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST)
 def _stage(
-    th1: Any, th0: Any, ta1: Any, ta0: Any, shape: Any, window: Any, runs: Any, rows: Any,
+    th1: Any, th0: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, window: Any, runs: Any, rows: Any,
     derived: Any, g: Any, fixed_faces: Any, tau: Any, step: Any, at_boundary: Any, sums: Any,
 ) -> None:  # fmt: skip
     """One RKL1 stage over the active window: th0 (Y_j-2) becomes Y_j; per-plane heat sums."""
@@ -261,7 +261,9 @@ def _stage(
         sums[z, E_PERFUSION] = perfused
         sums[z, E_METABOLIC] = metabolised
         sums[z, E_FIXED] = from_fixed
-        sums[z, E_BOUNDARY] = _boundary_heat(th1, z, shape, sy, sz) if at_boundary else 0.0
+        sums[z, E_BOUNDARY] = (
+            _boundary_heat(th1, kind, derived, z, shape, sy, sz) if at_boundary else 0.0
+        )
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -359,7 +361,7 @@ def super_step(
         else:
             th1, th0, ta1, ta0 = thb, tha, tab, taa
         _stage(
-            th1, th0, ta1, ta0, shape, window, runs, rows, derived, g, fixed_faces,
+            th1, th0, ta1, ta0, kind, shape, window, runs, rows, derived, g, fixed_faces,
             tau, step, at_boundary, sums,
         )  # fmt: skip
         lost = _line_sources(
