@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import GridMismatchError, InputError
-from irplan.geometry import Grid
 from irplan.image.labels import Label, LabelMap
 from irplan.image.structures import structure
 from irplan.image.volume import Volume
 from irplan.segmentation.air import LUNG_EDGE_HU, segment_gas
 from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.gallbladder import segment_gallbladder
-from irplan.segmentation.liver import LiverSegmentation, LiverStages, segment_liver
+from irplan.segmentation.liver import LiverSegmentation, segment_liver
 from irplan.segmentation.morphology import Mask, distance_mm
 from irplan.segmentation.vessels import segment_great_vessels, segment_liver_vessels
 from irplan.segmentation.working import WorkingImage
@@ -25,6 +24,10 @@ from irplan.segmentation.working import WorkingImage
 SKIN_HU = -350.0
 #: Half width of that rim, mm (a working voxel and a half).
 SKIN_RIM_MM = 3.0
+#: Blood this much brighter than liver means the arterial phase: veins are not filled yet, HU.
+ARTERIAL_HU = 110.0
+#: Below this a liver is too near to bile for the gallbladder to be seen, HU.
+FATTY_HU = 35.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +52,9 @@ def segment_abdomen(
     """Liver, vessels and obstacles of an abdominal CT, in one label map.
 
     A voxel carries one label; a later one of this list covers an earlier one: body, liver,
-    vessel (veins inside the liver and great vessels near it), gallbladder, gas, lung, bone,
-    tumour.  ``tumour`` is ``target_mask`` as given (labelled also where it leaves the liver);
-    vessels inside it count as tumour.
+    vessel (veins inside the liver and great vessels near it; ``artery`` instead where the phase
+    shows arteries only), gallbladder, gas, lung, bone, tumour.  ``tumour`` is ``target_mask`` as
+    given, also where it leaves the liver; vessels inside it count as tumour.
 
     Raises `InputError` / `SegmentationError` as `segment_liver`, `GridMismatchError` for a target
     mask of another shape, `InputError` for one that is empty or outside the body.
@@ -61,11 +64,10 @@ def segment_abdomen(
     stages, image = liver.stages, liver.stages.image
     warnings = list(liver.warnings)
     progress(0.6, "abdomen: body, lungs, gas")
-    box = _body_box(image, stages.body, volume.grid)
-    crop = volume.crop(*box)
-    native = _Native(crop, image)
+    native = _Native(volume, image, stages.body)
+    crop = native.crop
     body = native.body(stages.body)
-    if target_mask is not None and not np.any(target_mask[native.part(box)] & body):
+    if target_mask is not None and not np.any(target_mask[native.part] & body):
         raise InputError(
             "target mask",
             got="a mask wholly outside the body",
@@ -86,12 +88,12 @@ def segment_abdomen(
     progress(0.85, "abdomen: gallbladder and vessels")
     painted: list[tuple[Label, Mask]] = [
         (structure("body"), body),
-        (structure("liver"), liver.mask[native.part(box)]),
+        (structure("liver"), liver.mask[native.part]),
     ]
-    vessel = _vessels(volume, liver, where.organs, native, box, warnings)
-    if vessel is not None:
-        painted.append((structure("vessel"), vessel))
-    gallbladder = _gallbladder(liver, stages, native, warnings)
+    vessels = _vessels(volume, liver, where.organs, native, warnings)
+    if vessels is not None:
+        painted.append(vessels)
+    gallbladder = _gallbladder(liver, native, warnings)
     if gallbladder is not None:
         painted.append((structure("gallbladder"), gallbladder))
     painted.append((structure("gas"), gas))
@@ -102,12 +104,12 @@ def segment_abdomen(
             "No lung in the scan: the pleural recess was not checked; a path above the costal "
             "margin may cross it."
         )
-    painted.append((structure("bone"), bone))
-    if not bone.any():
-        painted.pop()
+    if bone.any():
+        painted.append((structure("bone"), bone))
+    else:
         warnings.append("No bone was found: ribs were not checked.")
     array = np.zeros(volume.grid.shape, dtype=np.uint8)
-    inner = array[native.part(box)]
+    inner = array[native.part]
     for label, mask in painted:
         inner[mask & body] = label.value
     names = [label for label, _ in painted]
@@ -140,14 +142,16 @@ def _check_target(volume: Volume, target_mask: NDArray[np.bool_] | None) -> None
 class _Native:
     """Working-grid masks sharpened on the scan's own voxels, inside the body's box."""
 
-    def __init__(self, crop: Volume, image: WorkingImage) -> None:
-        self.crop, self.image = crop, image
-
-    @staticmethod
-    def part(box: tuple[tuple[int, int, int], tuple[int, int, int]]) -> tuple[slice, slice, slice]:
-        """Array slices of the box."""
-        (a, b, c), (n, m, k) = box
-        return slice(a, a + n), slice(b, b + m), slice(c, c + k)
+    def __init__(self, volume: Volume, image: WorkingImage, body: Mask) -> None:
+        index = np.argwhere(body)
+        ends = np.stack([index.min(axis=0), index.max(axis=0)])
+        corners = np.array(np.meshgrid(*ends.T)).reshape(3, -1).T
+        start, shape = volume.grid.box_around(
+            image.grid.index_to_lps(corners), 2.0 * image.spacing_mm + SKIN_RIM_MM
+        )
+        self.image = image
+        self.crop = volume.crop(start, shape)
+        self.part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
 
     def body(self, coarse: Mask) -> Mask:
         """Inside of the skin: the voxel threshold in a rim of 3 mm, the coarse mask elsewhere."""
@@ -174,40 +178,41 @@ class _Native:
         return self.image.field(np.clip(signed, -10.0, 10.0).astype(np.float32), self.crop.grid)
 
 
-def _body_box(
-    image: WorkingImage, body: Mask, grid: Grid
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    index = np.argwhere(body)
-    low, high = index.min(axis=0), index.max(axis=0)
-    ends = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
-    return grid.box_around(image.grid.index_to_lps(ends), 2.0 * image.spacing_mm + SKIN_RIM_MM)
-
-
 def _vessels(
-    volume: Volume,
-    liver: LiverSegmentation,
-    organs: Mask,
-    native: _Native,
-    box: tuple[tuple[int, int, int], tuple[int, int, int]],
-    warnings: list[str],
-) -> Mask | None:
-    inner = segment_liver_vessels(volume, liver.mask)
+    volume: Volume, liver: LiverSegmentation, organs: Mask, native: _Native, warnings: list[str]
+) -> tuple[Label, Mask] | None:
+    """Vessels and the name they may carry: ``vessel`` only where veins could be seen too."""
     stages = liver.stages
+    inner = segment_liver_vessels(volume, liver.mask)
     outer = segment_great_vessels(
         stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks, organs
     )
     warnings += [finding.note for finding in (inner, outer) if finding.mask is None]
-    if inner.mask is None:
-        return None
-    vessel = inner.mask[native.part(box)]
+    found = np.zeros(native.crop.grid.shape, dtype=bool)
+    if inner.mask is not None:
+        found |= inner.mask[native.part]
     if outer.mask is not None:
-        vessel = vessel | stages.image.give(outer.mask, native.crop.grid)
-    return vessel
+        found |= stages.image.give(outer.mask, native.crop.grid)
+    arterial = outer.blood_hu - liver.mean_hu > ARTERIAL_HU
+    if inner.mask is not None and not arterial:
+        return structure("vessel"), found
+    if outer.mask is None:
+        return None
+    warnings.append(
+        f"Only arteries were found (blood {outer.blood_hu:.0f} HU, liver {liver.mean_hu:.0f} HU): "
+        "portal and hepatic veins are not enhanced in this phase and were not checked."
+    )
+    return structure("artery"), found
 
 
-def _gallbladder(
-    liver: LiverSegmentation, stages: LiverStages, native: _Native, warnings: list[str]
-) -> Mask | None:
+def _gallbladder(liver: LiverSegmentation, native: _Native, warnings: list[str]) -> Mask | None:
+    if liver.mean_hu < FATTY_HU:
+        warnings.append(
+            f"The gallbladder could not be assessed: at {liver.mean_hu:.0f} HU the liver is as "
+            "dark as bile."
+        )
+        return None
+    stages = liver.stages
     found = segment_gallbladder(
         stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks
     )

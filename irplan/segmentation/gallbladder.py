@@ -9,13 +9,15 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from irplan.segmentation.landmarks import Landmarks
-from irplan.segmentation.morphology import Mask, dilate, distance_mm, erode, parts
+from irplan.segmentation.morphology import Mask, dilate, distance_mm, erode, opened, parts
 from irplan.segmentation.working import WorkingImage
 
 #: Mean of undiluted bile, HU; sludge and stones are denser and are missed.
 BILE_HU = (-10.0, 30.0)
 #: Volumes between a contracted and a hydropic gallbladder, ml.
 VOLUME_ML = (2.0, 200.0)
+#: Fat, HU.
+FAT_HU = -100.0
 #: Radii of the core that is sought, mm; larger ones cut the bag from bowel that touches it,
 #: and below 5 mm a layer may be partial volume of fat.
 CORE_MM = (9.0, 7.0, 5.0)
@@ -58,8 +60,11 @@ def segment_gallbladder(
                 best, winner = score, bag
     if not winner.any():
         return winner
-    wall = dilate(winner, 3.0, spacing) & (smooth < 0.5 * (top + liver_hu)) & ~liver
-    grown: Mask = ndi.binary_fill_holes(winner | (wall & (smooth > BILE_HU[0] - 20.0)))
+    # To its edge: half way to liver and to fat; the neck is thinner than the core.
+    bile = float(np.median(smooth[winner]))
+    level = (smooth < 0.5 * (bile + liver_hu)) & (smooth > 0.5 * (bile + FAT_HU)) & ~liver
+    rim = level & dilate(winner, 5.0, spacing)
+    grown: Mask = ndi.binary_fill_holes(winner | opened(rim, 2.0, spacing))
     return grown
 
 

@@ -41,10 +41,14 @@ NEAR_MM = 40.0
 
 @dataclass(frozen=True, eq=False)
 class VesselFinding:
-    """``mask`` bool or None when the phase does not allow it; ``note`` says why, in words."""
+    """``mask`` bool or None when the phase does not allow it; ``note`` says why, in words.
+
+    ``blood_hu`` is the intensity of the brightest blood that was measured.
+    """
 
     mask: Mask | None
     note: str
+    blood_hu: float
 
 
 def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
@@ -88,10 +92,11 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
             None,
             f"Vessels inside the liver could not be assessed: only {100 * share:.1f} % of it is "
             f"brighter than its tissue ({middle:.0f} HU); the phase is unenhanced or too early.",
+            middle,
         )
     mask = np.zeros(volume.grid.shape, dtype=bool)
     mask[part] = resample_mask(found, blocks.grid, crop.grid) & liver[part]
-    return VesselFinding(mask, "")
+    return VesselFinding(mask, "", float(np.median(smooth[found])))
 
 
 def segment_great_vessels(
@@ -124,6 +129,7 @@ def segment_great_vessels(
             None,
             f"Great vessels could not be assessed: the brightest blood in front of the spine "
             f"({blood:.0f} HU) does not stand out from the liver ({liver_hu:.0f} HU).",
+            blood,
         )
     # The cava is less bright than the aorta: a third of the way, not half.
     level = liver_hu + max(0.75 * LEAST_CONTRAST_HU, 0.35 * (blood - liver_hu))
@@ -131,4 +137,4 @@ def segment_great_vessels(
     near = dilate(liver, NEAR_MM, spacing) | strip
     tubes = opened(bright & near, 1.9, spacing)
     anchored = touching(tubes, strip | dilate(liver, 6.0, spacing))
-    return VesselFinding(parts_of_at_least(anchored, 1.0 / image.voxel_ml), "")
+    return VesselFinding(parts_of_at_least(anchored, 1.0 / image.voxel_ml), "", blood)
