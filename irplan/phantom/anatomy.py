@@ -29,6 +29,7 @@ from irplan.phantom.vessels import (
     cava_course,
     great_vessels,
     liver_vessels,
+    pulmonary_vessels,
     tube,
 )
 
@@ -54,11 +55,13 @@ class Anatomy:
     pancreas: F32
     psoas: F32
     bowel: Bowel
+    pulmonary: NDArray[np.float32]
     grain: F32
 
     def heat_sink_walls(self, calibre_mm: float) -> NDArray[np.float32]:
-        """(N, 9) capsules of the vessels in and at the liver of at least ``calibre_mm``."""
-        great = np.concatenate([self.great.portal, self.great.cava])
+        """(N, 9) capsules of all vessels below the diaphragm of at least ``calibre_mm``."""
+        g = self.great
+        great = np.concatenate([g.portal, g.mesenteric, g.cava, g.arteries, g.aorta, g.veins])
         great = great[great[:, 6:8].max(axis=1) >= calibre_mm / 2]
         return np.concatenate([self.liver_vessels.walls(calibre_mm), great])
 
@@ -123,6 +126,7 @@ def draw_anatomy(
         pancreas,
         psoas,
         bowel,
+        pulmonary_vessels(body, lattice, trunk.lungs, stream(seed, 17)),
         lattice.noise(stream(seed, 14), 7.0),
     )
 
@@ -135,7 +139,7 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     scene.add_field(t.muscle, "muscle", "muscle")
     scene.add_field(t.septa, "mediastinum", "muscle")
     scene.add_field(t.cavity, "visceral_fat", "fat")
-    scene.add_tubes(a.great.portal, "portal_vein", "portal_vein")
+    scene.add_tubes(a.great.mesenteric, "portal_vein", "vessel")
     scene.add_tubes(a.bowel.wall, "bowel_wall", "bowel")
     scene.add_tubes(a.bowel.fluid, "bowel_content", "bowel")
     scene.add_tubes(a.bowel.faeces, "faeces", "bowel")
@@ -145,7 +149,7 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     scene.add_field(a.stomach.wall, "stomach_wall", "stomach")
     scene.add_field(a.stomach.lumen, "stomach_content", "stomach")
     scene.add_field(a.stomach.gas, "gas", "gas")
-    scene.add_tubes(a.great.portal[-20:], "portal_vein", "portal_vein")
+    scene.add_tubes(a.great.portal, "portal_vein", "portal_vein")
     scene.add_field(a.spleen, "spleen", "spleen")
     for kidney, name in ((a.right_kidney, "kidney_right"), (a.left_kidney, "kidney_left")):
         scene.add_field(kidney.outer, "kidney_cortex", name)
@@ -160,6 +164,7 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     scene.add_field(diaphragm, "muscle", "diaphragm")
     scene.add_field(t.thorax, "mediastinum", "fat")
     scene.add_field(t.lungs, "lung", "lung")
+    scene.add_tubes(a.pulmonary, "lung_vessel", "lung")
     scene.add_field(t.heart, "heart", "heart")
     scene.add_field(t.right_heart, "vena_cava", "heart")
     scene.add_field(t.left_ventricle, "aorta", "heart")
@@ -167,7 +172,7 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     scene.add_tubes(a.great.cava, "vena_cava", "vena_cava")
     s = a.skeleton
     scene.add_field(s.discs, "disc", "body")
-    scene.add_field(s.bodies, "cortical_bone", "bone")
+    scene.add_field(s.bodies, "vertebral_shell", "bone")
     scene.add_field(s.marrow, "marrow", "bone")
     for inset, name in ((0.0, "cortical_bone"), (1.3, "marrow")):
         arch = [tube(p, np.maximum(r - inset, 0.6), step_mm=12.0) for p, r in s.processes]

@@ -105,22 +105,23 @@ def _loops(
 ) -> list[tuple[NDArray[np.float64], float]]:
     """Winding loops of small bowel packed into the lower abdomen: (11, 3) LPS points, radius."""
     count = 4000
-    low, high = [-84.0, -74.0, -270.0], [96.0, 30.0, -108.0]
+    low, high = [-88.0, -76.0, -270.0], [104.0, 34.0, -84.0]
     centre = body.to_lps(rng.uniform(low, high, (count, 3)))
     along = rng.standard_normal((count, 3)) * [1.0, 1.0, 0.7]
     along /= np.linalg.norm(along, axis=1)[:, None]
     side = np.cross(along, rng.standard_normal((count, 3)))
     side /= np.linalg.norm(side, axis=1)[:, None]
-    radius = rng.uniform(9.0, 14.5, count)
+    radius = rng.uniform(7.5, 14.5, count)
     bow = rng.uniform(6.0, 24.0, (count, 1, 1))
-    half = rng.uniform(16.0, 36.0, (count, 1, 1))
+    half = rng.uniform(5.0, 38.0, (count, 1, 1))
     t = np.linspace(-1.0, 1.0, 11)[None, :, None]
     lines = centre[:, None] + half * t * along[:, None] + bow * (1 - t * t) * side[:, None]
     room = lattice.sample(occupied, lines).min(axis=1) > radius + 0.5
     room &= lattice.sample(cavity, lines).max(axis=1) < -radius - 1.0
     out: list[tuple[NDArray[np.float64], float]] = []
     placed, width = np.empty((0, 3)), np.empty(0)
-    for k in np.flatnonzero(room):
+    order = np.argsort(-(radius + 0.5 * half[:, 0, 0]), kind="stable")
+    for k in order[room[order]]:  # long wide loops first, short ones into the gaps
         gap = np.linalg.norm(lines[k][:, None] - placed[None], axis=-1) - width
         if gap.size and gap.min() < radius[k] - 2.0:
             continue

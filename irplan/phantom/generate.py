@@ -171,12 +171,16 @@ def _grid(body: Body, settings: PhantomSettings) -> Grid:
 
 
 def _patient_hu(seed: int, phase: Phase) -> dict[str, float]:
-    """This patient's CT numbers: the table's mean plus its spread times one draw a tissue."""
-    draws = np.clip(stream(seed, 15).standard_normal(len(TISSUES)), -2.0, 2.0)
-    return {
-        row.name: row.hu(phase) + row.spread_hu * float(d)
-        for row, d in zip(TISSUES, draws, strict=True)
-    }
+    """This patient's CT numbers: the table's mean plus its spread times one draw a tissue.
+
+    All tissues of one ``kind`` share a draw: it is the same blood in every vessel.
+    """
+    out = {}
+    for row in TISSUES:
+        key = int.from_bytes(hashlib.sha256(row.kind.encode()).digest()[:4], "big")
+        draw = float(np.clip(stream(seed, 15, key).standard_normal(), -2.0, 2.0))
+        out[row.name] = row.hu(phase) + row.spread(phase) * draw
+    return out
 
 
 def _facts(

@@ -27,7 +27,10 @@ _WAVES = 14
 
 @dataclass(frozen=True, eq=False)
 class Tumour:
-    """Star-shaped body r(u) = ``scale_mm`` (``level`` + sum_k a_k cos(k_k . u + p_k)) about ``origin``."""
+    """Star-shaped: r(u) = ``scale_mm`` (``level`` + sum_k a_k cos(k_k . u + p_k)).
+
+    ``u`` is a unit vector from ``origin`` (LPS mm).
+    """
 
     origin: F64
     scale_mm: float

@@ -91,7 +91,7 @@ def build_liver(
 
 def _gallbladder(xyz: tuple[F32, F32, F32], tall: float) -> F32:
     points = np.array([[-31.0, -12.0, -104.0], [-38.0, -30.0, -113.0], [-47.0, -54.0, -128.0]])
-    return chain(xyz, points, [5.0, 10.0 * tall, 13.0 * tall])
+    return chain(xyz, points, [5.5, 11.0 * tall, 15.0 * tall])
 
 
 def _fossae(xyz: tuple[F32, F32, F32], gallbladder: F32) -> F32:

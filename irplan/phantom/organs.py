@@ -43,7 +43,7 @@ def build_kidney(
     # shear: the lower pole lies further out and further forward
     lean = (np.clip(z - cz, -60.0, 60.0) * 0.22).astype(np.float32)
     sheared = (x + side * lean, y + 0.12 * lean / 0.22, z)
-    radii = (27.0 * size, 26.0 * size, 54.0 * size)
+    radii = (30.0 * size, 28.5 * size, 56.0 * size)
     turn = 32.0 * side
     outer = ellipsoid(sheared, (cx, cy, cz), radii, (turn, 0.0))
     notch = ellipsoid(sheared, (cx - side * 25.0, cy - 11.0, cz), (15.0, 10.0, 17.0), (turn, 0.0))
@@ -64,7 +64,7 @@ def build_spleen(
     dz, size = rng.normal([0.0, 1.0], [7.0, 0.08])
     size = float(np.clip(size, 0.82, 1.2))
     main = ellipsoid(
-        xyz, (98.0, 32.0, -76.0 + dz), (37.0 * size, 56.0 * size, 58.0 * size), (-28.0, -16.0)
+        xyz, (98.0, 32.0, -76.0 + dz), (39.0 * size, 59.0 * size, 61.0 * size), (-28.0, -16.0)
     )
     hollow = ellipsoid(xyz, (56.0, 4.0, -76.0 + dz), (42.0, 46.0, 70.0))
     out = smooth_max(main, (-hollow).astype(np.float32), 7.0)
@@ -122,7 +122,7 @@ def build_pancreas(xyz: tuple[F32, F32, F32], lattice: Lattice, rng: np.random.G
     )
     size = float(np.clip(rng.normal(1.0, 0.1), 0.75, 1.2))
     lobules = 2.0 * lattice.noise(rng, 9.0)
-    out: F32 = chain(xyz, points, np.array([12.0, 12.5, 8.5, 9.0, 8.0]) * size) + lobules
+    out: F32 = chain(xyz, points, np.array([15.0, 15.5, 11.0, 11.5, 10.5]) * size) + lobules
     return out
 
 

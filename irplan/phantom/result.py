@@ -73,7 +73,7 @@ class TumourFacts:
     ``volume_ml`` is exact (surface scaled to it; quadrature error below 0.1 %);
     ``centre_mm`` is the centre of mass, LPS, within 0.1 mm.  ``distance_to_vessel_mm`` is from the
     tumour's surface to the nearest vessel wall among vessels of at least 3 mm calibre (portal,
-    hepatic veins, vena cava, portal trunk), within 0.3 mm; 0 when they touch.
+    hepatic, systemic, arterial), within 0.3 mm; 0 when they touch.
     ``distance_to_capsule_mm`` is surface to liver surface, within 0.3 mm.
     """
 

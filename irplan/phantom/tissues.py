@@ -18,6 +18,7 @@ class TissueHU:
 
     ``spread_hu`` is the patient-to-patient standard deviation the generator draws from (cut at
     2 SD), ``texture_hu`` the standard deviation of the smooth texture inside one patient's organ.
+    Tissues of one ``kind`` (default: the tissue itself) vary together.
     ``source`` starts with V (read in the source), S (from memory of the literature; verify) or
     M (measured on the phantom).
     """
@@ -29,6 +30,16 @@ class TissueHU:
     spread_hu: float
     texture_hu: float
     source: str
+    shares: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Which tissues vary together."""
+        return self.shares or self.name
+
+    def spread(self, phase: Phase) -> float:
+        """Patient-to-patient SD in ``phase``; without contrast blood varies by 3 HU only."""
+        return 3.0 if phase == "unenhanced" and self.shares == "blood" else self.spread_hu
 
     def hu(self, phase: Phase) -> float:
         """Mean CT number in ``phase``, HU; `InputError` for an unknown phase."""
@@ -57,11 +68,13 @@ TISSUES: tuple[TissueHU, ...] = (
     TissueHU("visceral_fat", -100, -98, -97, 5, 8, "S: as fat, plus unresolved vessels"),
     TissueHU("muscle", 52, 58, 63, 4, 9, "S: skeletal muscle 45-65 HU"),
     TissueHU("cortical_bone", 700, 700, 700, 80, 0, "S: thin cortex at CT resolution 500-1000 HU"),
+    TissueHU("vertebral_shell", 430, 430, 430, 50, 0, "S: thin cortex and endplates 300-600 HU"),
     TissueHU("marrow", 170, 175, 180, 30, 25, "S: lumbar trabecular bone 100-250 HU, age 30-70"),
     TissueHU("cartilage", 95, 97, 100, 10, 8, "S: costal cartilage 60-140 HU, more when calcified"),
     TissueHU("disc", 80, 82, 85, 6, 3, "S: intervertebral disc 60-120 HU"),
     TissueHU("canal", 25, 28, 30, 4, 2, "S: thecal sac 10-40 HU"),
     TissueHU("lung", -850, -845, -840, 20, 28, "S: inspiratory lung -900 to -800 HU"),
+    TissueHU("lung_vessel", 40, 160, 130, 10, 0, _BLOOD, "blood"),
     TissueHU("mediastinum", -60, -55, -50, 8, 10, "S: mediastinal fat with small vessels"),
     TissueHU(
         "liver",
@@ -83,11 +96,11 @@ TISSUES: tuple[TissueHU, ...] = (
         "V: unenhanced 3.8 +- 2.1 below liver on the older scale (Radiology 1980;137:727); "
         "enhanced S",
     ),
-    TissueHU("heart", 45, 190, 135, 10, 5, _BLOOD),
-    TissueHU("aorta", 42, 310, 155, 12, 2, _BLOOD),
-    TissueHU("vena_cava", 40, 75, 140, 10, 3, _BLOOD),
-    TissueHU("portal_vein", 41, 110, 165, 10, 2, _BLOOD),
-    TissueHU("hepatic_vein", 40, 55, 158, 10, 2, _BLOOD),
+    TissueHU("heart", 45, 190, 135, 10, 5, _BLOOD, "blood"),
+    TissueHU("aorta", 42, 310, 155, 12, 2, _BLOOD, "blood"),
+    TissueHU("vena_cava", 40, 75, 140, 10, 3, _BLOOD, "blood"),
+    TissueHU("portal_vein", 41, 110, 165, 10, 2, _BLOOD, "blood"),
+    TissueHU("hepatic_vein", 40, 55, 158, 10, 2, _BLOOD, "blood"),
     TissueHU("gallbladder", 8, 8, 9, 3, 1, "S: bile 0-20 HU"),
     TissueHU("kidney_cortex", 33, 175, 180, 10, 4, _PHASE),
     TissueHU("kidney_medulla", 31, 65, 165, 10, 5, _PHASE),

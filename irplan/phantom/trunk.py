@@ -119,7 +119,8 @@ def _dome(body: Body, u: F32, v: F32, cavity: F32, xyz: tuple[F32, F32, F32]) ->
     level = int(np.argmin(np.abs(xyz[2][:, 0, 0] + 20.0)))
     depth = np.clip(-cavity[level : level + 1] / 40.0, 0.0, 1.0)
     arc = np.sqrt(np.clip(1.0 - (1.0 - depth) ** 2, 0.0, None))
-    ahead = 26.0 * ((y - 4.0) / 72.0) ** 2
+    # steep behind the tops, which lie forward of the middle, flat in front of them
+    ahead = np.where(y > -14.0, 44.0, 20.0) * ((y + 14.0) / 72.0) ** 2
     right = -30.0 * ((x + 62.0) / 62.0) ** 2 - ahead
     left = -11.0 - 30.0 * ((x - 70.0) / 60.0) ** 2 - ahead
     middle = -19.0 - 0.4 * ahead - 40.0 * (x / 60.0) ** 2

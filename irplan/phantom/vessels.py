@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from irplan.phantom.body import Body
-from irplan.phantom.lattice import Lattice
+from irplan.phantom.lattice import F32, Lattice
 from irplan.phantom.liver import Liver
 from irplan.phantom.tree import VesselTree, bend, grow_tree, sample_terminals
 
@@ -32,6 +32,7 @@ class GreatVessels:
     cava: Tubes
     veins: Tubes
     portal: Tubes
+    mesenteric: Tubes
     cava_line: NDArray[np.float64]
     cava_radii: NDArray[np.float64]
 
@@ -131,20 +132,41 @@ def great_vessels(
     portal.append(tube(to(spv), [3.6, 4.0, 4.4, 4.8]))
     main = np.vstack([confluence, [-9, -12, -111], [-18, -7, -100], [-26, -6, -92]])
     portal.append(tube(to(main), [6.8, 6.8, 6.6, 6.4]))
+    mesenteric = []
     for _ in range(14):  # mesenteric branches in the fat
         a = np.array([-4.0, -40.0, rng.uniform(-215, -160)])
         b = a + [rng.uniform(-62, 62), rng.uniform(-25, 12), rng.uniform(-45, 10)]
         bowed = 0.5 * (a + b) + rng.normal(0, 5, 3)
-        portal.append(tube(to([a, bowed, b]), [2.2, 1.8, 1.2]))
+        mesenteric.append(tube(to([a, bowed, b]), [2.2, 1.8, 1.2]))
     return GreatVessels(
         aorta,
         np.concatenate(arteries),
         tube(to(line), radii),
         np.concatenate(veins),
         np.concatenate(portal),
+        np.concatenate(mesenteric),
         line,
         radii,
     )
+
+
+def pulmonary_vessels(body: Body, lattice: Lattice, lungs: F32, rng: np.random.Generator) -> Tubes:
+    """Branches that fan out from both hila (above the scan) into the lung bases."""
+    inside = np.argwhere(lungs < -6.0)
+    index = inside[rng.permutation(len(inside))[:160]]
+    ends = np.column_stack(
+        [lattice.x[index[:, 2]], lattice.y[index[:, 1]], lattice.z[index[:, 0]]]
+    ).astype(np.float64)
+    out = []
+    for end in ends:
+        side = -1.0 if end[0] < 0 else 1.0
+        hilum = body.to_lps([[42.0 * side, -6.0, 72.0]])[0]
+        start = end + float(rng.uniform(0.35, 0.6)) * (hilum - end)
+        middle = 0.5 * (start + end) + rng.normal(0.0, 2.5, 3)
+        course = np.vstack([start, middle, end])
+        if lattice.sample(lungs, course).max() < -3.0:
+            out.append(tube(course, [rng.uniform(1.0, 2.0), 1.0, 0.5]))
+    return np.concatenate(out)
 
 
 def liver_vessels(

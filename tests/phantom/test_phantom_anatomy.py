@@ -100,8 +100,8 @@ def test_painted_portal_tree_is_one_26_connected_piece() -> None:
     p = abdominal_ct(4, spacing_mm=(1.5, 0.9, 0.9), noise_hu=0.0, tumours=())
     parts, _ = ndimage.label(p.labels.mask("portal_vein"), np.ones((3, 3, 3)))
     sizes = np.bincount(parts.reshape(-1))[1:]
-    # crossings with hepatic veins, gut and gallbladder, painted later, may cut off twigs
-    assert sizes.max() > 0.9 * sizes.sum()
+    # the gallbladder, painted later, may cut off a twig
+    assert sizes.max() > 0.97 * sizes.sum()
 
 
 def test_ribs_are_paired_curved_and_fall_forwards(patients: list[Anatomy]) -> None:
@@ -172,7 +172,7 @@ def test_tumour_facts_against_points_along_the_vessels(patients: list[Anatomy]) 
         t = np.linspace(0.0, 1.0, 60)[None, :, None]
         axis = (walls[:, None, 0:3] * (1 - t) + walls[:, None, 3:6] * t).reshape(-1, 3)
         radius = (walls[:, None, 6] * (1 - t[..., 0]) + walls[:, None, 7] * t[..., 0]).reshape(-1)
-        assert radius.min() >= 1.5 - 0.6  # a capsule tapers towards the calibre it starts with
+        assert radius.min() >= 1.5 - 0.75  # a capsule tapers towards the calibre it starts with
         for tumour, spec in zip(placed, specs, strict=True):
             surface = tumour.surface()[::4]
             near = np.linalg.norm(axis - tumour.origin, axis=1) < 60.0
