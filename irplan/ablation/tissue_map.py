@@ -98,6 +98,7 @@ class TissueMap:
         check_range(
             "spacing_mm", spacing_mm, *SPACING_LIMITS_MM, "mm", "1 for a result, 2 for a search."
         )
+        check_range("body_temperature_c", body_temperature_c, 30.0, 42.0, "degC", "37 is usual.")
         check_placements(tuple(placements), self.image_grid)
         for n, placement in enumerate(placements):
             self._check_tissue(n, placement)
@@ -202,7 +203,8 @@ def _without_narrow_vessels(
     if bool(part.all()):
         return index
     depth, nearest = distance_transform_edt(part, sampling=spacing_mm, return_indices=True)
-    core = depth >= 0.5 * calibre_mm
+    # to the next voxel's centre: half a voxel too deep for an odd width, right for an even one
+    core = depth - 0.25 * min(spacing_mm) >= 0.5 * calibre_mm
     if core.any():
         wide = distance_transform_edt(~core, sampling=spacing_mm) < 0.5 * calibre_mm
         narrow = part & ~wide
