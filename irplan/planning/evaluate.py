@@ -22,6 +22,7 @@ from irplan.planning.rules import PathRules
 from irplan.planning.target import as_target_mask
 from irplan.planning.trajectories import describe_needles
 from irplan.planning.verdicts import (
+    NearVessels,
     margin_rows,
     needle_rows,
     organ_rows,
@@ -91,7 +92,7 @@ def evaluate_plan(
     report = margins(plan.lethal.threshold_c)
     cautious = report if plan.lethal.threshold_c == -40.0 else margins(-40.0)
     ice = ice_distances(result.minimum_c, labels, tuple(s for s in ICE_STRUCTURES if s != organ))
-    vessel = vessel_distance_mm(labels, mask, rules)
+    vessel = vessels_near(labels, mask, rules)
     rows = [
         *margin_rows(plan, report, cautious, target, lethal_c, vessel, axes, rules),
         vessel_row(vessel, rules),
@@ -116,25 +117,21 @@ def evaluate_plan(
     )
 
 
-def vessel_distance_mm(
+def vessels_near(
     labels: LabelMap, target: NDArray[np.bool_], rules: PathRules
-) -> float | None:
-    """Distance from the target to the nearest large vessel, mm; None when no vessel was looked for.
-
-    +inf when none lies within 20 mm.  Half a voxel is taken off either side; 0 = it touches.
-    """
-    if not any(labels.checked(v) for v in VESSELS):
-        return None
+) -> NearVessels | None:
+    """Large vessels within 20 mm of the target; None when no vessel was looked for."""
     box = bounding_box(target)
-    if box is None:
+    if box is None or not any(labels.checked(v) for v in VESSELS):
         return None
     grid = labels.grid
     part = grown_box(box, 24.0, grid.spacing_mm, grid.shape)
     local = labels.crop([s.start for s in part], [s.stop - s.start for s in part])
     large = large_vessels(local.mask(*VESSELS), grid, rules.min_vessel_diameter.value)
-    gap = capped_distance_mm(large, grid.spacing_mm, 20.0)[target[part]]
-    nearest = float(gap.min())
-    return max(0.0, nearest - float(np.mean(grid.spacing_mm))) if np.isfinite(nearest) else np.inf
+    gap = float(capped_distance_mm(large, grid.spacing_mm, 20.0)[target[part]].min())
+    # Half a voxel on either side is not gap; 0 = it touches.
+    gap = max(0.0, gap - float(np.mean(grid.spacing_mm)))
+    return NearVessels(gap, local.grid.index_to_lps(np.argwhere(large)))
 
 
 def _volumes_ml(result: AblationResult, plan: AblationPlan) -> dict[str, float]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.segments import segment_distance_mm
-from irplan.geometry import as_point
 from irplan.planning.margins import TargetGeometry
 from irplan.planning.pivots import PivotField
 from irplan.planning.rules import PathRules
@@ -71,7 +69,11 @@ class LayoutProblem:
     refused: set[int] = field(default_factory=set)
     reserve: float = RESERVE
     _cache: dict[int, NDArray[np.float64]] = field(default_factory=dict)
-    _pairs: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        p = self.pivots
+        half = 0.5 * p.applicator.active_length_mm * p.unit
+        self._segments = np.stack([p.points_mm - half, p.points_mm + half], axis=1)
 
     def drop(self, row: int) -> NDArray[np.float64]:
         """(n,) uncorrected cold of one pivot at the sites, degC."""
@@ -161,69 +163,68 @@ class LayoutProblem:
         self, rows: list[int], i: int, step: int, home: NDArray[np.int64], limit: int
     ) -> list[int]:
         """Pivots one move away from probe ``i`` that keep the rules."""
-        out = []
-        for axis in range(3):
-            for sign in (step, -step):
-                row = self._moved(rows[i], axis, sign)
-                if row < 0 or np.abs(self.pivots.index[row] - home).max() > limit:
-                    continue
-                if self._allowed([*rows[:i], row, *rows[i + 1 :]], i):
-                    out.append(row)
-        return out
+        number = self.pivots.number
+        at = self.pivots.index[rows[i]] + step * _SIX
+        at = at[np.all((at >= 0) & (at < number.shape), axis=1)]
+        at = at[np.abs(at - home).max(axis=1) <= limit]
+        trials = [r for r in number[tuple(at.T)].tolist() if r >= 0 and r not in self.refused]
+        others = [r for j, r in enumerate(rows) if j != i]
+        if not trials or not others:
+            return trials
+        gaps = self._gaps(trials, others)
+        low, high = self.rules.min_probe_spacing.value, self.rules.max_probe_spacing.value
+        good = gaps.min(axis=1) >= low
+        # Nobody farther from the nearest neighbour than the rule, the others included.
+        near = np.minimum(gaps, self._nearest(others)[None, :])
+        good &= (gaps.min(axis=1) <= high) & (near.max(axis=1) <= high)
+        return [r for r, ok in zip(trials, good.tolist(), strict=True) if ok]
 
     def nearest_allowed(self, rows: list[int]) -> list[int] | None:
         """The layout with refused pivots replaced by the nearest ones that keep the rules."""
         return self._admissible(self.pivots.points_mm[rows])
 
-    def _moved(self, row: int, axis: int, sign: int) -> int:
-        index = self.pivots.index[row].copy()
-        index[axis] += sign
-        if np.any(index < 0) or np.any(index >= self.pivots.number.shape):
-            return -1
-        new = int(self.pivots.number[tuple(index)])
-        return -1 if new in self.refused else new
-
     def _admissible(self, start: NDArray[np.float64]) -> list[int] | None:
         """Pivots near the start's points that keep the rules among each other."""
         rows: list[int] = []
+        low, high = self.rules.min_probe_spacing.value, self.rules.max_probe_spacing.value
         for point in start:
-            order = np.argsort(np.linalg.norm(self.pivots.points_mm - point, axis=1), kind="stable")
-            for row in order[:3000].tolist():
-                if row not in self.refused and all(self._pair(row, r) for r in rows):
-                    rows.append(row)
-                    break
-            else:
+            way = self.pivots.points_mm - point
+            gap = np.einsum("ij,ij->i", way, way)
+            count = min(NEAREST_TRIED, len(gap))
+            if count == 0:
                 return None
-        return rows if self._linked(rows) else None
+            order = np.argpartition(gap, count - 1)[:count]
+            order = order[np.lexsort((order, gap[order]))]
+            near = [r for r in order.tolist() if r not in self.refused]
+            if rows and near:
+                good = self._gaps(near, rows).min(axis=1) >= low
+                near = [r for r, ok in zip(near, good.tolist(), strict=True) if ok]
+            if not near:
+                return None
+            rows.append(near[0])
+        return rows if len(rows) < 2 or bool(np.all(self._nearest(rows) <= high)) else None
 
-    def _allowed(self, rows: list[int], changed: int) -> bool:
-        return all(
-            self._pair(rows[changed], r) for j, r in enumerate(rows) if j != changed
-        ) and self._linked(rows)
+    def _nearest(self, rows: list[int]) -> NDArray[np.float64]:
+        """(n,) distance of each probe to its nearest neighbour; +inf for a single one."""
+        gaps = self._gaps(rows, rows)
+        np.fill_diagonal(gaps, np.inf)
+        return np.asarray(gaps.min(axis=1))
 
-    def _pair(self, a: int, b: int) -> bool:
-        """Smallest spacing of active zones and of entries kept."""
-        return self._gap(a, b) >= self.rules.min_probe_spacing.value
+    def _gaps(self, a: list[int], b: list[int]) -> NDArray[np.float64]:
+        """(k, m) distance of active zones, mm; 0 where two entries are too close to each other."""
+        from irplan.compute.cpu import rays
 
-    def _gap(self, a: int, b: int) -> float:
-        """Distance of two active zones, mm; 0 where the entries are too close to each other."""
-        key = (min(a, b), max(a, b))
-        if key not in self._pairs:
-            p = self.pivots
-            first, second = (
-                tuple(as_point(q, field="probe") for q in p.active_segment(r)) for r in key
-            )
-            apart = float(np.linalg.norm(p.entry_mm[a] - p.entry_mm[b]))
-            gap = segment_distance_mm((first[0], first[1]), (second[0], second[1]))
-            self._pairs[key] = gap if apart >= self.rules.min_entry_spacing.value else 0.0
-        return self._pairs[key]
+        out = np.empty((len(a), len(b)))
+        rays.segment_gaps(self._segments[a], self._segments[b], out)
+        entries = self.pivots.entry_mm
+        apart = np.linalg.norm(entries[a][:, None] - entries[b][None], axis=-1)
+        return np.where(apart >= self.rules.min_entry_spacing.value, out, 0.0)
 
-    def _linked(self, rows: list[int]) -> bool:
-        """No probe farther from its nearest neighbour than the rule allows."""
-        limit = self.rules.max_probe_spacing.value
-        return len(rows) < 2 or all(
-            min(self._gap(a, b) for b in rows if b != a) <= limit for a in rows
-        )
+
+#: The six moves on the lattice.
+_SIX = np.concatenate([np.eye(3, dtype=np.int64), -np.eye(3, dtype=np.int64)])
+#: Pivots nearest to a start point that are looked at for one that keeps the rules.
+NEAREST_TRIED = 1500
 
 
 def _starts(

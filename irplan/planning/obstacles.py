@@ -226,14 +226,14 @@ def _add_obstacle(
 
 
 def _smoothed(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float32]:
-    """Occupancy blurred by 3 mm: its gradient is the capsule's normal."""
+    """Occupancy blurred by 5 mm, wider than the voxels' terraces: its gradient is the normal."""
     from scipy.ndimage import gaussian_filter
 
     out = np.zeros(mask.shape, dtype=np.float32)
     box = bounding_box(mask)
     if box is not None:
-        part = grown_box(box, 12.0, (spacing_mm,) * 3, mask.shape)
-        out[part] = gaussian_filter(mask[part].astype(np.float32), 3.0 / spacing_mm, truncate=3.0)
+        part = grown_box(box, 16.0, (spacing_mm,) * 3, mask.shape)
+        out[part] = gaussian_filter(mask[part].astype(np.float32), 5.0 / spacing_mm, truncate=3.0)
     return out
 
 

@@ -47,17 +47,6 @@ class PivotField:
         tip = self.points_mm[row] + reach * self.unit[row]
         return Needle(as_point(tip, field="tip"), as_point(self.entry_mm[row], field="entry"))
 
-    def active_segment(self, row: int) -> NDArray[np.float64]:
-        """(2, 3) ends of the active zone."""
-        half = 0.5 * self.applicator.active_length_mm * self.unit[row]
-        return np.stack([self.points_mm[row] - half, self.points_mm[row] + half])
-
-    def nearest(self, point_mm: NDArray[np.float64]) -> int:
-        """Row of the admissible pivot nearest to a point; -1 when there is none at all."""
-        if not len(self.points_mm):
-            return -1
-        return int(np.argmin(np.linalg.norm(self.points_mm - point_mm, axis=1)))
-
 
 def pivot_field(
     raster: ObstacleRaster,

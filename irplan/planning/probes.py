@@ -40,6 +40,8 @@ AUTO_PROBES = 8
 DIRECTIONS, APART_DEG = 3, 15.0
 #: Layouts simulated per number of probes, and simulations spent to improve each.
 FINALISTS, ROUNDS = 3, 4
+#: From this number of probes only the best pairs of kind and direction are searched further.
+MANY = 4
 #: Margin in the search above the goal before the fine simulation is asked, mm; what the fine one
 #: may be better than the coarse one, mm.
 HEADROOM_MM, COARSE_ERROR_MM = 0.3, 0.1
@@ -96,6 +98,7 @@ class ProbePlanner:
     _colds: dict[str, ProbeCold] = field(default_factory=dict)
     _fields: dict[tuple[str, int], PivotField] = field(default_factory=dict)
     _tissue: TissueMap | None = None
+    _promising: list[tuple[Applicator, int]] | None = None
     _risk: NDArray[np.float64] | None = None
     _confirmed: tuple[Layout, AblationResult, float] | None = None
 
@@ -152,15 +155,21 @@ class ProbePlanner:
         region = self.target.sites_mm[
             (self.target.outside_mm <= self.margin_goal_mm) & self.target.in_organ
         ]
-        pairs = [(kind, d) for kind in kinds for d in range(len(self._directions()))]
+        pairs = self._promising or [
+            (kind, d) for kind in kinds for d in range(len(self._directions()))
+        ]
         first: list[tuple[float, int, LayoutProblem, list[int]]] = []
         for number, (kind, d) in enumerate(pairs):
             problem = self._problem(kind, d)
             proposed = problem.propose(count, region, starts=slice(0, 1))
             if proposed is not None:
                 first.append((proposed[1], number, problem, proposed[0]))
+        first.sort(key=lambda p: p[:2])
+        if count >= MANY and self._promising is None:
+            # From here on a search is dear, and what served a few probes best serves more.
+            self._promising = [pairs[number] for _, number, _, _ in first[:FINALISTS]]
         proposals: list[tuple[float, float, LayoutProblem, list[int]]] = []
-        for cost, _, problem, rows in sorted(first, key=lambda p: p[:2])[:FINALISTS]:
+        for cost, _, problem, rows in first[: FINALISTS if count < MANY else 1]:
             again = problem.propose(count, region, starts=slice(1, None))
             if again is not None and again[1] < cost:
                 rows, cost = again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,22 @@ MARGIN_COVERAGE = 0.99
 ICE_WARNING_MM = 5.0
 #: Residual of the heat balance and warming of the box's edge that are still fine.
 ENERGY_RESIDUAL, BOUNDARY_RISE_C = 0.001, 2.0
+#: A vessel this close to a place that stays too warm is named as the reason, mm [S].
+SINK_REACH_MM = 12.0
 _SPEC = "planning specification"
 _MARGIN_SOURCE = f"{_SPEC}: Eur Radiol 2019, s00330-019-06609-7 (HCC, 5 mm) [V]"
 _BODY_C = 37.0
+
+
+@dataclass(frozen=True, eq=False)
+class NearVessels:
+    """Large vessels round the target: distance of the nearest (+inf: none within 20 mm), voxels.
+
+    ``points_mm`` (n, 3) are the LPS centres of all their voxels within some 20 mm.
+    """
+
+    distance_mm: float
+    points_mm: NDArray[np.float64]
 
 
 def margin_rows(
@@ -36,7 +50,7 @@ def margin_rows(
     cautious: MarginReport,
     target: TargetGeometry,
     lethal_c: Volume,
-    vessel_mm: float | None,
+    vessels: NearVessels | None,
     axes_mm: NDArray[np.float64],
     rules: PathRules,
 ) -> list[Row]:
@@ -49,7 +63,7 @@ def margin_rows(
             "mm",
             f">= {goal:g} mm",
             _three(report.minimal_mm >= goal, report.minimal_mm >= 0.0),
-            _margin_note(plan, report, target, lethal_c, vessel_mm, axes_mm),
+            _margin_note(plan, report, target, lethal_c, vessels, axes_mm),
             _MARGIN_SOURCE,
         ),
         Row(
@@ -108,19 +122,21 @@ def margin_rows(
     return rows
 
 
-def vessel_row(vessel_mm: float | None, rules: PathRules) -> Row:
+def vessel_row(vessels: NearVessels | None, rules: PathRules) -> Row:
     """Whether a large vessel lies near the target."""
     limit = rules.high_risk_vessel
     name = "target to the nearest large vessel"
     words = f">= {limit.value:g} mm, else high-risk class"
-    if vessel_mm is None:
+    if vessels is None:
         return Row(name, None, "mm", words, "not_checked", "no vessel was looked for", limit.source)
-    if not np.isfinite(vessel_mm):
+    if not np.isfinite(vessels.distance_mm):
         note = f"none of {rules.min_vessel_diameter.value:g} mm or more within 20 mm"
         return Row(name, 20.0, "mm", words, "ok", "at least; " + note, limit.source)
-    near = vessel_mm < limit.value
+    near = vessels.distance_mm < limit.value
     note = "high-risk class: its blood warms the target's edge" if near else ""
-    return Row(name, vessel_mm, "mm", words, "warning" if near else "ok", note, limit.source)
+    return Row(
+        name, vessels.distance_mm, "mm", words, "warning" if near else "ok", note, limit.source
+    )
 
 
 def organ_rows(
@@ -292,7 +308,7 @@ def _margin_note(
     report: MarginReport,
     target: TargetGeometry,
     lethal_c: Volume,
-    vessel_mm: float | None,
+    vessels: NearVessels | None,
     axes_mm: NDArray[np.float64],
 ) -> str:
     """Where the smallest margin is and, below the goal, why in numbers."""
@@ -304,20 +320,23 @@ def _margin_note(
     at = np.array(report.minimal_at_mm)
     number = int(np.argmin(np.linalg.norm(target.surface.points_mm - at, axis=1)))
     wanted = at + plan.margin_goal_mm * target.surface.normals[number]
-    cold = float(sample(lethal_c, wanted[None], _BODY_C)[0])
+    here, cold = sample(lethal_c, np.stack([at, wanted]), _BODY_C).tolist()
     a, b = axes_mm[:, 0], axes_mm[:, 1]
     way = b - a
-    along = np.clip(np.einsum("ij,ij->i", wanted - a, way) / np.einsum("ij,ij->i", way, way), 0, 1)
-    probe = float(np.linalg.norm(wanted - a - along[:, None] * way, axis=1).min())
+    along = np.clip(np.einsum("ij,ij->i", at - a, way) / np.einsum("ij,ij->i", way, way), 0, 1)
+    probe = float(np.linalg.norm(at - a - along[:, None] * way, axis=1).min())
     note += (
         f"; the lethal zone ends {plan.margin_goal_mm - report.minimal_mm:.1f} mm short of the "
-        f"goal there: {plan.margin_goal_mm:g} mm outside the target the tissue reaches "
-        f"{cold:.0f} degC, {plan.lethal.threshold_c:g} degC is needed; the nearest probe is {probe:.1f} mm away"
+        f"goal there: the tissue reaches {here:.0f} degC at the target's edge and {cold:.0f} degC "
+        f"{plan.margin_goal_mm:g} mm outside it, {plan.lethal.threshold_c:g} degC is needed; "
+        f"the nearest probe is {probe:.1f} mm away"
     )
-    if vessel_mm is not None and vessel_mm < 10.0:
-        note += (
-            f"; a large vessel {vessel_mm:.1f} mm from the target brings blood at {_BODY_C:g} degC"
-        )
+    if vessels is not None and len(vessels.points_mm):
+        gap = float(np.linalg.norm(vessels.points_mm - at, axis=1).min())
+        if gap < SINK_REACH_MM:
+            note += (
+                f"; a large vessel {gap:.1f} mm from that place keeps it warm ({_BODY_C:g} degC)"
+            )
     return note
 
 

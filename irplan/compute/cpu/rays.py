@@ -150,3 +150,37 @@ def nearest_to_segments(
             if r < distance[m, g]:
                 distance[m, g] = r
                 index[m, g] = p
+
+
+@njit(cache=True, nogil=True)
+def segment_gaps(a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """Smallest distance of each segment of ``a`` (k, 2, 3) to each of ``b`` (m, 2, 3), mm.
+
+    Writes ``out`` (k, m).  Closest points of two segments after Ericson, Real-Time Collision
+    Detection (2005), section 5.1.9; segments have a length above 0.
+    """
+    for i in range(a.shape[0]):
+        for j in range(b.shape[0]):
+            aa, ee, ff, bb, cc = 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(3):
+                d1, d2 = a[i, 1, k] - a[i, 0, k], b[j, 1, k] - b[j, 0, k]
+                r = a[i, 0, k] - b[j, 0, k]
+                aa += d1 * d1
+                ee += d2 * d2
+                ff += d2 * r
+                bb += d1 * d2
+                cc += d1 * r
+            det = aa * ee - bb * bb
+            s = 0.0
+            if det > 1e-12 * aa * ee:
+                s = min(1.0, max(0.0, (bb * ff - cc * ee) / det))
+            t = (bb * s + ff) / ee
+            if t < 0.0 or t > 1.0:
+                t = min(1.0, max(0.0, t))
+                s = min(1.0, max(0.0, (bb * t - cc) / aa))
+            square = 0.0
+            for k in range(3):
+                p = a[i, 0, k] + s * (a[i, 1, k] - a[i, 0, k])
+                q = b[j, 0, k] + t * (b[j, 1, k] - b[j, 0, k])
+                square += (p - q) * (p - q)
+            out[i, j] = math.sqrt(square)
