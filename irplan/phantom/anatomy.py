@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.compute import Progress, no_progress
 from irplan.phantom.body import Body
 from irplan.phantom.bowel import Bowel, build_bowel
 from irplan.phantom.lattice import F32, Lattice, chain
@@ -72,7 +73,12 @@ def stream(seed: int, *purpose: int) -> np.random.Generator:
 
 
 def draw_anatomy(
-    seed: int, *, liver_ml: float | None, body_width_mm: float | None, fat_mm: float | None
+    seed: int,
+    *,
+    liver_ml: float | None = None,
+    body_width_mm: float | None = None,
+    fat_mm: float | None = None,
+    progress: Progress = no_progress,
 ) -> Anatomy:
     """Every organ of the patient that ``seed`` draws; a given setting replaces its draw."""
     body = Body.draw(stream(seed, 1), width_mm=body_width_mm, fat_mm=fat_mm)
@@ -87,6 +93,7 @@ def draw_anatomy(
         (plain[2] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
     )
     trunk = build_trunk(body, lattice, plain, stream(seed, 16))
+    progress(0.2, "bones and liver")
     skeleton = build_skeleton(body, lattice, plain, trunk, stream(seed, 3))
     right = build_kidney(-1, warped, trunk.cavity, stream(seed, 4))
     left = build_kidney(1, warped, trunk.cavity, stream(seed, 5))
@@ -101,8 +108,10 @@ def draw_anatomy(
         volume_ml=liver_ml,
         rng=stream(seed, 7),
     )
+    progress(0.5, "vessels")
     great = great_vessels(body, cava, (right.hilum, left.hilum), stream(seed, 8))
     inner = liver_vessels(body, lattice, liver, stream(seed, 9))
+    progress(0.7, "stomach, spleen, gut")
     stomach = build_stomach(body, lattice, warped, trunk, stream(seed, 10))
     spleen = build_spleen(warped, trunk, left, stream(seed, 11))
     pancreas = build_pancreas(warped, lattice, stream(seed, 12))

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from irplan.errors import InputError
 from irplan.phantom.lattice import F32, Lattice
 
 #: Top and bottom of the scan in the reference frame.
 TOP_Z = 46.0
 BOTTOM_Z = -262.0
 SKIN_MM = 2.0
+#: Half the inner width of the narrowest trunk that holds the organs.
+MIN_HALF_CAVITY_MM = 92.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,10 @@ class Body:
     def draw(
         cls, rng: np.random.Generator, *, width_mm: float | None, fat_mm: float | None
     ) -> Body:
-        """Draw a patient; a given width or fat replaces what would have been drawn."""
+        """Draw a patient; a given width or fat replaces what would have been drawn.
+
+        Raises `InputError` for fat that leaves no room for the organs.
+        """
         fat = float(np.clip(rng.normal(17.0, 5.0), 8.0, 30.0))
         half_width = float(np.clip(rng.normal(161.0, 7.0) + 0.5 * (fat - 17.0), 142.0, 182.0))
         ratio = float(np.clip(rng.normal(0.70, 0.025), 0.65, 0.76))
@@ -48,6 +54,15 @@ class Body:
             fat = fat_mm
         if width_mm is not None:
             half_width = width_mm / 2
+        most = half_width - SKIN_MM - 12.0 - MIN_HALF_CAVITY_MM
+        if fat_mm is not None and fat_mm > most:
+            raise InputError(
+                "fat_mm",
+                got=f"{fat_mm:g} mm in a body {2 * half_width:.0f} mm wide",
+                expected=f"at most {most:.0f} mm, which leaves room for the organs",
+                remedy="Choose less fat or a wider body.",
+            )
+        fat = min(fat, most)
         half_depth = half_width * ratio
         inner = half_width - fat - SKIN_MM - 12.0
         front = half_depth - 0.9 * fat - SKIN_MM - 10.0

@@ -106,6 +106,7 @@ def abdominal_ct(
         liver_ml=settings.liver_ml,
         body_width_mm=settings.body_width_mm,
         fat_mm=settings.fat_mm,
+        progress=portion(progress, 0.0, 0.25),
     )
     grid = _grid(anatomy.body, settings)
     progress(0.25, "placing tumours")

@@ -28,7 +28,7 @@ SEEDS = range(40, 52)
 
 @pytest.fixture(scope="module")
 def patients() -> list[Anatomy]:
-    return [draw_anatomy(s, liver_ml=None, body_width_mm=None, fat_mm=None) for s in SEEDS]
+    return [draw_anatomy(s) for s in SEEDS]
 
 
 def test_liver_volumes_and_variability(patients: list[Anatomy]) -> None:
