@@ -7,9 +7,9 @@ known logarithmic profile between the probe's surface and the radius the Gaussia
 steps 1 to 5; it is the lattice Green's function form of Peaceman's equivalent well radius
 (SPE J. 23 (1983) 531) for a Gaussian well at any angle.
 
-Known limits: tissue changes across the kernel (a vessel touching the probe), crossing probes,
-heat conducted along the shaft, and the temperature within 1.5 ``sigma`` of the axis (smeared;
-`profile_near_axis` restores it).
+Known limits: tissue that changes across the kernel (a vessel touching the probe), crossing
+probes, heat conducted along the shaft, and the temperature within 1.5 ``sigma`` of the axis,
+which is smeared (too warm in a freeze): read no lethal metric there.
 """
 
 from __future__ import annotations

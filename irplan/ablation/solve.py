@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from irplan.ablation.result import AblationResult, EnergyBalance, Trace
 from irplan.ablation.schedule import Phase
 from irplan.ablation.tissue_table import TISSUE_TABLE_VERSION
 from irplan.compute import Progress, no_progress, resolve_backend
+from irplan.compute.threads import ThreadChoice
 from irplan.errors import InputError, SolverError
 from irplan.geometry import Point3, as_point
 from irplan.image import Volume
@@ -52,7 +54,8 @@ def simulate(
     time_error_mm : allowed error in time of the 0 degC radius, 0.005 to 0.5 mm; chooses the
         length of a super-step and its number of stages.
     stages : number of stages instead (1 to 40; 1 is the plain explicit scheme).
-    threads : cap on CPU threads; None takes all.  The result does not depend on it.
+    threads : cap on CPU threads; None: as numba is set.  Fewer are used while other work makes
+        them wait for each other.  The result does not depend on it.
     monitor_points_mm : LPS points whose temperature goes into the trace.
     progress : called after each super-step; may raise to cancel.
 
@@ -72,8 +75,8 @@ def simulate(
     if stages is not None and not 1 <= stages <= 40:
         raise InputError("stages", got=f"{stages}", expected="1 to 40", remedy="Leave it out.")
     monitors = _monitors(problem, monitor_points_mm)
-    with _thread_cap(threads):
-        run = _Run(problem, discretise(problem), monitors)
+    with _thread_cap(threads) as most:
+        run = _Run(problem, discretise(problem), monitors, ThreadChoice(most))
         run.all_phases(time_error_mm, stages, progress)
         fields, energy = run.fields(), run.energy()
     return AblationResult(
@@ -104,6 +107,7 @@ class _Run:
     problem: AblationProblem
     mesh: Discretisation
     monitors: NDArray[np.float64]
+    threads: ThreadChoice
     time_s: float = 0.0
     steps: int = 0
     stages: int = 0
@@ -174,6 +178,8 @@ class _Run:
     def _super_step(
         self, phase: Phase, starts: list[float], since_s: float, dt_s: float, s: int
     ) -> None:
+        import numba
+
         from irplan.compute.cpu import bioheat
 
         mesh = self.mesh
@@ -184,6 +190,9 @@ class _Run:
         touching = any(
             self.window[2 * a] == 0 or self.window[2 * a + 1] == mesh.shape[a] for a in range(3)
         )
+        threads = self.threads.pick()
+        numba.set_num_threads(threads)
+        started = time.perf_counter()
         bioheat.super_step(
             *self.theta, *self.tau, mesh.kind, np.array(mesh.shape), self.window,
             mesh.runs, mesh.rows, mesh.tissues, mesh.mixed, mesh.fixed_faces,
@@ -191,6 +200,8 @@ class _Run:
             self.probe_ptr, self.sample_ptr, self.local, self.weight, self.voxel_ptr, self.voxel,
             self.strength, self.gathered, self.source, self.sums, self.heat,
         )  # fmt: skip
+        size = self.window[1::2] - self.window[::2]
+        self.threads.learn(threads, float(np.prod(size)) * s, time.perf_counter() - started)
         if s % 2 == 1:
             self.theta.reverse()
             self.tau.reverse()
@@ -434,7 +445,7 @@ def _monitors(problem: AblationProblem, points: Sequence[Point3]) -> NDArray[np.
 
 
 class _thread_cap:  # noqa: N801 - reads as a statement
-    """Run with at most ``threads`` numba threads, and put the number back."""
+    """At most ``threads`` numba threads inside (gives that number), and the old number after."""
 
     def __init__(self, threads: int | None) -> None:
         if threads is not None and threads < 1:
@@ -443,12 +454,11 @@ class _thread_cap:  # noqa: N801 - reads as a statement
             )
         self.threads = threads
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> int:
         import numba
 
-        self.before = numba.get_num_threads()
-        if self.threads is not None:
-            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
+        self.before = int(numba.get_num_threads())
+        return self.before if self.threads is None else min(self.threads, self.before)
 
     def __exit__(self, *error: object) -> None:
         import numba

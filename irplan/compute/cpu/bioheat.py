@@ -230,8 +230,9 @@ def _boundary_heat(
 
 @njit(cache=True, parallel=True, fastmath=_FAST)
 def _stage(
-    th1: Any, th0: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, window: Any, runs: Any, rows: Any,
-    derived: Any, g: Any, fixed_faces: Any, tau: Any, step: Any, at_boundary: Any, sums: Any,
+    th1: Any, th0: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, window: Any, runs: Any,
+    rows: Any, derived: Any, g: Any, fixed_faces: Any, tau: Any, step: Any,
+    at_boundary: Any, sums: Any,
 ) -> None:  # fmt: skip
     """One RKL1 stage over the active window: th0 (Y_j-2) becomes Y_j; per-plane heat sums."""
     ny = shape[1]

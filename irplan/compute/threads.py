@@ -1,0 +1,39 @@
+"""How many threads to use where a busy neighbour makes many worse than one."""
+
+from __future__ import annotations
+
+#: One step in this many tries the other choice again.
+_RETRY = 16
+
+
+class ThreadChoice:
+    """Between one thread and ``most``: whichever did more work per second lately.
+
+    Short parallel regions end in a barrier; when another process holds a core, every barrier
+    waits for it and two threads become several times slower than one.  The caller asks
+    `pick`, works, and tells `learn`.  Only speed depends on it, never a result.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = max(1, most)
+        self._rate: dict[int, float] = {}
+        self._steps = 0
+
+    def pick(self) -> int:
+        """The number of threads for the next step."""
+        if self._most == 1:
+            return 1
+        self._steps += 1
+        untried = [n for n in (self._most, 1) if n not in self._rate]
+        if untried:
+            return untried[0]
+        best = max(self._rate, key=lambda n: self._rate[n])
+        if self._steps % _RETRY == 0:
+            return self._most if best == 1 else 1
+        return best
+
+    def learn(self, threads: int, work: float, seconds: float) -> None:
+        """``work`` (any unit, the same each time) took ``seconds`` with ``threads``."""
+        rate = work / max(seconds, 1e-9)
+        before = self._rate.get(threads, rate)
+        self._rate[threads] = 0.5 * (before + rate)
