@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.morphology import (
     Mask,
+    box_of,
     closed,
     dilate,
     erode,
@@ -24,14 +25,16 @@ from irplan.segmentation.morphology import (
 from irplan.segmentation.working import WorkingImage
 
 #: Hysteresis on the scan's own grid, HU: spongy bone and partial volume of thin ribs / cortex.
-LOW_HU, HIGH_HU = 150.0, 280.0
+LOW_HU, START_HU = 150.0, 220.0
+#: Bone of the working grid that shows where the skeleton is, HU.
+HIGH_HU = 280.0
 #: Least piece, mm^3.
 LEAST_BONE_MM3 = 30.0
 #: Contrast-filled organs lie deeper inside the cavity than this, bone does not, mm.
 DEEP_MM = 25.0
-#: Cortex reaches this at the working resolution (98th percentile); kidneys and blood in the
-#: arterial phase stay below, HU.
-CORTEX_HU = 450.0
+#: Cortex reaches this at the working resolution; kidneys and blood, even in the arterial phase,
+#: mostly stay below, HU.
+CORTEX_HU = 400.0
 #: Contrast-filled organs: smoothed intensity over the liver's, and at least, HU; radius of the
 #: ball they hold, mm.
 ORGAN_OVER_LIVER_HU, ORGAN_HU, ORGAN_RADIUS_MM = 30.0, 130.0, 13.0
@@ -69,7 +72,7 @@ def bone_region(image: WorkingImage, body: Mask, marks: Landmarks, liver_hu: flo
 
     right = np.abs(marks.right_of_spine(body.shape)) * image.spacing_mm
     front = marks.before_spine(body.shape) * image.spacing_mm
-    prevertebral = marks.cavity & (front > 3.0) & (right < PREVERTEBRAL_MM)
+    prevertebral = marks.cavity & (front > 8.0) & (right < PREVERTEBRAL_MM)
     beside = dilate(skeleton, BESIDE_MM, spacing)
     hard = dilate(skeleton & (image.hu > CORTEX_HU), 4.0, spacing)
     region = body & ~organs & ~(deep & ~beside) & ~(prevertebral & ~hard)
@@ -100,8 +103,8 @@ def contrast_organs(image: WorkingImage, body: Mask, marks: Landmarks, liver_hu:
     """Kidneys, heart and aneurysms filled with contrast medium, with a rim of 3 mm.
 
     Solid parts 30 HU brighter than the liver (and above 130 HU) that hold a ball of 13 mm radius
-    outside the spine's column and have no cortex (98th percentile below 450 HU; a hip has), and
-    what of them lies within 10 mm of that ball.
+    outside the spine's column and have no cortex (95th percentile with a rim of 6 mm below
+    400 HU; a hip has more), and what of them lies within 10 mm of that ball.
     """
     spacing = image.grid.spacing_mm
     shape = body.shape
@@ -113,8 +116,11 @@ def contrast_organs(image: WorkingImage, body: Mask, marks: Landmarks, liver_hu:
     solid = closed((smooth > level) & body & ~column, 8.0, spacing) & ~column
     labels, counts = parts(opened(solid, ORGAN_RADIUS_MM, spacing))
     soft = np.zeros(counts.size, dtype=bool)
+    margin = (round(image.voxels(8.0)),) * 3
     for n in range(1, counts.size):
-        soft[n] = np.percentile(smooth[labels == n], 98.0) < CORTEX_HU
+        box = box_of(labels == n, margin)
+        skin = dilate(labels[box] == n, 6.0, spacing)
+        soft[n] = np.percentile(image.hu[box][skin], 95.0) < CORTEX_HU
     whole = solid & dilate(soft[labels], 10.0, spacing)
     return dilate(whole, 3.0, spacing)
 
@@ -122,7 +128,7 @@ def contrast_organs(image: WorkingImage, body: Mask, marks: Landmarks, liver_hu:
 def segment_bone(
     hu: NDArray[Any], region: Mask, start: Mask, marrow: Mask, voxel_mm3: float
 ) -> Mask:
-    """Bone on the scan's own grid: hysteresis 150 / 280 HU within ``region``, with its marrow.
+    """Bone on the scan's own grid: hysteresis 150 / 220 HU within ``region``, with its marrow.
 
     All masks on the scan's grid (see `bone_region`).  Pieces of at least 30 mm^3.  Uncalcified
     cartilage (about 100 HU) is not bone here: a needle passes it.  The rim of bone beside
@@ -131,7 +137,7 @@ def segment_bone(
     low = (hu > LOW_HU) & region
     labels, counts = parts(low)
     keep = np.zeros(counts.size, dtype=bool)
-    keep[labels[low & start & (hu > HIGH_HU)]] = True
+    keep[labels[low & start & (hu > START_HU)]] = True
     keep &= counts * voxel_mm3 >= LEAST_BONE_MM3
     keep[0] = False
     out: Mask = keep[labels] | (marrow & (hu > -200.0))

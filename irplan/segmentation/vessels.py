@@ -109,9 +109,10 @@ def segment_great_vessels(
 ) -> VesselFinding:
     """Aorta, vena cava, portal and splenic trunk near the liver, on the working grid.
 
-    Blood's intensity is read in front of the spine; voxels above a third of the way from the
-    liver's to it, inside the cavity, at least 4 mm thick, outside ``organs`` (kidneys, heart),
-    within 40 mm of liver or spine.  None when blood is not at least 20 HU brighter than the liver.
+    Blood's intensity is read in front of the spine (the brightest 6 mm cubes); voxels above a
+    third of the way from the liver's to it, inside the cavity, at least 4 mm thick, outside
+    ``organs`` (kidneys, heart), within 40 mm of liver or spine, are vessel.  None when blood is
+    not at least 20 HU brighter than the liver.
     Vessels that are not yet, or no longer, enhanced (the cava in the arterial phase) are missed;
     strongly enhanced bowel may be added.
     """
@@ -122,8 +123,12 @@ def segment_great_vessels(
     strip = (np.abs(right) < 45.0) & (front > 2.0) & (front < 40.0) & image.covered
     span = np.asarray(dilate(liver, NEAR_MM, spacing).any(axis=(1, 2)))
     strip &= span[:, None, None]
-    values = smooth[strip]
-    blood = float(np.percentile(values, 97.0)) if values.size else -1000.0
+    strip &= ~organs
+    # Brightest 6 mm cube clear of the vertebrae: an aorta or cava holds one, calcified walls and
+    # osteophytes do not.
+    cube = ndi.minimum_filter(smooth, max(2, round(image.voxels(6.0))))
+    solid = cube[strip & (front > 14.0)]
+    blood = float(np.percentile(solid, 99.0)) if solid.size else -1000.0
     if blood < liver_hu + LEAST_CONTRAST_HU or blood < 90.0:
         return VesselFinding(
             None,
