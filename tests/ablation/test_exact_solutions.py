@@ -9,7 +9,8 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import erf, erfc, exp1, k0, k1
 
-from irplan.ablation import Phase, Schedule, TissueProperties, simulate, solve
+from irplan.ablation import Phase, Schedule, TissueProperties, simulate
+from irplan.ablation.march import March
 
 BODY = 37.0
 #: Sharp freezing: 250 MJ/m3 within 0.1 K below -1 degC; 3.6/1.8 MJ/m3K, 0.5/2 W/mK.
@@ -77,7 +78,7 @@ def test_line_sink(make_problem, make_placed, make_probe, monkeypatch):
         part = exp1(0.75**2 / (4 * A_F * t)) - exp1(lam**2)
         return min(0.0, T_F - q / (4 * math.pi * K_F) * part - BODY)
 
-    monkeypatch.setattr(solve._Run, "_drive", surface)
+    monkeypatch.setattr(March, "_drive", surface)
     problem = make_problem(
         shape=(110, 72, 72),
         tissues=(SHARP,),

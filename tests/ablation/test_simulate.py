@@ -118,12 +118,12 @@ def test_active_thaw_is_faster_than_passive(make_problem):
 
 
 def test_window_does_not_change_the_answer(make_problem, monkeypatch):
-    from irplan.ablation import solve
+    from irplan.ablation.march import March
 
     problem = make_problem(shape=(64, 64, 64), minutes=4.0)
     narrow = simulate(problem)
     monkeypatch.setattr(
-        solve._Run,
+        March,
         "_first_window",
         lambda self: np.array([0, 64, 0, 64, 0, 64], dtype=np.int64),
     )

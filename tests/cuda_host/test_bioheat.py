@@ -179,12 +179,12 @@ def constant_drive(at_s: float) -> float:
 
 def cpu_twin(problem: AblationProblem, dt: float, stages: int, steps: int):
     """The production kernels over the whole grid with the same constant drives."""
-    from irplan.ablation.solve import _Run
+    from irplan.ablation.march import March
     from irplan.compute.cpu import bioheat
     from irplan.compute.threads import ThreadChoice
 
     mesh = discretise(problem)
-    run = _Run(problem, mesh, np.zeros((0, 3)), ThreadChoice(1))
+    run = March(problem, mesh, np.zeros((0, 3)), ThreadChoice(1))
     whole = np.array([0, mesh.shape[0], 0, mesh.shape[1], 0, mesh.shape[2]])
     for step in range(steps):
         drives = np.full((stages, 2), constant_drive(step * dt))
