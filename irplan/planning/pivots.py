@@ -17,6 +17,8 @@ from irplan.planning.obstacles import ObstacleRaster
 STEP_MM = 1.5
 #: Tilts of a needle against the common direction that are tried, degrees.
 TILTS_DEG = (0.0, 4.0, 8.0, 12.0)
+#: No further tilts are tried once this share of the pivots has a path.
+ENOUGH = 0.6
 #: Tissue between the skin and the proximal end of the active zone at least, mm.
 COVER_MM = 5.0
 
@@ -70,7 +72,7 @@ def pivot_field(
     longest = min(raster.rules.max_length.value, applicator.max_insertion_mm)
     for tilt in TILTS_DEG:
         todo = np.flatnonzero(~done)
-        if not len(todo):
+        if len(todo) <= (1.0 - ENOUGH) * n:
             break
         found = np.zeros(len(todo), dtype=bool)
         for way in _cone(axes, tilt):

@@ -38,8 +38,8 @@ SEARCH_MM, FINAL_MM = 2.0, 1.0
 AUTO_PROBES = 8
 #: Common directions that are tried, and the least angle between two of them, degrees.
 DIRECTIONS, APART_DEG = 3, 15.0
-#: Layouts simulated per number of probes, and simulations spent to improve each.
-FINALISTS, ROUNDS = 3, 4
+#: Pairs of kind and direction searched from every start; simulations to improve a finalist.
+STARTED, ROUNDS = 3, 4
 #: From this number of probes only the best pairs of kind and direction are searched further.
 MANY = 4
 #: Margin in the search above the goal before the fine simulation is asked, mm; what the fine one
@@ -49,6 +49,8 @@ HEADROOM_MM, COARSE_ERROR_MM = 0.3, 0.1
 PLATEAU_COUNT, PLATEAU_MM = 2, 0.4
 #: A proposal whose cold falls short of this share of the lethal cold is not simulated.
 HOPELESS = 0.8
+#: Points of the target with its margin that the starts of a search are made from, about.
+REGION_POINTS = 800
 #: Points of the target's surface at which the search measures the margin, about.
 SEARCH_POINTS = 500
 #: Obstacles ice should spare are looked at within this distance of the target, mm.
@@ -155,6 +157,7 @@ class ProbePlanner:
         region = self.target.sites_mm[
             (self.target.outside_mm <= self.margin_goal_mm) & self.target.in_organ
         ]
+        region = region[:: max(1, len(region) // REGION_POINTS)]
         pairs = self._promising or [
             (kind, d) for kind in kinds for d in range(len(self._directions()))
         ]
@@ -167,16 +170,19 @@ class ProbePlanner:
         first.sort(key=lambda p: p[:2])
         if count >= MANY and self._promising is None:
             # From here on a search is dear, and what served a few probes best serves more.
-            self._promising = [pairs[number] for _, number, _, _ in first[:FINALISTS]]
+            self._promising = [pairs[number] for _, number, _, _ in first[:STARTED]]
         proposals: list[tuple[float, float, LayoutProblem, list[int]]] = []
-        for cost, _, problem, rows in first[: FINALISTS if count < MANY else 1]:
+        for cost, _, problem, rows in first[: STARTED if count < MANY else 1]:
             again = problem.propose(count, region, starts=slice(1, None))
             if again is not None and again[1] < cost:
                 rows, cost = again
             cold = problem.total(rows) * problem.sites.bias
             proposals.append((cost, problem.worst_ratio(cold), problem, rows))
         proposals.sort(key=lambda p: p[0])
-        finalists = [p for p in proposals if p[1] >= HOPELESS]
+        hopeful = [p for p in proposals if p[1] >= HOPELESS]
+        # The least harmful and the coldest: one proposes elegance, the other safety.
+        finalists = hopeful[:1]
+        finalists += sorted(hopeful[1:], key=lambda p: -p[1])[:1]
         if not finalists and simulate_anyway:
             finalists = proposals[:1]
         best: Layout | None = None
@@ -201,6 +207,8 @@ class ProbePlanner:
             layout = Layout(placements, paths, margin, problem.cost(cold, rows))
             if best is None or _better(layout, best, self.margin_goal_mm):
                 best = layout
+            elif best.margin_mm >= self.margin_goal_mm + HEADROOM_MM:
+                break  # good enough, and the last move did not help
             plain = np.maximum(problem.total(rows), 1.0)
             problem.corrected(np.clip(cold / plain, 0.2, 4.0))
             rows, _ = problem.descend(rows, limit=4)
