@@ -109,8 +109,8 @@ def _spine(
         # A vertebral body has bone on both sides of the midline, solid or as a ring of cortex;
         # an enhanced aorta lies on one side.
         offset = (x - midline[k]) * image.spacing_mm
-        both = near[:, (offset > 5.0) & (offset < 25.0)].any(axis=1)
-        both &= near[:, (offset < -5.0) & (offset > -25.0)].any(axis=1)
+        both = near[:, (offset > 13.0) & (offset < 30.0)].any(axis=1)
+        both &= near[:, (offset < -13.0) & (offset > -30.0)].any(axis=1)
         rows = np.flatnonzero(
             ndi.binary_opening(both, np.ones(round(image.voxels(6.0)), dtype=bool))
         )
