@@ -12,7 +12,7 @@ from irplan.ablation import AblationResult
 from irplan.image import LabelMap
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
-from irplan.planning.evaluation import PlanEvaluation, Row
+from irplan.planning.evaluation import PlanEvaluation
 from irplan.planning.ice_distance import SKIN, ice_distances
 from irplan.planning.margins import MarginReport, TargetGeometry, measure_margins
 from irplan.planning.obstacles import ObstacleRaster, build_raster, large_vessels, target_organ
@@ -159,8 +159,3 @@ def not_checked_messages(raster: ObstacleRaster) -> tuple[str, ...]:
         for o in raster.not_checked
         if o.needed
     )
-
-
-def row_named(evaluation: PlanEvaluation, name: str) -> Row | None:
-    """The row of that name, None if there is none."""
-    return next((r for r in evaluation.rows if r.name == name), None)
