@@ -1,7 +1,11 @@
 """Body, liver, vessels, obstacles and targets from a CT; how well two masks agree."""
 
 from irplan.segmentation.abdomen import AbdomenSegmentation, segment_abdomen
+from irplan.segmentation.air import segment_gas, segment_lung
+from irplan.segmentation.body import segment_body
+from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.ct_check import check_ct
+from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.liver import LiverSegmentation, LiverStages, segment_liver
 from irplan.segmentation.overlap import (
     SurfaceDistances,
@@ -11,18 +15,35 @@ from irplan.segmentation.overlap import (
     volumetric_overlap_error,
 )
 from irplan.segmentation.target import target_from_point
+from irplan.segmentation.vessels import (
+    VesselFinding,
+    segment_great_vessels,
+    segment_liver_vessels,
+)
+from irplan.segmentation.working import WorkingImage, working_image
 
 __all__ = [
     "AbdomenSegmentation",
     "LiverSegmentation",
     "LiverStages",
     "SurfaceDistances",
+    "VesselFinding",
+    "WorkingImage",
+    "bone_region",
     "check_ct",
     "dice",
     "relative_volume_difference",
     "segment_abdomen",
+    "segment_body",
+    "segment_bone",
+    "segment_gallbladder",
+    "segment_gas",
+    "segment_great_vessels",
     "segment_liver",
+    "segment_liver_vessels",
+    "segment_lung",
     "surface_distances",
     "target_from_point",
     "volumetric_overlap_error",
+    "working_image",
 ]
