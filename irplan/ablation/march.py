@@ -25,7 +25,7 @@ TIME_ERROR_MM_PER_S = 0.003
 #: The window grows where its shell departs from rest by more than this, K.
 WINDOW_TOLERANCE_K = 0.002
 #: A change of temperature at the outer faces above this is reported, K.
-BOUNDARY_WARNING_K = 0.5
+BOUNDARY_WARNING_K = 2.0
 
 
 @dataclass(eq=False)

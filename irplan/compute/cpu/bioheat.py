@@ -189,23 +189,32 @@ def _mixed_run(
         f5 = f5 if g[m, 5] > zero else th1[j5] - t
         lap = f0 + f1 + f2 + f3 + f4 + f5
         cu, cm, cf = g[m, G_OWN + CU], g[m, G_OWN + CM], g[m, G_OWN + CF]
-        u1 = cu * _a(x, tl) + cm * _b(x, ts, tl) + cf * _c(x, ts)
-        u0 = cu * _a(x0, tl) + cm * _b(x0, ts, tl) + cf * _c(x0, ts)
-        is_alive = one if x > tl else zero
-        flow = -g[m, G_OWN + PERFUSION] * x * is_alive
-        heat = g[m, G_OWN + METABOLIC] * is_alive
+        if low > tl:
+            flow, heat = -g[m, G_OWN + PERFUSION] * x, g[m, G_OWN + METABOLIC]
+            u = cu * (alpha * x + beta * x0) + gamma_h2 * lap + gamma * (flow + heat)
+        else:
+            is_alive = one if x > tl else zero
+            flow = -g[m, G_OWN + PERFUSION] * x * is_alive
+            heat = g[m, G_OWN + METABOLIC] * is_alive
+            u1 = cu * _a(x, tl) + cm * _b(x, ts, tl) + cf * _c(x, ts)
+            u0 = cu * _a(x0, tl) + cm * _b(x0, ts, tl) + cf * _c(x0, ts)
+            u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + heat)
         perfused += flow
         metabolised += heat
-        u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + heat)
         ul = cu * tl
-        us = ul + cm * (ts - tl)
-        x = _a(u, ul) / cu + _b(u, us, ul) / cm + _c(u, us) / cf
-        ta0[i] = x
-        th0[i] = (
-            g[m, G_OWN + KU] * _a(x, tl)
-            + g[m, G_OWN + KM] * _b(x, ts, tl)
-            + g[m, G_OWN + KF] * _c(x, ts)
-        )
+        if u > ul:
+            x = u / cu
+            ta0[i] = x
+            th0[i] = g[m, G_OWN + KU] * x
+        else:
+            us = ul + cm * (ts - tl)
+            x = tl + _b(u, us, ul) / cm + _c(u, us) / cf
+            ta0[i] = x
+            th0[i] = (
+                g[m, G_OWN + KU] * tl
+                + g[m, G_OWN + KM] * _b(x, ts, tl)
+                + g[m, G_OWN + KF] * _c(x, ts)
+            )
     return np.float64(perfused), np.float64(metabolised), np.float64(from_fixed)
 
 
