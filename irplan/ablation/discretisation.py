@@ -17,7 +17,7 @@ from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import BLOOD_DENSITY, BLOOD_HEAT_CAPACITY
 
 #: A run of one tissue shorter than this is not worth a loop of its own.
-_SHORTEST_RUN = 8
+_SHORTEST_RUN = 4
 _MIXED, _FIXED = 255, 254
 #: Fraction of the explicit limit that is used.
 _SAFETY = 0.98
