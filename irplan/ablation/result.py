@@ -87,10 +87,12 @@ class AblationResult:
         the zone's edge to sub-voxel accuracy.  With fewer freezes than ``rule.cycles`` nothing
         is lethal: +inf is not representable, so body temperature is returned everywhere.
         """
-        stack = np.sort(np.stack([v.array for v in self.cycle_minimum_c]), axis=0)
-        if rule.cycles > stack.shape[0]:
+        lows = [v.array for v in self.cycle_minimum_c]
+        if rule.cycles > len(lows):
             return Volume(np.full(self.grid.shape, 37.0, np.float32), self.grid, "degC")
-        return Volume(stack[rule.cycles - 1], self.grid, "degC")
+        if rule.cycles == len(lows):
+            return Volume(np.maximum.reduce(lows), self.grid, "degC")
+        return Volume(np.sort(np.stack(lows), axis=0)[rule.cycles - 1], self.grid, "degC")
 
     def lethal_zone(self, rule: LethalRule) -> NDArray[np.bool_]:
         """Boolean zone on the solver's grid."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.case.open import open_image_and_notes, open_mask_and_notes
+from irplan.case.warm_up import kernels_warming
 from irplan.case.write import write_files
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
@@ -70,7 +71,7 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
     The output folder is checked before any work, and appears only when all of it is written.
     Raises the named `IrplanError` subclasses of each stage.
     """
-    with OutputFolder(request.out) as folder:
+    with OutputFolder(request.out) as folder, kernels_warming():
         volume, notes = open_image_and_notes(
             request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.05)
         )
@@ -117,7 +118,7 @@ def run_demo(
     from irplan.phantom import TumourSpec, abdominal_ct
     from irplan.segmentation.overlap import dice
 
-    with OutputFolder(out) as folder:
+    with OutputFolder(out) as folder, kernels_warming():
         made = abdominal_ct(
             seed, tumours=(TumourSpec(diameter_mm),), progress=portion(progress, 0.0, 0.15)
         )
