@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from irplan.segmentation.morphology import (
     Mask,
+    box_of,
+    chosen,
     closed,
     distance_mm,
     opened,
     parts,
+    stepped,
     touching,
 )
 from irplan.segmentation.working import WorkingImage
@@ -47,16 +50,18 @@ def segment_lung(image: WorkingImage, body: Mask) -> Mask:
     labels, counts = parts(thick)
     top = _top_slices(image, body)
     reaches_top = np.zeros(counts.size, dtype=bool)
-    reaches_top[np.unique(labels[top])] = True
+    reaches_top[labels[top]] = True
     ml = counts * image.voxel_ml
     keep = (reaches_top & (ml >= LEAST_LUNG_ML)) | (ml >= WHOLE_LUNG_ML)
     keep[0] = False
     if not keep.any():
         return np.zeros_like(body)
-    seeds = keep[labels]
+    seeds = chosen(thick, labels, keep)
     gas = opened((smooth <= LUNG_HU[0]) & body & ~seeds, 2.0, spacing)
-    nearer = distance_mm(seeds, spacing) < distance_mm(gas, spacing)
-    lung = touching((smooth < LUNG_EDGE_HU) & body & nearer, seeds)
+    airy = (smooth < LUNG_EDGE_HU) & body
+    box = box_of(airy)  # holds seeds and gas
+    airy[box] &= distance_mm(seeds[box], spacing) < distance_mm(gas[box], spacing)
+    lung = touching(airy, seeds)
     return closed(lung, 6.0, spacing) & body & ~gas
 
 
@@ -78,9 +83,7 @@ def segment_gas(hu: NDArray[Any], body: Mask, lung: Mask, voxel_mm3: float) -> M
     low = (hu < GAS_EDGE_HU) & body & ~lung
     labels, counts = parts(low)
     # The skin's own partial volume is not gas: what only lines the outside is left out.
-    rim = low & ndi.binary_dilation(~body, iterations=2)
+    rim = low & stepped(~body, 2)
     at_skin = np.bincount(labels[rim], minlength=counts.size)
     keep = (counts * voxel_mm3 >= LEAST_GAS_MM3) & (at_skin < 0.5 * counts)
-    keep[0] = False
-    out: Mask = keep[labels]
-    return out
+    return chosen(low, labels, keep)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.morphology import (
     Mask,
-    box_of,
+    chosen,
     closed,
     dilate,
     erode,
@@ -94,9 +94,7 @@ def _not_within(mask: Mask, deep: Mask) -> Mask:
     labels, counts = parts(mask)
     inside = np.bincount(labels[deep], minlength=counts.size)
     keep = inside < 0.5 * counts
-    keep[0] = False
-    out: Mask = keep[labels]
-    return out
+    return chosen(mask, labels, keep)
 
 
 def contrast_organs(image: WorkingImage, body: Mask, marks: Landmarks, liver_hu: float) -> Mask:
@@ -114,14 +112,15 @@ def contrast_organs(image: WorkingImage, body: Mask, marks: Landmarks, liver_hu:
     smooth = ndi.gaussian_filter(image.hu, image.voxels(2.0))
     level = max(ORGAN_HU, liver_hu + ORGAN_OVER_LIVER_HU)
     solid = closed((smooth > level) & body & ~column, 8.0, spacing) & ~column
-    labels, counts = parts(opened(solid, ORGAN_RADIUS_MM, spacing))
+    holding = opened(solid, ORGAN_RADIUS_MM, spacing)
+    labels, counts = parts(holding)
     soft = np.zeros(counts.size, dtype=bool)
-    margin = (round(image.voxels(8.0)),) * 3
-    for n in range(1, counts.size):
-        box = box_of(labels == n, margin)
+    margin = round(image.voxels(8.0))
+    for n, found in enumerate(ndi.find_objects(labels), start=1):
+        box = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in found)
         skin = dilate(labels[box] == n, 6.0, spacing)
         soft[n] = np.percentile(image.hu[box][skin], 95.0) < CORTEX_HU
-    whole = solid & dilate(soft[labels], 10.0, spacing)
+    whole = solid & dilate(chosen(holding, labels, soft), 10.0, spacing)
     return dilate(whole, 3.0, spacing)
 
 
@@ -139,6 +138,4 @@ def segment_bone(
     keep = np.zeros(counts.size, dtype=bool)
     keep[labels[low & start & (hu > START_HU)]] = True
     keep &= counts * voxel_mm3 >= LEAST_BONE_MM3
-    keep[0] = False
-    out: Mask = keep[labels] | (marrow & (hu > -200.0))
-    return out
+    return chosen(low, labels, keep) | (marrow & (hu > -200.0))

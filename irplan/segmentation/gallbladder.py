@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from irplan.segmentation.landmarks import Landmarks
-from irplan.segmentation.morphology import Mask, dilate, distance_mm, erode, opened, parts
+from irplan.segmentation.morphology import Mask, dilate, distance_mm, erode, filled, opened, parts
 from irplan.segmentation.working import WorkingImage
 
 #: Mean of undiluted bile, HU; sludge and stones are denser and are missed.
@@ -64,8 +63,7 @@ def segment_gallbladder(
     bile = float(np.median(smooth[winner]))
     level = (smooth < 0.5 * (bile + liver_hu)) & (smooth > 0.5 * (bile + FAT_HU)) & ~liver
     rim = level & dilate(winner, 5.0, spacing)
-    grown: Mask = ndi.binary_fill_holes(winner | opened(rim, 2.0, spacing))
-    return grown
+    return filled(winner | opened(rim, 2.0, spacing))
 
 
 def _cores(watery: Mask, radius_mm: float, image: WorkingImage) -> Iterator[Mask]:

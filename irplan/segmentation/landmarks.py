@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import ConvexHull, QhullError
 
-from irplan.segmentation.morphology import Mask, parts_of_at_least, touching
+from irplan.segmentation.morphology import Mask, erode, parts_of_at_least, touching
 from irplan.segmentation.working import WorkingImage
 
 #: Hysteresis for the landmark bone: marrow / cortical bone, HU.
@@ -140,11 +140,14 @@ def _rib_hulls(image: WorkingImage, body: Mask, bone: Mask) -> Mask:
     """Per slice: hull of the bone within +-20 mm; in front of it, of the bone to 80 mm above."""
     near, above = round(image.voxels(RIB_SLAB_MM)), round(image.voxels(ARCH_MM))
     hulls = np.zeros_like(body)
+    # How many of the slices up to here hold bone: a difference tells whether a slab does.
+    count = np.zeros((body.shape[0] + 1, *body.shape[1:]), dtype=np.int16)
+    np.cumsum(bone, axis=0, dtype=np.int16, out=count[1:])
     for k in range(body.shape[0]):
-        low = max(0, k - near)
-        hull = _hull(np.asarray(bone[low : k + near + 1].any(axis=0)))
+        low, top = max(0, k - near), min(k + near + 1, body.shape[0])
+        hull = _hull(count[top] > count[low])
         if hull.any():
-            arch = _hull(np.asarray(bone[low : k + above + 1].any(axis=0)))
+            arch = _hull(count[min(k + above + 1, body.shape[0])] > count[low])
             hull |= arch & _before(hull, image)
         area = np.count_nonzero(body[k])
         if area and np.count_nonzero(hull) >= CAGE_FRACTION * area:
@@ -155,18 +158,26 @@ def _rib_hulls(image: WorkingImage, body: Mask, bone: Mask) -> Mask:
 def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The convex hull of a 2-D mask, rasterised; empty for fewer than three points."""
     out = np.zeros_like(mask)
-    points = np.argwhere(mask)
-    if len(points) < 3:
+    rows = np.flatnonzero(mask.any(axis=1))
+    # The first and the last voxel of each row span the same hull.
+    first = np.argmax(mask[rows], axis=1)
+    last = mask.shape[1] - 1 - np.argmax(mask[rows, ::-1], axis=1)
+    points = np.concatenate([np.stack([rows, first], axis=1), np.stack([rows, last], axis=1)])
+    if len(np.unique(points, axis=0)) < 3:
         return out
     try:
         planes = ConvexHull(points).equations
     except QhullError:  # all points on one line
         return out
-    y = np.arange(mask.shape[0])[:, None]
+    y = np.arange(rows[0], rows[-1] + 1)[:, None]
+    a, b, c = planes.T
+    level = 1e-9 - (a * y + c)  # inside: b x <= level for every side
+    with np.errstate(divide="ignore", invalid="ignore"):
+        side = level / b
+    high = np.min(np.where(b > 0.0, side, np.inf), axis=1)
+    low = np.max(np.where(b < 0.0, side, -np.inf), axis=1)
     x = np.arange(mask.shape[1])[None, :]
-    out[:] = True
-    for a, b, c in planes:
-        out &= a * y + b * x + c <= 1e-9
+    out[rows[0] : rows[-1] + 1] = (x >= low[:, None]) & (x <= high[:, None])
     return out
 
 
@@ -179,12 +190,11 @@ def _cavity(
 ) -> Mask:
     ribbed = np.asarray(cage.any(axis=(1, 2)))
     inside = np.zeros_like(body)
-    for k in range(body.shape[0]):
-        if ribbed[k]:
-            open_front = _before(cage[k], image) & _deeper(body[k], SOFT_WALL_MM - WALL_MM, image)
-            inside[k] = _deeper(cage[k] | open_front, WALL_MM, image)
-        else:
-            inside[k] = _deeper(body[k], SOFT_WALL_MM, image)
+    inside[~ribbed] = _deeper(body[~ribbed], SOFT_WALL_MM, image)
+    if ribbed.any():
+        front = np.stack([_before(hull, image) for hull in cage[ribbed]])
+        front &= _deeper(body[ribbed], SOFT_WALL_MM - WALL_MM, image)
+        inside[ribbed] = _deeper(cage[ribbed] | front, WALL_MM, image)
     shape = body.shape
     sideways = np.abs(np.arange(shape[2])[None, None, :] - spine_x[:, None, None])
     behind = np.arange(shape[1])[None, :, None] - front_y[:, None, None]
@@ -193,11 +203,11 @@ def _cavity(
     return inside & ~column & ~back
 
 
-def _deeper(outline: NDArray[np.bool_], wall_mm: float, image: WorkingImage) -> NDArray[np.bool_]:
-    """A 2-D outline without a rim of ``wall_mm``; the image's border counts as outside."""
-    depth = ndi.distance_transform_edt(np.pad(outline, 1))[1:-1, 1:-1]
-    out: NDArray[np.bool_] = depth > image.voxels(wall_mm)
-    return out
+def _deeper(outlines: Mask, wall_mm: float, image: WorkingImage) -> Mask:
+    """Outlines per slice without a rim of ``wall_mm``; the image's border counts as outside."""
+    # Slices so far apart that the distance stays in plane.
+    apart = (10.0 * wall_mm, image.spacing_mm, image.spacing_mm)
+    return erode(np.pad(outlines, ((0, 0), (1, 1), (1, 1))), wall_mm, apart)[:, 1:-1, 1:-1]
 
 
 def _before(hull: NDArray[np.bool_], image: WorkingImage) -> NDArray[np.bool_]:

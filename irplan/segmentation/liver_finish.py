@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from irplan.segmentation.graph_cut import minimum_cut
@@ -11,8 +10,8 @@ from irplan.segmentation.morphology import (
     Mask,
     closed,
     dilate,
-    distance_mm,
     erode,
+    filled,
     filled_slices,
     largest_part,
     parts,
@@ -46,7 +45,7 @@ def one_organ(mask: Mask, image: WorkingImage) -> Mask:
 
 def fill_enclosed(mask: Mask) -> Mask:
     """Holes in 3-D, and holes of each axial slice (vessels and lesions in the parenchyma)."""
-    out: Mask = filled_slices(ndi.binary_fill_holes(mask))
+    out: Mask = filled_slices(filled(mask))
     return out
 
 
@@ -96,8 +95,8 @@ def refine_band(
     face on the lightly smoothed image.  Inside and outside of the band are fixed.
     """
     spacing = image.grid.spacing_mm
-    deep = distance_mm(~mask, spacing) > BAND_MM
-    near = distance_mm(mask, spacing) <= BAND_MM
+    deep = erode(mask, BAND_MM, spacing)
+    near = dilate(mask, BAND_MM, spacing)
     band = near & ~deep
     number = np.full(mask.shape, -1, dtype=np.int64)
     n = int(band.sum())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from irplan.errors import SegmentationError
 from irplan.segmentation.landmarks import Landmarks
-from irplan.segmentation.morphology import Mask, dilate, erode, parts
+from irplan.segmentation.morphology import Mask, dilate, erode, filled, parts
 from irplan.segmentation.working import WorkingImage
 
 #: Plausible mean HU of liver: fatty unenhanced to strongly enhanced.
@@ -138,7 +138,7 @@ def _core_at(
     score[0] = 0.0
     winner = int(np.argmax(score))
     grown = dilate(labels == winner, CORE_RADIUS_MM, image.grid.spacing_mm)
-    core: Mask = ndi.binary_fill_holes(grown & solid)
+    core = filled(grown & solid)
     if core.sum() * image.voxel_ml < LEAST_CORE_ML:
         return None
     return float(score[winner]), LiverVoi(mean, sd, window, smooth, core, core)
