@@ -9,8 +9,8 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from irplan.errors import InputError
-from irplan.image.resample import resample_mask
 from irplan.image.volume import Volume
+from irplan.segmentation.interpolate import mask_on
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.morphology import (
     Mask,
@@ -81,7 +81,7 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
     part = box_of(liver)
     crop = volume.crop([s.start for s in part], [s.stop - s.start for s in part])
     blocks = block_mean(crop, VESSEL_SPACING_MM)
-    inside = resample_mask(liver[part], crop.grid, blocks.grid)
+    inside = mask_on(liver[part], crop.grid, blocks.grid)
     spacing = blocks.grid.spacing_mm
     smooth = ndi.gaussian_filter(
         blocks.array.astype(np.float32), [SMOOTHING_MM / s for s in spacing]
@@ -105,7 +105,7 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
             middle,
         )
     mask = np.zeros(volume.grid.shape, dtype=bool)
-    mask[part] = resample_mask(found, blocks.grid, crop.grid) & liver[part]
+    mask[part] = mask_on(found, blocks.grid, crop.grid) & liver[part]
     return VesselFinding(mask, "", float(np.median(smooth[found])))
 
 

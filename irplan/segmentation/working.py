@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from irplan.errors import GeometryError
 from irplan.geometry import Grid
-from irplan.image.resample import resample_mask, resample_volume
+from irplan.image.resample import resample_volume
 from irplan.image.volume import Volume
+from irplan.segmentation.interpolate import field_on, mask_on
 from irplan.segmentation.morphology import Mask, box_of
 
 #: Voxel size of the working grid, mm.  Supervoxels of 8 mm need about four voxels across [spec].
@@ -54,12 +55,11 @@ class WorkingImage:
 
         Beyond the working grid it takes the largest value (a distance map says "far").
         """
-        source = Volume(values, self.grid, "mm")
-        return resample_volume(source, grid, outside=float(values.max()), smooth=False).array
+        return field_on(values, self.grid, grid, float(values.max()))
 
     def take(self, mask: Mask, grid: Grid) -> Mask:
         """A mask of another grid on the working grid (trilinear, one half)."""
-        return resample_mask(mask, grid, self.grid)
+        return mask_on(mask, grid, self.grid)
 
     def give(self, mask: Mask, grid: Grid) -> Mask:
         """A working-grid mask on another grid (trilinear, one half)."""
@@ -73,7 +73,7 @@ class WorkingImage:
         except GeometryError:  # the mask lies wholly outside that grid
             return out
         part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-        out[part] = resample_mask(mask, self.grid, grid.crop(start, shape))
+        out[part] = mask_on(mask, self.grid, grid.crop(start, shape))
         return out
 
 
@@ -114,13 +114,14 @@ def block_mean(volume: Volume, spacing_mm: float) -> Volume:
         max(1, min(int(spacing_mm / s + 1e-6), n))
         for s, n in zip(grid.spacing_mm, grid.shape, strict=True)
     ]
-    array = np.clip(volume.array, *HU_RANGE)
-    if factor == [1, 1, 1]:
-        return Volume(array, grid, volume.quantity)
     n = [size // f for size, f in zip(grid.shape, factor, strict=True)]
-    whole = array[: n[0] * factor[0], : n[1] * factor[1], : n[2] * factor[2]]
-    split = whole.reshape(n[0], factor[0], n[1], factor[1], n[2], factor[2])
-    mean = split.mean(axis=(1, 3, 5), dtype=np.float32)
+    mean = np.zeros(n, dtype=np.float32)
+    for first in np.ndindex(*factor):
+        part = tuple(
+            slice(i, i + (m - 1) * f + 1, f) for i, m, f in zip(first, n, factor, strict=True)
+        )
+        mean += np.clip(volume.array[part].astype(np.float32), *HU_RANGE)
+    mean /= np.float32(np.prod(factor))
     affine = grid.affine.copy()
     affine[:3, 3] = grid.index_to_lps((np.asarray(factor) - 1) / 2)
     affine[:3, :3] *= factor
@@ -131,13 +132,12 @@ def block_mean(volume: Volume, spacing_mm: float) -> Volume:
 def _covered(grid: Grid, source: Grid) -> NDArray[np.bool_]:
     """True at voxels of ``grid`` whose centre lies inside ``source``."""
     matrix = source.inverse @ grid.affine
-    z, y, x = (np.arange(n, dtype=np.float64) for n in grid.shape)
+    axes = np.ix_(*(np.arange(n, dtype=np.float64) for n in grid.shape))
     out = np.ones(grid.shape, dtype=bool)
     for k in range(3):
-        index = (
-            matrix[k, 0] * z[:, None, None]
-            + matrix[k, 1] * y[None, :, None]
-            + (matrix[k, 2] * x + matrix[k, 3])[None, None, :]
-        )
+        index = np.full((1, 1, 1), matrix[k, 3])
+        for step, axis in zip(matrix[k, :3], axes, strict=True):
+            if abs(step) > 1e-12:  # along parallel axes the sum stays one line
+                index = index + step * axis
         out &= (index >= -0.5) & (index <= source.shape[k] - 0.5)
     return out
