@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import GridMismatchError, InputError
+from irplan.geometry import Grid
 from irplan.image.labels import Label, LabelMap
 from irplan.image.structures import structure
 from irplan.image.volume import Volume
@@ -16,7 +17,7 @@ from irplan.segmentation.air import LUNG_EDGE_HU, segment_gas
 from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.liver import LiverSegmentation, segment_liver
-from irplan.segmentation.morphology import Mask, distance_mm
+from irplan.segmentation.morphology import Mask, short_distance_mm
 from irplan.segmentation.vessels import segment_great_vessels, segment_liver_vessels
 from irplan.segmentation.working import WorkingImage
 
@@ -155,27 +156,32 @@ class _Native:
 
     def body(self, coarse: Mask) -> Mask:
         """Inside of the skin: the voxel threshold in a rim of 3 mm, the coarse mask elsewhere."""
-        depth = self._depth(coarse)
+        depth = self._depth(coarse, self.crop.grid)
         out: Mask = (depth < -SKIN_RIM_MM) | ((depth < SKIN_RIM_MM) & (self.crop.array > SKIN_HU))
         return out
 
     def lung(self, coarse: Mask, body: Mask) -> Mask:
         """Lung with the voxels within 3 mm that are as airy (thin recesses)."""
-        if not coarse.any():
-            return np.zeros(self.crop.grid.shape, dtype=bool)
-        depth = self._depth(coarse)
-        airy = self.crop.array < LUNG_EDGE_HU
-        out: Mask = ((depth < 0.0) | ((depth < SKIN_RIM_MM) & airy)) & body
+        out = np.zeros(self.crop.grid.shape, dtype=bool)
+        part = self.image.part_around(coarse, self.crop.grid, 2.0 * SKIN_RIM_MM)
+        if part is None:
+            return out
+        inner = self.crop.crop([s.start for s in part], [s.stop - s.start for s in part])
+        depth = self._depth(coarse, inner.grid)
+        airy = inner.array < LUNG_EDGE_HU
+        out[part] = ((depth < 0.0) | ((depth < SKIN_RIM_MM) & airy)) & body[part]
         return out
 
-    def _depth(self, coarse: Mask) -> NDArray[np.float32]:
-        """Signed distance to the surface of a working mask, mm, negative inside."""
-        spacing = self.image.grid.spacing_mm
-        half = 0.5 * self.image.spacing_mm
-        signed = np.where(
-            coarse, half - distance_mm(~coarse, spacing), distance_mm(coarse, spacing) - half
-        )
-        return self.image.field(np.clip(signed, -10.0, 10.0).astype(np.float32), self.crop.grid)
+    def _depth(self, coarse: Mask, grid: Grid) -> NDArray[np.float32]:
+        """Signed distance to the surface of a working mask on ``grid``, mm, negative inside.
+
+        Exact near the surface, where it is looked at; cut at +-10 mm.
+        """
+        voxel = self.image.spacing_mm
+        outside = short_distance_mm(coarse, 10.0 + 0.5 * voxel, voxel)
+        outside -= short_distance_mm(~coarse, 10.0 + 0.5 * voxel, voxel)
+        outside -= np.copysign(np.float32(0.5 * voxel), outside)
+        return self.image.field(outside, grid)
 
 
 def _vessels(

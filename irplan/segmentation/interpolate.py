@@ -100,7 +100,7 @@ def _separable(
 def _line(
     at: NDArray[np.float64], count: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32], NDArray[np.bool_]]:
-    """Per position along an axis of ``count`` voxels: both neighbours, weight of the second, inside."""
+    """Along an axis of ``count`` voxels: both neighbours, the second one's weight, if inside."""
     inside = (at >= -0.5) & (at < count - 0.5)
     held = np.clip(at, 0.0, count - 1.0)
     first = np.minimum(held.astype(np.intp), max(count - 2, 0))

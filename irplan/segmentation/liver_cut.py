@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from irplan.segmentation.graph_cut import minimum_cut
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.liver_voi import LiverVoi
-from irplan.segmentation.morphology import Mask, dilate, distance_mm, erode
+from irplan.segmentation.morphology import Mask, dilate, erode, short_distance_mm
 from irplan.segmentation.supervoxels import Supervoxels
 from irplan.segmentation.working import WorkingImage
 
@@ -110,38 +110,37 @@ def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray
     """
     shape = core.shape
     width = _half_width(image, marks, core)
-    right = marks.right_of_spine(shape) * image.spacing_mm
-    front = marks.before_spine(shape) * image.spacing_mm
+    # Single precision: eight exponentials a voxel are most of the cost.
+    right = (marks.right_of_spine(shape) * image.spacing_mm).astype(np.float32)
+    front = (marks.before_spine(shape) * image.spacing_mm).astype(np.float32)
     top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
-    below = (top - np.arange(shape[0]))[:, None, None] * image.spacing_mm
+    below = (top - np.arange(shape[0], dtype=np.float32))[:, None, None] * image.spacing_mm
     wall = _wall_depth_mm(image, marks)
     u, v, h = right / width, front / width, below / width
+    prior: NDArray[np.float32]
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
     prior = -4.0 * _step((h - lowest) / 0.08)
     prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
     prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
     prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)
     if marks.dome_z is not None:
-        above = np.arange(shape[0])[:, None, None] - np.where(
-            np.isfinite(marks.dome_z), marks.dome_z, np.inf
-        )
+        dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(np.float32)
+        above = np.arange(shape[0], dtype=np.float32)[:, None, None] - dome
         prior = prior - 5.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
         high = _step((lowest - 0.35 - h) / 0.05) * _step((right - 25.0) / 5.0)
         prior = prior + 4.0 * high * _step((wall - 8.0) / 1.5) * _step(
             (-above * image.spacing_mm - 4.0) / 2.0
         )
     prior = prior - 4.0 * _step((1.0 - wall) / 1.5)
-    out: NDArray[np.float32] = prior.astype(np.float32)
-    return out
+    return prior
 
 
 def _wall_depth_mm(image: WorkingImage, marks: Landmarks) -> NDArray[np.float32]:
     """Signed in-plane distance inside the trunk's inner wall, mm (negative in the wall)."""
-    inside = marks.cavity
-    flat = (1e3, image.spacing_mm, image.spacing_mm)  # slices apart: the distance stays in plane
-    return np.where(inside, distance_mm(~inside, flat), -distance_mm(inside, flat)).astype(
-        np.float32
-    )
+    # The steps that look at it are flat to single precision beyond 32 mm.
+    depth = short_distance_mm(~marks.cavity, 32.0, image.spacing_mm, axes=(1, 2))
+    depth -= short_distance_mm(marks.cavity, 32.0, image.spacing_mm, axes=(1, 2))
+    return depth
 
 
 def _half_width(image: WorkingImage, marks: Landmarks, core: Mask) -> float:
@@ -151,9 +150,13 @@ def _half_width(image: WorkingImage, marks: Landmarks, core: Mask) -> float:
     return float(np.clip(np.median(widths), 80.0, 190.0))
 
 
-def _step(x: NDArray[np.floating]) -> NDArray[np.float64]:
+def _step(x: NDArray[np.floating]) -> NDArray[np.float32]:
     """Logistic step from 0 to 1."""
-    out: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-np.clip(x, -40.0, 40.0)))
+    out: NDArray[np.float32] = np.clip(x, -40.0, 40.0).astype(np.float32, copy=False)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    out += 1.0
+    np.reciprocal(out, out=out)
     return out
 
 

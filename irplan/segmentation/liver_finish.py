@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from irplan.segmentation.graph_cut import minimum_cut
 from irplan.segmentation.morphology import (
     Mask,
+    box_of,
     closed,
     dilate,
     erode,
@@ -95,13 +96,17 @@ def refine_band(
     face on the lightly smoothed image.  Inside and outside of the band are fixed.
     """
     spacing = image.grid.spacing_mm
-    deep = erode(mask, BAND_MM, spacing)
     near = dilate(mask, BAND_MM, spacing)
+    box = box_of(near, (1, 1, 1))
+    out = erode(mask, BAND_MM, spacing)
+    deep, near, hu = out[box], near[box], hu[box]
     band = near & ~deep
-    number = np.full(mask.shape, -1, dtype=np.int64)
+    number = np.full(band.shape, -1, dtype=np.int64)
     n = int(band.sum())
     number[band] = np.arange(n)
-    gain = np.where(forbidden[band], -50.0, BAND_EVIDENCE * evidence[band]).astype(np.float64)
+    gain = np.where(forbidden[box][band], -50.0, BAND_EVIDENCE * evidence[box][band]).astype(
+        np.float64
+    )
     edges, weights = [], []
     for axis in range(3):
         low = tuple(slice(0, -1) if a == axis else slice(None) for a in range(3))
@@ -118,6 +123,5 @@ def refine_band(
                 edges.append(np.stack([number[here][both], number[there][both]], axis=1))
                 weights.append(weight[both])
     inside = minimum_cut(-gain, np.zeros(n), np.concatenate(edges), np.concatenate(weights))
-    out = deep.copy()
-    out[band] = inside
+    deep[band] = inside  # a view of ``out``
     return out

@@ -104,14 +104,17 @@ def _connected(
     a, b = _faces(inside)
     flat = inside.reshape(-1)
     same = flat[a] == flat[b]
+    where = np.flatnonzero(flat >= 0)
+    node = np.empty(flat.size, dtype=np.int32)
+    node[where] = np.arange(where.size)
+    ends = node[a[same]], node[b[same]]
     graph = sp.coo_array(
-        (np.ones(int(same.sum()), dtype=np.int8), (a[same], b[same])), shape=(flat.size, flat.size)
+        (np.ones(ends[0].size, dtype=np.int8), ends), shape=(where.size, where.size)
     )
     _, piece = connected_components(graph, directed=False)
-    where = np.flatnonzero(flat >= 0)
     values = image.reshape(-1)[where]
     labels = np.full(flat.size, -1, dtype=np.int64)
-    labels[where] = _renumbered(piece[where])
+    labels[where] = piece
     for _ in range(4):  # a small piece may only touch other small pieces at first
         count = int(labels.max()) + 1
         size = np.bincount(labels[where], minlength=count)

@@ -141,8 +141,8 @@ def segment_great_vessels(
     right = marks.right_of_spine(shape) * image.spacing_mm
     front = marks.before_spine(shape) * image.spacing_mm
     strip = (np.abs(right) < 45.0) & (front > 2.0) & (front < 40.0) & image.covered
-    span = np.asarray(dilate(liver, NEAR_MM, spacing).any(axis=(1, 2)))
-    strip &= span[:, None, None]
+    near = dilate(liver, NEAR_MM, spacing)
+    strip &= np.asarray(near.any(axis=(1, 2)))[:, None, None]
     strip &= ~organs
     # Brightest 6 mm cube clear of the vertebrae: an aorta or cava holds one, calcified walls and
     # osteophytes do not.
@@ -159,7 +159,6 @@ def segment_great_vessels(
     # The cava is less bright than the aorta: a third of the way, not half.
     level = liver_hu + max(0.75 * LEAST_CONTRAST_HU, 0.35 * (blood - liver_hu))
     bright = (smooth > level) & marks.cavity & marks.below_dome(shape) & ~liver & ~organs
-    near = dilate(liver, NEAR_MM, spacing) | strip
-    tubes = opened(bright & near, 1.9, spacing)
+    tubes = opened(bright & (near | strip), 1.9, spacing)
     anchored = touching(tubes, strip | dilate(liver, 6.0, spacing))
     return VesselFinding(parts_of_at_least(anchored, 1.0 / image.voxel_ml), "", blood)

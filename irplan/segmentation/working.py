@@ -64,17 +64,26 @@ class WorkingImage:
     def give(self, mask: Mask, grid: Grid) -> Mask:
         """A working-grid mask on another grid (trilinear, one half)."""
         out = np.zeros(grid.shape, dtype=bool)
+        part = self.part_around(mask, grid, self.spacing_mm)
+        if part is not None:
+            inner = grid.crop([s.start for s in part], [s.stop - s.start for s in part])
+            out[part] = mask_on(mask, self.grid, inner)
+        return out
+
+    def part_around(
+        self, mask: Mask, grid: Grid, margin_mm: float
+    ) -> tuple[slice, slice, slice] | None:
+        """The box of ``grid`` that holds a working-grid mask and a margin; None without one."""
         if not mask.any():
-            return out
+            return None
         box = box_of(mask)
         ends = np.array(np.meshgrid(*[(s.start, s.stop - 1) for s in box])).reshape(3, -1).T
         try:
-            start, shape = grid.box_around(self.grid.index_to_lps(ends), self.spacing_mm)
+            start, shape = grid.box_around(self.grid.index_to_lps(ends), margin_mm)
         except GeometryError:  # the mask lies wholly outside that grid
-            return out
-        part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-        out[part] = mask_on(mask, self.grid, grid.crop(start, shape))
-        return out
+            return None
+        a, b, c = (slice(s, s + n) for s, n in zip(start, shape, strict=True))
+        return a, b, c
 
 
 def working_image(volume: Volume, spacing_mm: float = WORKING_SPACING_MM) -> WorkingImage:
