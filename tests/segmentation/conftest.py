@@ -14,6 +14,8 @@ from irplan.segmentation.morphology import closed
 
 #: Coarse enough to be quick, fine enough for 3 mm vessels to show.
 SPACING_MM = (3.0, 1.3, 1.3)
+#: Where vessels are not looked at.
+COARSE_MM = (3.0, 2.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,21 @@ def liver_truth(phantom: Phantom) -> NDArray[np.bool_]:
     return organ | (veins & closed(organ, 5.0, labels.grid.spacing_mm))
 
 
-def _segmented(seed: int, phase: str) -> Segmented:
-    phantom = abdominal_ct(seed, phase=phase, spacing_mm=SPACING_MM)
+def _segmented(seed: int, phase: str, spacing_mm: tuple[float, float, float]) -> Segmented:
+    phantom = abdominal_ct(seed, phase=phase, spacing_mm=spacing_mm)
     return Segmented(phantom, liver_truth(phantom), segment_abdomen(phantom.volume))
 
 
 @pytest.fixture(scope="session")
 def portal() -> Segmented:
-    return _segmented(11, "portal")
+    return _segmented(11, "portal", SPACING_MM)
 
 
 @pytest.fixture(scope="session")
 def unenhanced() -> Segmented:
-    return _segmented(12, "unenhanced")
+    return _segmented(12, "unenhanced", COARSE_MM)
 
 
 @pytest.fixture(scope="session")
 def arterial() -> Segmented:
-    return _segmented(13, "arterial")
+    return _segmented(13, "arterial", COARSE_MM)

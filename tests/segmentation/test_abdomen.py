@@ -143,7 +143,15 @@ def test_bad_targets_are_refused_before_any_work(portal):
         segment_abdomen(volume, target_mask=empty[:-1])
     with pytest.raises(GridMismatchError, match="uint8"):
         segment_abdomen(volume, target_mask=empty.astype(np.uint8))
-    outside = empty.copy()
+
+
+def test_a_target_outside_the_body_is_refused(portal):
+    # 120 mm about the liver's middle are enough to find the body.
+    middle = int(np.argwhere(portal.liver)[:, 0].mean())
+    volume = portal.phantom.volume.crop(
+        (middle - 20, 0, 0), (40, *portal.phantom.volume.grid.shape[1:])
+    )
+    outside = np.zeros(volume.grid.shape, dtype=bool)
     outside[0, 0, 0] = True
     with pytest.raises(InputError, match="outside the body"):
         segment_abdomen(volume, target_mask=outside)

@@ -12,10 +12,13 @@ from irplan.segmentation.morphology import (
     dilate,
     distance_mm,
     erode,
+    filled,
     filled_slices,
     largest_part,
     opened,
     parts_of_at_least,
+    short_distance_mm,
+    stepped,
     touching,
 )
 
@@ -33,6 +36,42 @@ def test_distance_is_the_exact_euclidean_distance():
     mask = rng.random((12, 20, 17)) > 0.97
     exact = ndi.distance_transform_edt(~mask, sampling=SPACING)
     np.testing.assert_allclose(distance_mm(mask, SPACING), exact, atol=1e-4)
+
+
+@pytest.mark.parametrize("reach_mm", [7.0, 31.0])
+def test_short_distances_are_exact_up_to_their_reach(reach_mm):
+    rng = np.random.default_rng(4)
+    mask = rng.random((14, 25, 40)) > 0.999
+    before = mask.copy()
+    exact = np.minimum(ndi.distance_transform_edt(~mask, sampling=2.0), reach_mm)
+    np.testing.assert_allclose(short_distance_mm(mask, reach_mm, 2.0), exact, rtol=1e-6)
+    in_plane = np.stack(
+        [
+            ndi.distance_transform_edt(~s, sampling=2.0) if s.any() else np.full(s.shape, np.inf)
+            for s in mask
+        ]
+    )
+    found = short_distance_mm(mask, reach_mm, 2.0, axes=(1, 2))
+    np.testing.assert_allclose(found, np.minimum(in_plane, reach_mm), rtol=1e-6)
+    np.testing.assert_array_equal(mask, before)
+
+
+def test_steps_through_faces_and_holes_match_scipy():
+    rng = np.random.default_rng(5)
+    mask = rng.random((12, 30, 29)) > 0.97
+    np.testing.assert_array_equal(stepped(mask, 2), ndi.binary_dilation(mask, iterations=2))
+    dense = rng.random((12, 30, 29)) > 0.45
+    np.testing.assert_array_equal(filled(dense), ndi.binary_fill_holes(dense))
+    each = np.stack([ndi.binary_fill_holes(s) for s in dense])
+    np.testing.assert_array_equal(filled_slices(dense), each)
+
+
+def test_a_ball_wider_than_the_array_covers_it():
+    mask = np.zeros((3, 4, 5), dtype=bool)
+    mask[1, 2, 2] = True
+    assert dilate(mask, 50.0, SPACING).all()
+    assert not erode(mask, 50.0, SPACING).any()
+    assert erode(np.ones_like(mask), 50.0, SPACING).all()
 
 
 def test_distance_to_nothing_is_infinite():
