@@ -16,7 +16,7 @@ from irplan.segmentation.morphology import (
     Mask,
     box_of,
     dilate,
-    distance_mm,
+    erode,
     opened,
     parts_of_at_least,
     touching,
@@ -111,9 +111,7 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
 
 def _blood_hu(smooth: NDArray[np.float32], found: Mask, spacing: tuple[float, ...]) -> float:
     """Median intensity where the candidates are widest: there is no partial volume."""
-    depth = distance_mm(~found, spacing)
-    for least in (WIDE_MM / 2, 0.0):
-        deep = found & (depth > least)
+    for deep in (erode(found, WIDE_MM / 2, spacing), found):
         if int(deep.sum()) >= 50:
             return float(np.median(smooth[deep]))
     return -1000.0
