@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import signal
 import sys
@@ -73,6 +74,7 @@ def exit_code(error: errors.IrplanError) -> int:
 def command(*, quiet: bool, as_json: bool) -> Iterator[Console]:
     """Run a command's body: a user's mistake becomes four lines and an exit code, no traceback."""
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _keep_interrupts
     try:
         yield Console(quiet, as_json)
     except errors.IrplanError as error:
@@ -95,6 +97,14 @@ def command(*, quiet: bool, as_json: bool) -> Iterator[Console]:
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     del signum, frame
     raise KeyboardInterrupt  # clean up exactly as for Ctrl-C
+
+
+def _keep_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
+    """A Ctrl-C that lands in a destructor or callback would be printed and lost: raise it again."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _fail(error: errors.IrplanError, as_json: bool) -> NoReturn:

@@ -12,8 +12,15 @@ COMMAND = [sys.executable, "-c", "from irplan.cli import main; main()"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="not run: POSIX signals")
-@pytest.mark.parametrize("after_s", [0.6, 2.5, 6.0, 11.0])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "after_s"),
+    [
+        (signal.SIGINT, 0.6),  # importing
+        (signal.SIGINT, 3.0),  # drawing the patient
+        (signal.SIGTERM, 6.0),  # segmenting
+        (signal.SIGINT, 12.0),  # simulating
+    ],
+)
 def test_an_interrupted_demo_leaves_nothing(
     tmp_path: Path, after_s: float, number: signal.Signals
 ) -> None:
