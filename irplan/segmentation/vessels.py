@@ -16,7 +16,6 @@ from irplan.segmentation.morphology import (
     Mask,
     box_of,
     dilate,
-    erode,
     opened,
     parts_of_at_least,
     touching,
@@ -30,11 +29,12 @@ SMOOTHING_MM = 0.8
 #: Hysteresis thresholds over the parenchyma's median, in robust SD: grow above the first from
 #: seeds above the second.
 HYSTERESIS_SD = (2.5, 4.0)
-#: Where a vessel's wall is: this share of the way from parenchyma to blood.  At one half a blurred
-#: tube has its true width, so that "at least 3 mm" means what it says.
+#: Where a vessel's wall is: this share of the way from parenchyma to the blood in its middle.  At
+#: one half a blurred tube has its true width, so that "at least 3 mm" means what it says.
 WALL_SHARE = 0.5
-#: Vessels at least this wide show blood's own intensity in their middle, mm.
-WIDE_MM = 5.0
+#: The blood in a vessel's middle is the brightest candidate within this, mm; veins of unlike
+#: enhancement (portal, hepatic) are each measured by their own.
+MIDDLE_MM = 3.0
 #: Least length of a vessel piece, as volume of a 3 mm tube 15 mm long, mm^3.
 LEAST_VESSEL_MM3 = 100.0
 #: Blood must be brighter than parenchyma by this, HU, for vessels to be seen at all.
@@ -61,8 +61,8 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
     """Portal and hepatic veins (and bright arteries) inside ``liver``, on the volume's grid.
 
     The scan is averaged to about 1.2 mm, smoothed by 0.8 mm; voxels over the parenchyma's median
-    by 2.5 robust SD that connect to one over 4 SD are candidates; blood is read in their middle,
-    and a voxel is vessel from half way between parenchyma and blood (the wall of a blurred tube),
+    by 2.5 robust SD that connect to one over 4 SD are candidates; a candidate is vessel from half
+    way between parenchyma and the brightest blood within 3 mm (the wall of a blurred tube),
     in pieces of at least 100 mm^3.  The SD is of the lower half (median minus), so vessels do not
     widen it.  Veins of 3 mm and more are meant; thinner ones are found in part.  Known failures:
     bright lesions and calcifications count as vessel; vessels at the hilum merge with what lies
@@ -93,8 +93,9 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
     low = middle + max(HYSTERESIS_SD[0] * sd, 0.75 * LEAST_CONTRAST_HU)
     high = middle + max(HYSTERESIS_SD[1] * sd, LEAST_CONTRAST_HU)
     found = touching((smooth > low) & inside, (smooth > high) & inside)
-    low = max(low, middle + WALL_SHARE * (_blood_hu(smooth, found, spacing) - middle))
-    found = touching((smooth > low) & inside, (smooth > max(low, high)) & inside)
+    size = [2 * round(MIDDLE_MM / s) + 1 for s in spacing]
+    blood = ndi.maximum_filter(np.where(found, smooth, np.float32(middle)), size)
+    found &= smooth >= middle + WALL_SHARE * (blood - middle)
     found = parts_of_at_least(found, LEAST_VESSEL_MM3 / blocks.grid.voxel_volume_mm3)
     share = float(found.sum()) / max(1, int(inside.sum()))
     if share < LEAST_SHARE:
@@ -107,14 +108,6 @@ def segment_liver_vessels(volume: Volume, liver: Mask) -> VesselFinding:
     mask = np.zeros(volume.grid.shape, dtype=bool)
     mask[part] = mask_on(found, blocks.grid, crop.grid) & liver[part]
     return VesselFinding(mask, "", float(np.median(smooth[found])))
-
-
-def _blood_hu(smooth: NDArray[np.float32], found: Mask, spacing: tuple[float, ...]) -> float:
-    """Median intensity where the candidates are widest: there is no partial volume."""
-    for deep in (erode(found, WIDE_MM / 2, spacing), found):
-        if int(deep.sum()) >= 50:
-            return float(np.median(smooth[deep]))
-    return -1000.0
 
 
 def segment_great_vessels(
