@@ -106,8 +106,8 @@ def _target(request: PlanRequest, volume: Volume) -> tuple[NDArray[np.bool_], st
 def run_demo(
     out: Path,
     *,
-    seed: int = 0,
-    diameter_mm: float = 20.0,
+    seed: int = 5,
+    diameter_mm: float = 18.0,
     picture_3d: bool = True,
     progress: Progress = no_progress,
 ) -> Outcome:

@@ -14,8 +14,8 @@ def demo(
     out: Path = typer.Option(
         Path("irplan-demo"), "-o", "--out", help="Folder for the results; replaced if irplan's."
     ),
-    seed: int = typer.Option(0, help="Another seed, another patient."),
-    diameter: float = typer.Option(20.0, metavar="MM", help="Diameter of the tumour, mm."),
+    seed: int = typer.Option(5, help="Another seed, another patient."),
+    diameter: float = typer.Option(18.0, metavar="MM", help="Diameter of the tumour, mm."),
     picture_3d: bool = typer.Option(True, "--3d/--no-3d", help="Make the 3D picture."),
     quiet: bool = QUIET,
     as_json: bool = JSON,

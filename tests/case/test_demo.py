@@ -28,7 +28,7 @@ def test_the_plan_covers_the_target_with_its_margin(demo: tuple[Outcome, Path]) 
 
 def test_needles_avoid_what_the_phantom_knows_to_be_there(demo: tuple[Outcome, Path]) -> None:
     """Marched in 0.25 mm steps through the phantom's own truth, which planning never saw."""
-    truth = abdominal_ct(0, tumours=(TumourSpec(20.0),)).labels
+    truth = abdominal_ct(5, tumours=(TumourSpec(18.0),)).labels
     for placement in demo[0].case.plan.placements:
         needle = placement.needle
         points = np.stack([needle.point_at(d) for d in np.arange(0.0, needle.depth_mm, 0.25)])
@@ -69,7 +69,7 @@ def test_plan_file_reads_back_as_the_same_plan(demo: tuple[Outcome, Path]) -> No
     plan = read_plan(demo[1] / "plan.json")
     assert len(plan.placements) == len(demo[0].case.plan.placements)
     assert plan.review.state == "draft"
-    assert plan.provenance.seed == 0
+    assert plan.provenance.seed == 5
 
 
 def test_the_report_says_draft_and_research_use_only(demo: tuple[Outcome, Path]) -> None:
