@@ -72,6 +72,7 @@ class March:
         zero_c = np.float32(-self.problem.body_temperature_c)
         self.ice_edge = mesh.tissues[:, 3] * np.maximum(zero_c, mesh.tau[0])
         self.window = self._first_window()
+        self.outer_free: dict[tuple[int, int], NDArray[np.int64]] = {}
         self._sample()
 
     # -- marching ------------------------------------------------------------------------
@@ -217,8 +218,9 @@ class March:
                 face = int(w[2 * axis + side])
                 wall = 0 if side == 0 else mesh.shape[axis]
                 if face == wall:
-                    layer = theta.take(0 if side == 0 else wall - 1, axis=axis)
-                    rise = float(np.abs(layer).max()) / float(k.min())
+                    cut = [slice(None)] * 3
+                    cut[axis] = slice(0, 1) if side == 0 else slice(wall - 1, wall)
+                    rise = float(np.abs(theta[tuple(cut)]).max()) / float(k.min())
                     if rise > self.boundary_rise_c:
                         self.boundary_rise_c = max(
                             self.boundary_rise_c, self._layer_rise(axis, side)
@@ -236,9 +238,13 @@ class March:
 
     def _layer_rise(self, axis: int, side: int) -> float:
         """Largest |T - T_body| among the free voxels of an outermost layer, K."""
-        grid = np.arange(self.theta[0].size).reshape([n + 2 for n in self.mesh.shape])
-        layer = grid[1:-1, 1:-1, 1:-1].take(0 if side == 0 else -1, axis=axis).reshape(-1)
-        free = layer[self.mesh.tissues[self.mesh.kind[layer], 0] > 0]
+        free = self.outer_free.get((axis, side))
+        if free is None:
+            index = [np.arange(n) for n in self.mesh.shape]
+            index[axis] = index[axis][:1] if side == 0 else index[axis][-1:]
+            layer = self.mesh.flat(np.stack(np.meshgrid(*index), axis=-1).reshape(-1, 3))
+            free = layer[self.mesh.tissues[self.mesh.kind[layer], 0] > 0]
+            self.outer_free[axis, side] = free
         return float(np.abs(self._kelvin(free)).max()) if free.size else 0.0
 
     def _begin_cycle(self) -> None:

@@ -72,7 +72,8 @@ class LabelMap:
                 expected="each name and value once",
                 remedy="Merge or rename the duplicates.",
             )
-        present = np.flatnonzero(np.bincount(array.reshape(-1), minlength=256))
+        counts = [np.bincount(plane.reshape(-1), minlength=256) for plane in array]
+        present = np.flatnonzero(np.sum(counts, axis=0))
         unknown = sorted(set(present.tolist()) - set(values) - {0})
         if unknown:
             raise InputError(
