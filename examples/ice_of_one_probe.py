@@ -1,4 +1,4 @@
-"""One cryoprobe in liver, with and without a vessel beside it: how much ice does the vessel cost?"""
+"""One cryoprobe in liver, with and without a vessel beside it: what does the vessel cost?"""
 
 from __future__ import annotations
 
@@ -36,4 +36,6 @@ if __name__ == "__main__":
     free = run(setup(vessel_distance_mm=None))
     beside = run(setup())
     print(f"lethal zone without a vessel       {free:6.2f} ml")
-    print(f"with a 6 mm vessel 8 mm away       {beside:6.2f} ml  ({100 * (beside / free - 1):+.0f} %)")
+    print(
+        f"with a 6 mm vessel 8 mm away       {beside:6.2f} ml  ({100 * (beside / free - 1):+.0f} %)"
+    )

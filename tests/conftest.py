@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
+
+from irplan.planning.case import PlannedCase
 
 # The same examples on every machine, and no failure because a shared machine was slow.
 settings.register_profile("irplan", deadline=None, derandomize=True)
@@ -34,3 +37,25 @@ def shared_data() -> Callable[[str], Path]:
         pytest.skip(f"not run: needs {name} of IRPLAN_DATA ({root})")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def handmade() -> ModuleType:
+    """The planned case made by hand, with its known facts."""
+    from tests.viz import handmade_case
+
+    return handmade_case
+
+
+@pytest.fixture(scope="session")
+def case(handmade: ModuleType) -> PlannedCase:
+    """On an axis-aligned grid with 3 mm slices."""
+    made: PlannedCase = handmade.make_case()
+    return made
+
+
+@pytest.fixture(scope="session")
+def coronal_case(handmade: ModuleType) -> PlannedCase:
+    """The same patient as turned coronal slices."""
+    made: PlannedCase = handmade.make_case(handmade.coronal_grid())
+    return made

@@ -1,7 +1,6 @@
 """The main job on the synthetic patient, whole: what is written, what it says, that it repeats."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
@@ -14,9 +13,9 @@ from irplan.phantom import TumourSpec, abdominal_ct
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Outcome, Path]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     out = tmp_path_factory.mktemp("demo") / "out"
-    yield run_demo(out, picture_3d=False), out
+    return run_demo(out, picture_3d=False), out
 
 
 def test_the_plan_covers_the_target_with_its_margin(demo: tuple[Outcome, Path]) -> None:

@@ -16,7 +16,15 @@ def test_tumour_07_gets_its_margin_and_no_needle_crosses_what_it_must_not(
     shared_data: Callable[[str], Path], tmp_path: Path
 ) -> None:
     data = shared_data("ircadb01_p1")
-    names = ("livertumor07", "bone", "leftlung", "rightlung", "portalvein", "venoussystem", "artery")
+    names = (
+        "livertumor07",
+        "bone",
+        "leftlung",
+        "rightlung",
+        "portalvein",
+        "venoussystem",
+        "artery",
+    )
     extract(data, names, tmp_path)
     out = tmp_path / "out"
     outcome = run_plan(

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -20,21 +19,8 @@ from irplan.planning.case import PlannedCase
 
 
 @pytest.fixture(scope="module")
-def handmade() -> ModuleType:
-    path = Path(__file__).resolve().parents[1] / "viz" / "handmade_case.py"
-    spec = importlib.util.spec_from_file_location("irplan_handmade_case_for_write", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def case(handmade: ModuleType) -> PlannedCase:
-    made: PlannedCase = handmade.make_case(handmade.coronal_grid())
-    return made
+def case(coronal_case: PlannedCase) -> PlannedCase:
+    return coronal_case
 
 
 @pytest.fixture(scope="module")
