@@ -52,39 +52,42 @@ def manual_mask(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def calibre_mm(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Local calibre of a vessel mask: diameter of the largest ball inside that holds the voxel."""
+def wide_parts(mask: np.ndarray, spacing: np.ndarray, calibre_mm: float) -> np.ndarray:
+    """The parts of a vessel mask that hold a ball of that calibre (opening)."""
     from scipy.ndimage import distance_transform_edt
 
     size = spacing[::-1]
-    depth = distance_transform_edt(mask, sampling=size)
-    out = np.zeros_like(depth)
-    for radius in np.arange(0.5, 15.0, 0.25):
-        core = depth >= radius
-        if not core.any():
-            break
-        reach = distance_transform_edt(~core, sampling=size) <= radius
-        out[reach & mask] = 2 * radius
-    return out
+    core = distance_transform_edt(mask, sampling=size) >= calibre_mm / 2
+    if not core.any():
+        return core
+    return mask & (distance_transform_edt(~core, sampling=size) <= calibre_mm / 2)
+
+
+def needle_points(plan: dict[str, Any], step_mm: float = 0.25) -> np.ndarray:
+    """(n, 3) LPS points every ``step_mm`` along every needle."""
+    points = []
+    for placement in plan["placements"]:
+        entry = np.array(placement["needle"]["entry_mm"])
+        tip = np.array(placement["needle"]["tip_mm"])
+        steps = math.ceil(float(np.linalg.norm(tip - entry)) / step_mm)
+        points.append(entry + np.linspace(0, 1, steps + 1)[:, None] * (tip - entry))
+    return np.concatenate(points)
 
 
 def crossings(plan: dict[str, Any], folder: Path) -> dict[str, float]:
     """Millimetres of needle inside each forbidden manual mask (vessels: calibre >= 3 mm only)."""
+    points = needle_points(plan)
     found: dict[str, float] = {}
     for name in FORBIDDEN:
         mask, origin, spacing = manual_mask(folder / "MASKS_DICOM" / name)
+        index = np.rint((points - origin) / spacing).astype(int)[:, ::-1]
+        index = index[np.all((index >= 0) & (index < mask.shape), axis=1)]
+        low = np.maximum(index.min(axis=0) - np.ceil(8.0 / spacing[::-1]).astype(int), 0)
+        high = index.max(axis=0) + np.ceil(8.0 / spacing[::-1]).astype(int) + 1
+        near = mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
         if name in VESSELS:
-            mask = calibre_mm(mask, spacing) >= 3.0
-        total = 0.0
-        for placement in plan["placements"]:
-            entry = np.array(placement["needle"]["entry_mm"])
-            tip = np.array(placement["needle"]["tip_mm"])
-            steps = math.ceil(float(np.linalg.norm(tip - entry)) / 0.25)
-            points = entry + np.linspace(0, 1, steps + 1)[:, None] * (tip - entry)
-            index = np.rint((points - origin) / spacing).astype(int)[:, ::-1]
-            inside = np.all((index >= 0) & (index < mask.shape), axis=1)
-            total += 0.25 * float(mask[tuple(index[inside].T)].sum())
-        found[name] = total
+            near = wide_parts(near, spacing, 3.0)
+        found[name] = 0.25 * float(near[tuple((index - low).T)].sum())
     return found
 
 
