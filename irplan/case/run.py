@@ -19,6 +19,9 @@ from irplan.image import Volume
 from irplan.planning.case import PlannedCase, PlanOptions, plan_case
 from irplan.segmentation import segment_abdomen, target_from_point
 
+#: Share of a target that must lie in the segmented liver; a tumour that bulges from it keeps this.
+LEAST_IN_LIVER = 0.25
+
 
 @dataclass(frozen=True)
 class PlanRequest:
@@ -33,6 +36,8 @@ class PlanRequest:
     target_point_mm: Point3 | None = None
     target_diameter_mm: float | None = None
     series_uid: str | None = None
+    outside_liver: bool = False
+    """Plan although the target does not lie in the segmented liver."""
     picture_3d: bool = True
     options: PlanOptions = field(default_factory=PlanOptions)
 
@@ -83,6 +88,7 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
             request.options,
             folder,
             notes=(*notes, *target_notes),
+            outside_liver=request.outside_liver,
             picture_3d=request.picture_3d,
             progress=portion(progress, 0.05, 1.0),
         )
@@ -129,6 +135,7 @@ def run_demo(
             PlanOptions(seed=seed),
             folder,
             notes=(),
+            outside_liver=False,
             picture_3d=picture_3d,
             progress=portion(progress, 0.15, 1.0),
         )
@@ -140,6 +147,25 @@ def run_demo(
     return Outcome(outcome.case, (*outcome.messages, note))
 
 
+def _require_in_liver(volume: Volume, target: NDArray[np.bool_], liver: NDArray[np.bool_]) -> None:
+    """Raise `InputError` when less than `LEAST_IN_LIVER` of the target lies in the liver."""
+    share = float((target & liver).sum()) / max(1, int(target.sum()))
+    if share >= LEAST_IN_LIVER:
+        return
+    here = volume.grid.index_to_lps(np.argwhere(target).mean(axis=0))
+    there = volume.grid.index_to_lps(np.argwhere(liver).mean(axis=0))
+    raise InputError(
+        "target",
+        got=f"{100 * share:.0f} % of it in the segmented liver; its middle is at LPS "
+        f"({', '.join(f'{v:.0f}' for v in here)}) mm, the liver's at "
+        f"({', '.join(f'{v:.0f}' for v in there)}) mm",
+        expected=f"at least {100 * LEAST_IN_LIVER:.0f} % of the target in the liver",
+        remedy="Check that the point is LPS, not RAS (x and y change sign). If the tumour is "
+        "right and the automatic liver is not, or another organ is meant, give --outside-liver; "
+        "the rules on the liver are then not checked.",
+    )
+
+
 def _plan_and_write(
     volume: Volume,
     target: NDArray[np.bool_],
@@ -148,10 +174,13 @@ def _plan_and_write(
     folder: Path,
     *,
     notes: tuple[str, ...],
+    outside_liver: bool,
     picture_3d: bool,
     progress: Progress,
 ) -> Outcome:
     abdomen = segment_abdomen(volume, target_mask=target, progress=portion(progress, 0.0, 0.3))
+    if not outside_liver:
+        _require_in_liver(volume, target, abdomen.liver.mask)
     case = plan_case(
         volume,
         abdomen.labels,
@@ -160,6 +189,6 @@ def _plan_and_write(
         target_source=source,
         progress=portion(progress, 0.3, 0.8),
     )
-    case = replace(case, messages=(*notes, *abdomen.warnings, *case.messages))
+    case = replace(case, messages=tuple(dict.fromkeys((*notes, *abdomen.warnings, *case.messages))))
     missing = write_files(case, folder, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
     return Outcome(case, (*case.messages, *missing))

@@ -20,8 +20,8 @@ Then your own case: `irplan plan CT --target-point x,y,z --target-diameter 20 -o
 Points are LPS millimetres (x to the patient's left, y to the back, z to the head), as
 3D Slicer shows them with "LPS".
 
-Exit codes: 0 done; 1 a fault in irplan; 2 wrong input; 3 no admissible plan;
-4 output cannot be written; 5 a needed part is not installed; 130 cancelled.
+Exit codes: 0 done (a plan is made and judged: read its verdict, it may have failed);
+1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written; 5 a needed part is not installed; 130 cancelled.
 """
 
 app = typer.Typer(

@@ -91,6 +91,8 @@ def command(*, quiet: bool, as_json: bool) -> Iterator[Console]:
         )
     except KeyboardInterrupt:
         typer.echo("\nCancelled. Nothing was written; run the command again to finish.", err=True)
+        if as_json:
+            typer.echo(json.dumps({"error": {"kind": "Cancelled", "exit_code": EXIT_CANCELLED}}))
         raise typer.Exit(EXIT_CANCELLED) from None
 
 

@@ -47,6 +47,9 @@ def plan(
         None, metavar="UID", help="SeriesInstanceUID when the folder holds several series."
     ),
     seed: int = typer.Option(0, help="Same seed, same plan, byte for byte."),
+    outside_liver: bool = typer.Option(
+        False, "--outside-liver", help="Plan although the target is not in the segmented liver."
+    ),
     picture_3d: bool = typer.Option(True, "--3d/--no-3d", help="Make the 3D picture."),
     quiet: bool = QUIET,
     as_json: bool = JSON,
@@ -75,6 +78,7 @@ def plan(
             target_point_mm=None if target_point is None else parse_point(target_point),
             target_diameter_mm=target_diameter,
             series_uid=series,
+            outside_liver=outside_liver,
             picture_3d=picture_3d,
             options=PlanOptions(
                 margin_mm=margin,
@@ -90,17 +94,25 @@ def plan(
         show_plan(console, outcome.case, out, outcome.messages)
 
 
+def _shown(value: float, unit: str) -> str:
+    """One decimal, but never rounded up to all of it."""
+    return "> 99.9" if unit == "%" and 99.9 < value < 100.0 else f"{value:.1f}"
+
+
 def show_plan(console: Console, case: PlannedCase, out: Path, messages: tuple[str, ...]) -> None:
     """Print the verdict on a plan for a person, or as JSON."""
     evaluation, plan = case.evaluation, case.plan
     marks = {"ok": "ok", "warning": "WARNING", "error": "ERROR", "not_checked": "not checked"}
     kind = plan.placements[0].applicator.name
+    if evaluation.status == "error":
+        failed = ", ".join(row.name for row in evaluation.rows if row.status == "error")
+        typer.echo(f"irplan: this plan FAILED its checks: {failed}", err=True)
     console.say(
         f"{len(plan.placements)} x {kind}: minimal margin {evaluation.minimal_margin_mm:.1f} mm "
         f"(goal {plan.margin_goal_mm:.1f}), target covered {100 * evaluation.target_coverage:.1f} %"
     )
     for row in evaluation.rows:
-        value = "-" if row.value is None else f"{row.value:.1f} {row.unit}"
+        value = "-" if row.value is None else f"{_shown(row.value, row.unit)} {row.unit}"
         console.say(f"  {marks[row.status]:<11}  {row.name}: {value}  ({row.limit})")
     for message in messages:
         console.say(f"  note         {message}")

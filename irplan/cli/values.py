@@ -56,4 +56,11 @@ def parse_schedule(text: str) -> Schedule:
     freeze, thaw, refreeze = numbers(
         text, option="--schedule", separator="-", count=3, example="10-8-10"
     )
+    if not all(0.1 <= minutes <= 120.0 for minutes in (freeze, thaw, refreeze)):
+        raise InputError(
+            "--schedule",
+            got=repr(text),
+            expected="three lengths of 0.1 to 120 minutes",
+            remedy="For example --schedule 10-8-10",
+        )
     return Schedule.freeze_thaw_freeze(freeze, thaw, refreeze)

@@ -192,7 +192,7 @@ def choose_series(
             got=f"{len(candidates)} series: {listed}",
             expected="one series",
             remedy="Pick one with its series UID (series_uid=..., on the command line "
-            "--series-uid), or put it in a folder of its own.",
+            "--series), or put it in a folder of its own.",
         )
     passed = [s for s in found.series if s is not candidates[0]]
     notes = tuple(f"Another series was passed over: {s.in_words()}." for s in passed)

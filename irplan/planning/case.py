@@ -193,7 +193,7 @@ def plan_case(
         messages.append(
             f"The margin goal of {options.margin_mm:g} mm is not met: "
             + next(r.note for r in evaluation.rows if r.name == "minimal ablative margin")
-            + ". Tried: "
+            + ". Tried, with the margin on the 2 mm search grid: "
             + "; ".join(found.tried)
             + "."
         )

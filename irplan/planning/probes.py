@@ -139,7 +139,9 @@ class ProbePlanner:
                 "keeps the rules",
                 expected=f"probes {self.rules.min_probe_spacing.value:g} to "
                 f"{self.rules.max_probe_spacing.value:g} mm apart, each with an admissible path",
-                remedy="Ask for fewer probes, or relax the spacing or path rules knowingly.",
+                remedy=f"{len(self.paths.candidates)} single paths are admissible, but no group of "
+                "them reaches the target and its margin at these distances: ask for a smaller "
+                "margin, another applicator or other probe spacing.",
             )
         # Not reached: more probes must buy a margin worth the harm.
         most = max(k.margin_mm for k in found)

@@ -24,6 +24,8 @@ def number(value: float, decimals: int = 1) -> str:
 def measured(value: float, unit: str) -> str:
     """Value with its unit, e.g. ``"2.6 mm"``, ``"−20.0 °C"``, ``"100.0 %"``."""
     written = _UNITS.get(unit, unit)
+    if unit == "%" and 99.9 < value < 100.0:
+        return "> 99.9 %"  # never rounded up to all of it
     return f"{number(value)}{'' if written == '°' else ' '}{written}".rstrip()
 
 

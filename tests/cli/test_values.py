@@ -40,3 +40,10 @@ def test_schedule_is_minutes() -> None:
 def test_wrong_schedule(text: str) -> None:
     with pytest.raises(InputError, match="--schedule"):
         parse_schedule(text)
+
+
+@pytest.mark.parametrize("text", ["0-0-0", "999-8-999", "10-8-nan"])
+def test_schedule_out_of_range_is_told_in_minutes(text: str) -> None:
+    with pytest.raises(InputError, match="--schedule") as caught:
+        parse_schedule(text)
+    assert "seconds" not in caught.value.remedy

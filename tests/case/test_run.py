@@ -1,0 +1,31 @@
+"""What is refused before any planning, and how it is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from irplan.case.run import PlanRequest, run_plan
+from irplan.errors import InputError
+from irplan.files import write_volume
+from irplan.phantom import abdominal_ct
+
+
+def test_a_target_in_the_heart_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """Found by a reviewer: a point in the heart got a plan that looked good."""
+    made = abdominal_ct(0, spacing_mm=(5.0, 2.0, 2.0))
+    write_volume(made.volume, tmp_path / "ct.nii.gz")
+    heart = np.argwhere(made.labels.mask("heart")).mean(axis=0)
+    x, y, z = made.volume.grid.index_to_lps(heart)
+    request = PlanRequest(
+        ct=tmp_path / "ct.nii.gz",
+        out=tmp_path / "out",
+        target_point_mm=(float(x), float(y), float(z)),
+        target_diameter_mm=15.0,
+        picture_3d=False,
+    )
+    with pytest.raises(InputError, match="in the segmented liver") as caught:
+        run_plan(request)
+    assert "LPS, not RAS" in caught.value.remedy
+    assert "--outside-liver" in caught.value.remedy
+    assert [p.name for p in tmp_path.iterdir()] == ["ct.nii.gz"]
