@@ -21,7 +21,8 @@ Points are LPS millimetres (x to the patient's left, y to the back, z to the hea
 3D Slicer shows them with "LPS".
 
 Exit codes: 0 done (a plan is made and judged: read its verdict, it may have failed);
-1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written; 5 a needed part is not installed; 130 cancelled.
+1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written;
+5 a needed part is not installed; 130 cancelled.
 """
 
 app = typer.Typer(

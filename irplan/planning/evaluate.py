@@ -28,6 +28,7 @@ from irplan.planning.verdicts import (
     organ_rows,
     physics_rows,
     spacing_rows,
+    thin_vessel_rows,
     vessel_row,
 )
 
@@ -96,6 +97,7 @@ def evaluate_plan(
     rows = [
         *margin_rows(plan, report, cautious, target, lethal_c, vessel, axes, rules),
         vessel_row(vessel, rules),
+        *thin_vessel_rows(vessel, labels, rules),
         *organ_rows(ice, labels, tuple(s for s in ICE_STRUCTURES if s != organ)),
         *needle_rows(plan, paths, rules, labels, organ),
         *spacing_rows(plan, target, rules),

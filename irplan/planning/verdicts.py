@@ -139,6 +139,19 @@ def vessel_row(vessels: NearVessels | None, rules: PathRules) -> Row:
     )
 
 
+def thin_vessel_rows(vessels: NearVessels | None, labels: LabelMap, rules: PathRules) -> list[Row]:
+    """That the rule on vessels could not be checked in full, where voxels are wider than it."""
+    voxel, rule = max(labels.grid.spacing_mm), rules.min_vessel_diameter
+    if vessels is None or voxel <= rule.value:
+        return []
+    note = (
+        f"voxels of {voxel:.1f} mm do not show every vessel of {rule.value:g} mm: a needle may "
+        "cross one, or one may warm the ice; look along each needle, or use thinner slices"
+    )
+    words = f"voxels <= {rule.value:g} mm"
+    return [Row("thin vessels on the way", None, "mm", words, "not_checked", note, rule.source)]
+
+
 def organ_rows(
     ice: dict[str, IceDistance], labels: LabelMap, structures: Sequence[str]
 ) -> list[Row]:
