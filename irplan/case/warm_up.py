@@ -26,8 +26,8 @@ def kernels_warming() -> Iterator[None]:
     if _on_disk():
         yield
         return
-    child = subprocess.Popen(
-        [sys.executable, "-m", "irplan.case.warm_up"],
+    child = subprocess.Popen(  # -P: this installation, not a checkout in the current folder
+        [sys.executable, "-P", "-m", "irplan.case.warm_up"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -63,7 +63,14 @@ class RenderJob:
                 np.savez(file, allow_pickle=False, **scene_arrays(case, width_px, height_px))
             with self._words.open("wb") as words:
                 self._child = subprocess.Popen(
-                    [sys.executable, "-m", "irplan.viz.render3d", str(data), str(self._picture)],
+                    [
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        "irplan.viz.render3d",
+                        str(data),
+                        str(self._picture),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=words,
                     stderr=subprocess.STDOUT,
