@@ -21,8 +21,8 @@ from benchmarks.measure import arguments, report, row
 from irplan.ablation import (
     TISSUES,
     AblationProblem,
-    AblationResult,
     Applicator,
+    CryoResult,
     Phase,
     Placement,
     Schedule,
@@ -77,7 +77,7 @@ def oracle() -> ModuleType:
 
 
 def radius(
-    result: AblationResult, level: float, axis: tuple[float, float, float], centre: Any
+    result: CryoResult, level: float, axis: tuple[float, float, float], centre: Any
 ) -> float:
     """Mean over 24 directions round the needle in its mid plane, mm."""
     d = np.asarray(axis) / np.linalg.norm(axis)
@@ -94,7 +94,7 @@ def radius(
     return float(np.mean(found))
 
 
-def volume_cm3(result: AblationResult) -> float:
+def volume_cm3(result: CryoResult) -> float:
     c = result.end_of_freeze_c.array.astype(float)
     span = np.sqrt(sum(g**2 for g in np.gradient(c))) + 1e-9
     return float(np.clip(0.5 - c / span, 0, 1).sum()) / 1000.0
@@ -148,9 +148,7 @@ def evidence() -> list[dict[str, Any]]:
     return rows
 
 
-def timed(
-    p: AblationProblem, threads: int | None, repeats: int = 3
-) -> tuple[float, AblationResult]:
+def timed(p: AblationProblem, threads: int | None, repeats: int = 3) -> tuple[float, CryoResult]:
     result = simulate(p, threads=threads)
     walls = []
     for _ in range(repeats):

@@ -2,16 +2,26 @@
 
 from irplan.ablation.applicator import Applicator
 from irplan.ablation.catalogue import APPLICATORS, applicator
+from irplan.ablation.device import CryoDevice, IreDevice, MwaDevice, RfaDevice
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.quantity import Quantity
-from irplan.ablation.result import AblationResult, EnergyBalance, Trace
+from irplan.ablation.result import (
+    AblationResult,
+    CryoResult,
+    EnergyBalance,
+    ErrorEstimate,
+    FieldResult,
+    HeatResult,
+    Trace,
+)
 from irplan.ablation.schedule import Phase, Schedule
 from irplan.ablation.solve import simulate
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_map import TissueMap
 from irplan.ablation.tissue_table import TISSUES, tissue
+from irplan.ablation.zones import PublishedZone
 
 __all__ = [
     "APPLICATORS",
@@ -19,11 +29,20 @@ __all__ = [
     "AblationProblem",
     "AblationResult",
     "Applicator",
+    "CryoDevice",
+    "CryoResult",
     "EnergyBalance",
+    "ErrorEstimate",
+    "FieldResult",
+    "HeatResult",
+    "IreDevice",
     "LethalRule",
+    "MwaDevice",
     "Phase",
     "Placement",
+    "PublishedZone",
     "Quantity",
+    "RfaDevice",
     "Schedule",
     "TissueMap",
     "TissueProperties",

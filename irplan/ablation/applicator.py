@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from irplan.ablation.device import CryoDevice, Device, Kind
+from irplan.ablation.zones import PublishedZone
 from irplan.errors import InputError
-
-Kind = Literal["cryo", "rfa", "mwa", "ire"]
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,17 @@ class Applicator:
     shaft_diameter_mm : outer diameter of the shaft, 0.5 to 5 mm.
     active_length_mm : length of the zone that exchanges energy, 5 to 100 mm.
     tip_offset_mm : distance from the tip to the distal end of the active zone, >= 0 mm.
-    working_temperature_c : temperature of the active surface at full power, degC (cryo).
-    ramp_s : time to reach it from body temperature, s.
+    working_temperature_c : temperature of the active surface at full power (cryo) or of the
+        coolant that holds it (cooled rfa, mwa; body temperature where nothing cools), degC.
+    ramp_s : time to reach full strength, s.
     max_insertion_mm : longest usable shaft length, mm.
     source : where the numbers come from, with the label V / M / S of the specification.
+    device : what is peculiar to the kind; must be of ``kind``.  None takes the kind's defaults.
+    zones : zones published for it, for comparison and calibration.
+
+    Raises
+    ------
+    InputError : a value out of range, or a ``device`` of another kind.
     """
 
     name: str
@@ -36,6 +42,8 @@ class Applicator:
     ramp_s: float
     max_insertion_mm: float
     source: str
+    device: Device | None = None
+    zones: tuple[PublishedZone, ...] = ()
 
     def __post_init__(self) -> None:
         limits = {
@@ -55,3 +63,13 @@ class Applicator:
                     expected=f"{low:g} to {high:g}",
                     remedy="Check the applicator's data sheet and the unit.",
                 )
+        object.__setattr__(self, "zones", tuple(self.zones))
+        if self.device is None and self.kind == "cryo":
+            object.__setattr__(self, "device", CryoDevice())
+        if self.device is not None and self.device.kind != self.kind:
+            raise InputError(
+                f"applicator '{self.name}'.device",
+                got=f"a {type(self.device).__name__}",
+                expected=f"the device data of a '{self.kind}' applicator",
+                remedy="Use CryoDevice, RfaDevice, MwaDevice or IreDevice to match the kind.",
+            )

@@ -1,28 +1,44 @@
-"""What is done over time: freeze and thaw phases."""
+"""What is done over time: phases of cold, heat and rest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from irplan.errors import InputError
 
-PhaseKind = Literal["freeze", "passive_thaw", "active_thaw"]
+PhaseKind = Literal["freeze", "passive_thaw", "active_thaw", "power", "pause"]
+_ACTS = ("freeze", "power")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase: its kind and length in s (1 to 7200)."""
+    """One phase of one applicator.
+
+    Parameters
+    ----------
+    kind : "freeze", "passive_thaw", "active_thaw" (cryo); "power", "pause" (heat).  "pause" and
+        "passive_thaw" both mean that the applicator does nothing.
+    duration_s : length, s (1 to 7200).
+    power_w : generator's power in a "power" phase, W (0.1 to 1000); None elsewhere.
+    withdraw_mm : the applicator is pulled back by this before the phase begins, mm (0 to 100).
+
+    Raises
+    ------
+    InputError : an unknown kind, a value out of range, power where there is none or the reverse.
+    """
 
     kind: PhaseKind
     duration_s: float
+    power_w: float | None = None
+    withdraw_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("freeze", "passive_thaw", "active_thaw"):
+        if self.kind not in get_args(PhaseKind):
             raise InputError(
                 "phase.kind",
                 got=repr(self.kind),
-                expected="'freeze', 'passive_thaw' or 'active_thaw'",
+                expected="one of " + ", ".join(repr(k) for k in get_args(PhaseKind)),
                 remedy="Use one of these.",
             )
         if not 1.0 <= self.duration_s <= 7200.0:
@@ -32,22 +48,51 @@ class Phase:
                 expected="1 to 7200 s",
                 remedy="Give seconds, not minutes.",
             )
+        if (self.kind == "power") != (self.power_w is not None):
+            raise InputError(
+                "phase.power_w",
+                got=f"{self.power_w} in a '{self.kind}' phase",
+                expected="a power in a 'power' phase and none in any other",
+                remedy="Give power_w with kind 'power' only.",
+            )
+        if self.power_w is not None and not 0.1 <= self.power_w <= 1000.0:
+            raise InputError(
+                "phase.power_w",
+                got=f"{self.power_w}",
+                expected="0.1 to 1000 W",
+                remedy="Give watts; use a 'pause' for no power.",
+            )
+        if not 0.0 <= self.withdraw_mm <= 100.0:
+            raise InputError(
+                "phase.withdraw_mm",
+                got=f"{self.withdraw_mm}",
+                expected="0 to 100 mm",
+                remedy="Give how far the applicator is pulled back before the phase.",
+            )
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Phases in order; at least one freeze."""
+    """Phases in order; at least one "freeze" or "power"."""
 
     phases: tuple[Phase, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phases", tuple(self.phases))
-        if not any(p.kind == "freeze" for p in self.phases):
+        kinds = [p.kind for p in self.phases]
+        if not any(k in _ACTS for k in kinds):
             raise InputError(
                 "schedule.phases",
-                got=f"{[p.kind for p in self.phases]}",
-                expected="at least one 'freeze' phase",
-                remedy="For example Schedule.freeze_thaw_freeze().",
+                got=f"{kinds}",
+                expected="at least one 'freeze' or 'power' phase",
+                remedy="For example Schedule.freeze_thaw_freeze() or Schedule.constant_power().",
+            )
+        if "power" in kinds and set(kinds) & {"freeze", "active_thaw"}:
+            raise InputError(
+                "schedule.phases",
+                got=f"{kinds}",
+                expected="phases of one modality",
+                remedy="Simulate cold and heat as two problems.",
             )
 
     @classmethod
@@ -62,6 +107,11 @@ class Schedule:
                 Phase("freeze", 60.0 * refreeze_min),
             )
         )
+
+    @classmethod
+    def constant_power(cls, power_w: float, minutes: float) -> Schedule:
+        """One phase of constant power."""
+        return cls((Phase("power", 60.0 * minutes, power_w),))
 
     @property
     def duration_s(self) -> float:

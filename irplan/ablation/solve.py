@@ -1,4 +1,4 @@
-"""The simulation: an `AblationProblem` in, an `AblationResult` out."""
+"""The simulation: an `AblationProblem` in, an `CryoResult` out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from irplan.ablation.catalogue import CATALOGUE_VERSION
 from irplan.ablation.discretisation import discretise
 from irplan.ablation.march import March
 from irplan.ablation.problem import AblationProblem, check_range
-from irplan.ablation.result import AblationResult
+from irplan.ablation.result import CryoResult
 from irplan.ablation.tissue_table import TISSUE_TABLE_VERSION
 from irplan.compute import Progress, no_progress, resolve_backend
 from irplan.compute.threads import ThreadChoice
@@ -28,7 +28,7 @@ def simulate(
     threads: int | None = None,
     monitor_points_mm: Sequence[Point3] = (),
     progress: Progress = no_progress,
-) -> AblationResult:
+) -> CryoResult:
     """Freeze (and thaw) ``problem``: enthalpy bioheat with perfusion that stops on freezing.
 
     dH/dt = div(k grad T) + w rho_b c_b (T_b - T) [T > liquidus] + q_m + probes, with H the
@@ -49,7 +49,7 @@ def simulate(
 
     Returns
     -------
-    AblationResult : see there.  Cost: some 1e9 voxel stages a second on 2 cores; a 10-8-10 min
+    CryoResult : see there.  Cost: some 1e9 voxel stages a second on 2 cores; a 10-8-10 min
         schedule of three probes in 100^3 mm at 1 mm takes about 1400 stages.
 
     Raises
@@ -67,7 +67,7 @@ def simulate(
         run = March(problem, discretise(problem), monitors, ThreadChoice(most))
         run.all_phases(time_error_mm, stages, progress)
         fields, energy = run.fields(), run.energy()
-    return AblationResult(
+    return CryoResult(
         end_of_freeze_c=fields[0],
         cycle_minimum_c=tuple(fields[1:]),
         trace=run.trace(),

@@ -21,6 +21,16 @@ _LIMITS = {
     "liquidus_c": (-30.0, 1.0),
     "perfusion_per_s": (0.0, 0.2),
     "metabolic_w_per_m3": (0.0, 2e5),
+    "wall_transfer_w_per_m2k": (0.0, 1e5),
+    "k_per_k": (0.0, 0.02),
+    "water_fraction": (0.0, 1.0),
+    "sigma_s_per_m": (0.0, 5.0),
+    "sigma_per_k": (0.0, 0.05),
+    "sigma_pulsed_s_per_m": (0.0, 10.0),
+    "field_onset_v_per_cm": (1.0, 5000.0),
+    "field_full_v_per_cm": (2.0, 10000.0),
+    "permittivity": (1.0, 100.0),
+    "sigma_microwave_s_per_m": (0.0, 10.0),
 }
 
 
@@ -41,10 +51,20 @@ class TissueProperties:
     metabolic_w_per_m3 : heat production while not frozen, W/m3.
     fixed_temperature_c : if given, the tissue is held at this temperature (a heat source or
         sink such as the blood of a large vessel), degC.
+    wall_transfer_w_per_m2k : film coefficient between such a tissue and its neighbours,
+        W/(m2 K); 0 means perfect contact.
+    k_per_k : relative rise of the unfrozen conductivity per kelvin above 37 degC, 1/K (heat).
+    water_fraction : mass of water that can boil off per mass of tissue (heat).
+    sigma_s_per_m, sigma_per_k : electric conductivity at 37 degC near 500 kHz (rfa) or at rest
+        (ire), S/m, and its relative rise per kelvin, 1/K.
+    sigma_pulsed_s_per_m : conductivity of the electroporated tissue, S/m; it is reached between
+        ``field_onset_v_per_cm`` and ``field_full_v_per_cm``, V/cm (ire).
+    permittivity, sigma_microwave_s_per_m : relative permittivity and conductivity at 2.45 GHz.
 
     Raises
     ------
-    InputError : a value outside its plausible range, or solidus not below liquidus.
+    InputError : a value outside its plausible range, solidus not below liquidus, or field_onset
+        not below field_full.
     """
 
     name: str
@@ -61,6 +81,16 @@ class TissueProperties:
     perfusion_per_s: float = 0.0
     metabolic_w_per_m3: float = 0.0
     fixed_temperature_c: float | None = None
+    wall_transfer_w_per_m2k: float = 0.0
+    k_per_k: float = 0.0023
+    water_fraction: float = 0.7
+    sigma_s_per_m: float = 0.33
+    sigma_per_k: float = 0.015
+    sigma_pulsed_s_per_m: float = 0.66
+    field_onset_v_per_cm: float = 350.0
+    field_full_v_per_cm: float = 700.0
+    permittivity: float = 43.0
+    sigma_microwave_s_per_m: float = 1.7
 
     def __post_init__(self) -> None:
         for field, (low, high) in _LIMITS.items():
@@ -78,6 +108,13 @@ class TissueProperties:
                 got=f"solidus {self.solidus_c} degC, liquidus {self.liquidus_c} degC",
                 expected="a solidus at least 0.1 degC below the liquidus",
                 remedy="Tissue freezes over a range; -8 to -1 degC is usual.",
+            )
+        if self.field_onset_v_per_cm >= self.field_full_v_per_cm:
+            raise InputError(
+                f"tissue '{self.name}'.field_onset_v_per_cm",
+                got=f"{self.field_onset_v_per_cm} with field_full {self.field_full_v_per_cm} V/cm",
+                expected="an onset below the field of full electroporation",
+                remedy="350 and 700 V/cm are usual for soft tissue.",
             )
         fixed = self.fixed_temperature_c
         if fixed is not None and not -200.0 <= fixed <= 120.0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.result import AblationResult
+from irplan.ablation.result import CryoResult
 from irplan.geometry import Grid
 from irplan.image import Code, Label, LabelMap, Volume
 from irplan.image.resample import resample_volume
@@ -31,7 +31,7 @@ ZONE_LABELS = (
 )
 
 
-def zone_labels(result: AblationResult, grid: Grid) -> LabelMap:
+def zone_labels(result: CryoResult, grid: Grid) -> LabelMap:
     """Bands of the ice at the end of the last freeze on ``grid`` (trilinear temperature).
 
     1: 0 to -20 degC, 2: -20 to -40, 3: -40 and colder; the zone "-20 degC" is 2 and 3 together.
@@ -45,7 +45,7 @@ def zone_labels(result: AblationResult, grid: Grid) -> LabelMap:
     return LabelMap(array, grid, tuple(label for _, label in ZONE_LABELS))
 
 
-def lethal_mask(result: AblationResult, plan: AblationPlan, grid: Grid) -> NDArray[np.bool_]:
+def lethal_mask(result: CryoResult, plan: AblationPlan, grid: Grid) -> NDArray[np.bool_]:
     """The lethal zone of the plan's rule on ``grid``: bool (slice, row, column)."""
     out = np.zeros(grid.shape, dtype=bool)
     part, temperature = _on(result.lethal_temperature(plan.lethal), grid)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import irplan
 from irplan.ablation import APPLICATORS, Applicator, applicator
 from irplan.ablation.lethal import LethalRule
-from irplan.ablation.result import AblationResult
+from irplan.ablation.result import CryoResult
 from irplan.ablation.schedule import Schedule
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
@@ -100,7 +100,7 @@ class PlannedCase:
     paths: tuple[PathCandidate, ...]
     """The chosen path of each placement, in the plan's order."""
     search: PathSearch
-    result: AblationResult
+    result: CryoResult
     evaluation: PlanEvaluation
     messages: tuple[str, ...] = ()
     """What the user should know: warnings of the chain in plain words."""

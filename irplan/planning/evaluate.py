@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationResult
+from irplan.ablation import CryoResult
 from irplan.image import LabelMap
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -43,7 +43,7 @@ VESSELS = ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava")
 
 def evaluate_plan(
     plan: AblationPlan,
-    result: AblationResult,
+    result: CryoResult,
     labels: LabelMap,
     target_mask: NDArray[Any],
     *,
@@ -136,7 +136,7 @@ def vessels_near(
     return NearVessels(gap, local.grid.index_to_lps(np.argwhere(large)))
 
 
-def _volumes_ml(result: AblationResult, plan: AblationPlan) -> dict[str, float]:
+def _volumes_ml(result: CryoResult, plan: AblationPlan) -> dict[str, float]:
     """Volumes inside isotherms with sub-voxel weights, ml; lethal by the plan's rule."""
     coldest = result.minimum_c
     out = {f"{t:g} degC": _volume_ml(coldest.array, coldest.grid.voxel_volume_mm3, t)

@@ -144,7 +144,7 @@ def measure_margins(
 
     Parameters
     ----------
-    field : smooth, e.g. `AblationResult.lethal_temperature`; it need not share the target's grid.
+    field : smooth, e.g. `CryoResult.lethal_temperature`; it need not share the target's grid.
     target : the target's geometry.
     margin_goal_mm : goal that `margin_coverage` refers to, mm.
     subcapsular_mm : target surface within this distance of the capsule is not counted.

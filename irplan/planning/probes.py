@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from irplan.ablation import (
     AblationProblem,
-    AblationResult,
     Applicator,
+    CryoResult,
     LethalRule,
     Placement,
     Schedule,
@@ -73,7 +73,7 @@ class ProbeSearch:
     """The chosen probes with their final simulation, and what was tried."""
 
     layout: Layout
-    result: AblationResult
+    result: CryoResult
     margin_mm: float
     reached: bool
     tried: tuple[str, ...]
@@ -102,7 +102,7 @@ class ProbePlanner:
     _tissue: TissueMap | None = None
     _promising: list[tuple[Applicator, int]] | None = None
     _risk: NDArray[np.float64] | None = None
-    _confirmed: tuple[Layout, AblationResult, float] | None = None
+    _confirmed: tuple[Layout, CryoResult, float] | None = None
 
     def find(self, kinds: Sequence[Applicator], count: int | None) -> ProbeSearch:
         """The fewest probes (or exactly ``count``) that reach the goal; else the best found.
@@ -256,7 +256,7 @@ class ProbePlanner:
         margin = surface_margins(cold_field, self.lethal.threshold_c, points, placements)
         return np.maximum(cold, 0.0), float(margin.min())
 
-    def _confirm(self, layout: Layout) -> tuple[Layout, AblationResult, float]:
+    def _confirm(self, layout: Layout) -> tuple[Layout, CryoResult, float]:
         """The simulation that decides, at 1 mm, from the labels themselves."""
         if self._confirmed is not None and self._confirmed[0] is layout:
             return self._confirmed
@@ -278,9 +278,7 @@ class ProbePlanner:
         """Progress that approaches 0.65, whatever the number of simulations will be."""
         self.progress(0.65 * (1.0 - 0.95**self.simulations), message)
 
-    def _done(
-        self, confirmed: tuple[Layout, AblationResult, float], tried: list[str]
-    ) -> ProbeSearch:
+    def _done(self, confirmed: tuple[Layout, CryoResult, float], tried: list[str]) -> ProbeSearch:
         layout, result, margin = confirmed
         reached = margin >= self.margin_goal_mm
         self.progress(1.0, f"{len(layout.placements)} probe(s), margin {margin:.1f} mm")

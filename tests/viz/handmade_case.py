@@ -12,7 +12,7 @@ import numpy as np
 from irplan.ablation.applicator import Applicator
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
-from irplan.ablation.result import AblationResult, EnergyBalance, Trace
+from irplan.ablation.result import CryoResult, EnergyBalance, Trace
 from irplan.ablation.schedule import Schedule
 from irplan.geometry import Grid, Needle
 from irplan.image import LabelMap, Volume, structure
@@ -119,7 +119,7 @@ def _sphere_points(count: int) -> np.ndarray:
     return np.stack([r * np.cos(turn), r * np.sin(turn), z], axis=-1)
 
 
-def _result() -> AblationResult:
+def _result() -> CryoResult:
     grid = Grid.from_spacing((70, 70, 70), (1.0, 1.0, 1.0), ZONE_CENTRE - 34.5)
     index = np.stack(np.meshgrid(*[np.arange(70.0)] * 3, indexing="ij"), axis=-1)
     r = np.linalg.norm(grid.index_to_lps(index) - ZONE_CENTRE, axis=-1)
@@ -137,7 +137,7 @@ def _result() -> AblationResult:
         ("probe 1", "target centre", "target edge, farthest", "portal vein"),
         33.0 * drive**2,
     )
-    return AblationResult(
+    return CryoResult(
         end_of_freeze_c=Volume(end, grid, "degC"),
         cycle_minimum_c=(Volume(first, grid, "degC"), Volume(end, grid, "degC")),
         trace=trace,
