@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from irplan.errors import InputError
 from irplan.geometry import Grid
 
-#: What the numbers mean: Hounsfield units, degrees Celsius, field strength, 0..1 or mm.
-Quantity = Literal["HU", "degC", "V/cm", "probability", "mm"]
+#: What the numbers mean: Hounsfield units, degrees Celsius, field strength, 0..1, mm; "1" is a
+#: plain number (Arrhenius integral), "min" CEM43, "K/min" a cooling rate, "W/kg" SAR.
+Quantity = Literal["HU", "degC", "V/cm", "probability", "mm", "1", "min", "s", "K/min", "W/kg"]
 
 
 @dataclass(frozen=True, eq=False)
