@@ -1,0 +1,271 @@
+"""Sizes of zones to sub-voxel accuracy: volume, length along and widths across the needles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation.lethal import LethalRule
+from irplan.ablation.placement import Placement
+from irplan.ablation.result import AblationResult, CryoResult, FieldResult, HeatResult
+from irplan.errors import InputError
+from irplan.image import Volume
+
+#: Directions round the axis, and step along a ray in voxels, of `measure_zone`.
+_DIRECTIONS = 36
+_RAY_STEP = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class ZoneField:
+    """A zone as a smooth field and the level that bounds it.
+
+    The zone is where ``field`` is at or below ``level`` (``below``) or at or above it.
+    """
+
+    name: str
+    words: str
+    field: Volume
+    level: float
+    below: bool
+
+    def signed(self) -> NDArray[np.float32]:
+        """(slice, row, column) how far inside the level: >= 0 in the zone."""
+        out = self.field.array.astype(np.float32)
+        out -= np.float32(self.level)
+        return -out if self.below else out
+
+
+@dataclass(frozen=True)
+class ZoneAxis:
+    """The line that zones are measured along: a needle, or the middle line of several.
+
+    ``distal_mm`` is where the active zones begin on it; stations are counted from there
+    towards the entry.
+    """
+
+    distal_mm: tuple[float, float, float]
+    towards_entry: tuple[float, float, float]
+    active_length_mm: float
+
+    @classmethod
+    def of(cls, placements: Sequence[Placement]) -> ZoneAxis:
+        """The mean line of the needles; raises `InputError` for none."""
+        if not placements:
+            raise InputError(
+                "placements", got="none", expected="at least one", remedy="Give the placements."
+            )
+        ends = np.array([p.active_segment for p in placements])  # (needle, end, xyz)
+        direction = -np.sum([p.needle.direction for p in placements], axis=0)
+        if float(np.linalg.norm(direction)) < 0.3 * len(placements):  # needles from all sides
+            direction = -placements[0].needle.direction
+        direction = direction / np.linalg.norm(direction)
+        centre = ends.mean(axis=(0, 1))
+        along = (ends - centre) @ direction
+        low, high = float(along.min()), float(along.max())
+        distal = centre + low * direction
+        return cls(
+            (float(distal[0]), float(distal[1]), float(distal[2])),
+            (float(direction[0]), float(direction[1]), float(direction[2])),
+            high - low,
+        )
+
+    def frame(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Two unit vectors across the axis."""
+        d = np.array(self.towards_entry)
+        u = np.cross(d, np.eye(3)[int(np.argmin(np.abs(d)))])
+        u /= np.linalg.norm(u)
+        return u, np.cross(d, u)
+
+
+@dataclass(frozen=True, eq=False)
+class ZoneMeasure:
+    """What `measure_zone` found; lengths are 0 where there is no zone.
+
+    ``length_mm`` is the longest chord parallel to the axis.  ``station_mm`` (n,) runs along the
+    axis from its distal end; ``radius_mm`` (n,) is the mean distance of the outer edge from the
+    axis there (0 outside the zone).  ``width_mm`` is the mean diameter across at the widest
+    station, ``least_width_mm`` and ``most_width_mm`` the smallest and largest there.
+    ``cut_off``: the zone touches the edge of the box, so it is larger.
+    """
+
+    name: str
+    volume_ml: float
+    length_mm: float
+    width_mm: float
+    least_width_mm: float
+    most_width_mm: float
+    cut_off: bool
+    station_mm: NDArray[np.float64]
+    radius_mm: NDArray[np.float64]
+
+
+def zone_fields(result: AblationResult, lethal: LethalRule | None = None) -> tuple[ZoneField, ...]:
+    """Every zone of ``result.zones()`` as a smooth field, the dead zone of ``lethal`` first.
+
+    A zone whose field is not known here is given as its mask (0 and 1, level one half), which
+    measures it to a voxel only.
+    """
+    known: dict[str, ZoneField] = {}
+    if isinstance(result, CryoResult):
+        c = result.end_of_freeze_c
+        if lethal is not None:
+            words = f"lethal: {lethal.threshold_c:g} °C or colder in {lethal.cycles} " + (
+                "freeze" if lethal.cycles == 1 else "freezes"
+            )
+            known["lethal"] = ZoneField(
+                "lethal", words, result.lethal_temperature(lethal), lethal.threshold_c, True
+            )
+        for name, level, words in (
+            ("ice", 0.0, "ice: 0 °C at the end of the last freeze"),
+            ("minus_20", -20.0, "−20 °C at the end of the last freeze"),
+            ("minus_40", -40.0, "−40 °C at the end of the last freeze"),
+        ):
+            known[name] = ZoneField(name, words, c, level, True)
+    elif isinstance(result, HeatResult):
+        for level in (50.0, 60.0):
+            name = f"above_{level:.0f}"
+            known[name] = ZoneField(
+                name, f"{level:g} °C or hotter at some time", result.maximum_c, level, False
+            )
+    elif isinstance(result, FieldResult):
+        level = result.threshold_v_per_cm
+        known["electroporated"] = ZoneField(
+            "electroporated", f"{level:g} V/cm or more", result.field_v_per_cm, level, False
+        )
+    if isinstance(result, HeatResult | FieldResult):
+        for name, volume in result.damage.items():
+            known[name] = ZoneField(
+                name,
+                f"dead by {name.replace('_', ' ')}: {result.damage_level[name]:g} or more",
+                volume,
+                result.damage_level[name],
+                False,
+            )
+    zones = result.zones()
+    out = [known.pop("lethal")] if "lethal" in known else []
+    for name, mask in zones.items():
+        if name == "lethal" and out:
+            continue
+        words = name.replace("_", " ")
+        own = ZoneField(name, words, Volume(mask.astype(np.uint8), result.grid, "1"), 0.5, False)
+        out.append(known.get(name, own))
+    return tuple(out)
+
+
+def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
+    """Volume and sizes of one zone; trilinear field, edges by linear interpolation.
+
+    Volume: each voxel counts by the share of it on the inner side of the level, taken from the
+    field's slope (exact for a plane).  Sizes: the outermost crossing on rays from the axis in 36
+    directions at stations a voxel apart; the length on lines two voxels apart.
+    """
+    grid, h = zone.field.grid, min(zone.field.grid.spacing_mm)
+    signed = zone.signed()
+    box = _box_of_zone(signed)
+    if box is None:
+        empty = np.zeros(1)
+        return ZoneMeasure(zone.name, 0.0, 0.0, 0.0, 0.0, 0.0, False, empty, empty)
+    part = signed[box]
+    slopes = [
+        np.gradient(part, axis=k) if part.shape[k] > 1 else np.zeros_like(part) for k in range(3)
+    ]
+    span = np.sqrt(sum(s**2 for s in slopes)) + 1e-6
+    volume = float(np.clip(0.5 + part / span, 0.0, 1.0).sum(dtype=np.float64))
+    cut_off = any(
+        (s.start == 0 and bool((np.take(signed, 0, axis=k) >= 0).any()))
+        or (s.stop == n and bool((np.take(signed, n - 1, axis=k) >= 0).any()))
+        for k, (s, n) in enumerate(zip(box, signed.shape, strict=True))
+    )
+    sides = (n * s for n, s in zip(part.shape, grid.spacing_mm, strict=True))
+    reach = math.sqrt(sum(side**2 for side in sides))
+    stations, radii = _radii(zone, signed, axis, h, reach)
+    both = radii + np.roll(radii, _DIRECTIONS // 2, axis=1)  # diameters, opposite directions
+    mean = radii.mean(axis=1)
+    widest = int(np.argmax(both.mean(axis=1)))
+    return ZoneMeasure(
+        name=zone.name,
+        volume_ml=volume * grid.voxel_volume_mm3 / 1000.0,
+        length_mm=_length(zone, signed, axis, h, reach),
+        width_mm=float(both[widest].mean()),
+        least_width_mm=float(both[widest].min()),
+        most_width_mm=float(both[widest].max()),
+        cut_off=cut_off,
+        station_mm=stations,
+        radius_mm=mean,
+    )
+
+
+def _box_of_zone(signed: NDArray[np.float32]) -> tuple[slice, slice, slice] | None:
+    inside = signed >= 0
+    out = []
+    for k in range(3):
+        line = np.flatnonzero(inside.any(axis=tuple(a for a in range(3) if a != k)))
+        if line.size == 0:
+            return None
+        out.append(slice(max(0, int(line[0]) - 2), min(signed.shape[k], int(line[-1]) + 3)))
+    return out[0], out[1], out[2]
+
+
+def _sample(
+    zone: ZoneField, signed: NDArray[np.float32], points: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``signed`` at (..., 3) LPS points, trilinear; well outside the zone beyond the grid."""
+    from scipy.ndimage import map_coordinates
+
+    index = zone.field.grid.lps_to_index(points)
+    outside = float(min(-1e-3, signed.min()))
+    values: NDArray[np.float64] = map_coordinates(
+        signed, index.reshape(-1, 3).T, order=1, mode="constant", cval=outside, output=np.float64
+    )
+    return values.reshape(points.shape[:-1])
+
+
+def _radii(
+    zone: ZoneField, signed: NDArray[np.float32], axis: ZoneAxis, h: float, reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n,) stations along the axis and (n, 36) distances of the zone's outer edge there, mm."""
+    u, v = axis.frame()
+    phi = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    across = np.cos(phi)[:, None] * u + np.sin(phi)[:, None] * v
+    r = np.arange(0.0, reach, _RAY_STEP * h)
+    stations = np.arange(-reach, axis.active_length_mm + reach, h)
+    centre = np.array(axis.distal_mm) + stations[:, None] * np.array(axis.towards_entry)
+    points = centre[:, None, None] + across[None, :, None] * r[:, None]
+    inside = _sample(zone, signed, points)
+    return stations, _last_crossing(inside, r)
+
+
+def _last_crossing(inside: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Outermost place on each ray (last axis) where the field falls below zero; 0 for none."""
+    hit = inside >= 0
+    last = inside.shape[-1] - 1 - np.argmax(hit[..., ::-1], axis=-1)
+    after = np.minimum(last + 1, inside.shape[-1] - 1)
+    a = np.take_along_axis(inside, last[..., None], -1)[..., 0]
+    b = np.take_along_axis(inside, after[..., None], -1)[..., 0]
+    share = np.where(after > last, a / np.maximum(a - b, 1e-12), 0.0)
+    out = r[last] + share * (r[1] - r[0])
+    return np.where(hit.any(axis=-1), out, 0.0)
+
+
+def _length(
+    zone: ZoneField, signed: NDArray[np.float32], axis: ZoneAxis, h: float, reach: float
+) -> float:
+    """Longest chord parallel to the axis, on a lattice of lines two voxels apart."""
+    u, v = axis.frame()
+    n = int(0.5 * reach / (2.0 * h))
+    offset = 2.0 * h * np.arange(-n, n + 1)
+    across = offset[:, None, None] * u + offset[None, :, None] * v
+    t = np.arange(-reach, axis.active_length_mm + reach, _RAY_STEP * h)
+    line = np.array(axis.distal_mm) + t[:, None] * np.array(axis.towards_entry)
+    inside = _sample(zone, signed, across.reshape(-1, 1, 3) + line)
+    inside = inside[(inside >= 0).any(axis=1)]
+    if inside.shape[0] == 0:
+        return 0.0
+    end = _last_crossing(inside, t)
+    start = -_last_crossing(inside[:, ::-1], -t[::-1])
+    return float((end - start).max())
