@@ -114,9 +114,9 @@ def zone_fields(result: AblationResult, lethal: LethalRule | None = None) -> tup
     if isinstance(result, CryoResult):
         c = result.end_of_freeze_c
         if lethal is not None:
-            words = f"lethal: {lethal.threshold_c:g} °C or colder in {lethal.cycles} " + (
-                "freeze" if lethal.cycles == 1 else "freezes"
-            )
+            shown = f"{lethal.threshold_c:g}".replace("-", "\N{MINUS SIGN}")
+            times = "one freeze" if lethal.cycles == 1 else f"{lethal.cycles} freezes"
+            words = f"lethal: {shown} °C or colder in {times}"
             known["lethal"] = ZoneField(
                 "lethal", words, result.lethal_temperature(lethal), lethal.threshold_c, True
             )

@@ -9,6 +9,7 @@ from irplan.cli.demo import demo
 from irplan.cli.info import info
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
+from irplan.cli.simulate import simulate
 
 _HELP = """
 From a CT to an ablation plan that can be trusted. Research use only.
@@ -53,6 +54,7 @@ def _root(
 
 app.command(epilog=RESEARCH_USE_ONLY)(demo)
 app.command(epilog=RESEARCH_USE_ONLY)(plan)
+app.command(epilog=RESEARCH_USE_ONLY)(simulate)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 

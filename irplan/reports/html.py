@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from irplan.errors import InputError
 from irplan.reports.content import ReportContent
 from irplan.reports.figures import FigureNote
+from irplan.reports.simulation import SimulationContent
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -38,14 +39,7 @@ def render_html(
     that is neither drawn nor explained.
     """
     missing = {} if missing is None else missing
-    for key, data in figures.items():
-        if not data.startswith(_PNG):
-            raise InputError(
-                f"figures['{key}']",
-                got="bytes that are not PNG",
-                expected="a PNG picture",
-                remedy="Use irplan.viz.png_bytes.",
-            )
+    drawn = _encoded(figures)
     unknown = sorted(set(figures) - {n.key for n in notes})
     silent = sorted({n.key for n in notes} - set(figures) - set(missing))
     if unknown or silent:
@@ -56,14 +50,44 @@ def render_html(
             expected="every figure of the notes drawn, or its absence explained",
             remedy="Draw it or say in 'missing' why it is not there.",
         )
-    drawn = {key: base64.b64encode(data).decode("ascii") for key, data in figures.items()}
-    return _template().render(
+    return _template("plan.html.j2").render(
         c=content, notes=notes, figures=drawn, missing=missing, generated=generated
     )
 
 
+def render_simulation_html(
+    content: SimulationContent,
+    figures: Mapping[str, bytes],
+    notes: Sequence[FigureNote],
+    *,
+    animation: bytes | None = None,
+    generated: str | None = None,
+) -> str:
+    """A simulation's ``content``, PNG ``figures`` and GIF ``animation`` as one page.
+
+    A figure of ``notes`` that is not in ``figures`` is left out.  Raises `InputError` for a
+    figure that is not PNG.
+    """
+    gif = None if animation is None else base64.b64encode(animation).decode("ascii")
+    return _template("simulation.html.j2").render(
+        c=content, notes=notes, figures=_encoded(figures), animation=gif, generated=generated
+    )
+
+
+def _encoded(figures: Mapping[str, bytes]) -> dict[str, str]:
+    for key, data in figures.items():
+        if not data.startswith(_PNG):
+            raise InputError(
+                f"figures['{key}']",
+                got="bytes that are not PNG",
+                expected="a PNG picture",
+                remedy="Use irplan.viz.png_bytes.",
+            )
+    return {key: base64.b64encode(data).decode("ascii") for key, data in figures.items()}
+
+
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -71,4 +95,4 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("plan.html.j2")
+    return environment.get_template(name)

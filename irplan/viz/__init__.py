@@ -8,6 +8,9 @@ from irplan.viz.needles_eye import needles_eye
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.path_terms import path_terms
 from irplan.viz.scene import RenderError, RenderJob, render_scene
+from irplan.viz.simulation_animation import temperature_gif
+from irplan.viz.simulation_curves import extra_curves, temperature_curves, zone_profile
+from irplan.viz.simulation_planes import simulation_planes
 from irplan.viz.style import png_bytes
 from irplan.viz.temperature import temperature_over_time
 from irplan.viz.three_planes import three_planes
@@ -15,6 +18,7 @@ from irplan.viz.three_planes import three_planes
 __all__ = [
     "RenderError",
     "RenderJob",
+    "extra_curves",
     "margin_map",
     "needles_eye",
     "orientation_letters",
@@ -22,6 +26,10 @@ __all__ = [
     "png_bytes",
     "position_words",
     "render_scene",
+    "simulation_planes",
+    "temperature_curves",
+    "temperature_gif",
     "temperature_over_time",
     "three_planes",
+    "zone_profile",
 ]
