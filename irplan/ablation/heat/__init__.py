@@ -1,0 +1,1 @@
+"""Heating simulations: the bioheat march, microwave antennas, coolants."""

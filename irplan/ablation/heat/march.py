@@ -1,0 +1,675 @@
+"""The heating march: temperature, damage, energy and records of a simulation on one grid."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation.damage import (
+    TABLE_FROM_C,
+    TABLE_PER_K,
+    Arrhenius,
+    DamageModel,
+    ThreeState,
+    rate_table,
+)
+from irplan.ablation.heat.coolant import Coolant, CoolantTables
+from irplan.ablation.heat.layout import lay_out
+from irplan.ablation.problem import AblationProblem
+from irplan.ablation.result import EnergyBalance, Trace
+from irplan.compute.threads import ThreadChoice
+from irplan.errors import InputError, SolverError
+from irplan.image import Volume
+
+Box = tuple[int, int, int, int, int, int]
+
+#: Error of the 60 degC radius per second of super-step, mm/s.
+TIME_ERROR_MM_PER_S = 0.01
+#: First super-step after the heat has changed, s, and how much longer each next one may be.
+FIRST_STEP_S, STEP_GROWTH = 0.5, 1.3
+#: The window grows where its shell departs from rest by more than this, K.
+WINDOW_TOLERANCE_K = 0.002
+#: A change of temperature at the outer faces above this is reported, K.
+BOUNDARY_WARNING_K = 1.0
+#: Damage is followed in voxels that have been warmer than this; others keep the dose of a voxel
+#: at body temperature, degC.
+DAMAGE_FLOOR_C = 40.0
+_NO_SOURCE = np.zeros((0, 0, 0), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class HeatState:
+    """A `HeatMarch` at one moment (`HeatMarch.state`), to go on from later or twice."""
+
+    time_s: float
+    steps: int
+    window: NDArray[np.int64]
+    arrays: tuple[NDArray[np.generic], ...]
+    rest: NDArray[np.float64]
+    since_change_s: float
+    boundary_rise_c: float
+    samples: int
+
+
+class HeatMarch:
+    """Temperature and damage while heat flows: the bioheat equation on ``problem.grid``.
+
+    rho c dT/dt = div(k(T) grad T) + a(T) (w rho_b c_b (T_b - T) + q_m) + Q + coolants, with
+    k(T) = k (1 + k_per_k (T - 37)) up to 100 degC, boiling of the tissue's water as latent heat
+    between 99 and 101 degC (enthalpy form: nothing is skipped), voxels of a tissue with
+    ``fixed_temperature_c`` held (through a film where ``wall_transfer_w_per_m2k`` > 0), outer faces
+    at body temperature.  7-point finite volumes with harmonic means, RKL1 super-time-stepping,
+    float32; only the window that differs from rest is computed.  Voxels may be anisotropic.
+
+    Use: build it, call `advance` once for each stretch of constant source, then read
+    `temperature_c`, `dry_fraction`, `damage_volumes`, `maximum_c`, `energy`, `trace`,
+    `boundary_rise_c`, `warnings`.
+
+    Parameters
+    ----------
+    problem : grid, tissues, placements (for the trace), body temperature.
+    damage : models to follow; each name once.  All together cost some 12 bytes a voxel.
+    monitors : (n, 3) fractional grid indices that go into the trace.
+    threads : how many CPU threads, or a `ThreadChoice` to share.
+    coolants : cooled tips and shafts (`irplan.ablation.heat.coolant.coolant`).
+    perfusion : "temperature": a = (1 + tanh(60 - T)) / 2 and returns when tissue cools [V,
+        specification]; "damage": a = exp(-Omega) of the first Arrhenius model, or the living
+        fraction of the first three-state model, in ``damage``: it does not return.
+    time_error_mm : allowed error in time of the 60 degC radius, 0.005 to 0.5 mm.
+
+    Raises
+    ------
+    InputError : a repeated damage name; "damage" without a model that gives a living fraction.
+    SolverError : (in `advance`) a solution that is not finite.
+    """
+
+    def __init__(
+        self,
+        problem: AblationProblem,
+        damage: Sequence[DamageModel] = (),
+        monitors: NDArray[np.float64] | None = None,
+        threads: int | ThreadChoice | None = None,
+        *,
+        coolants: Sequence[Coolant] = (),
+        perfusion: str = "temperature",
+        time_error_mm: float = 0.06,
+    ) -> None:
+        import numba
+
+        self.problem = problem
+        self.damage = tuple(damage)
+        names = [m.name for m in self.damage]
+        if len(set(names)) < len(names):
+            raise InputError(
+                "damage", got=f"{names}", expected="each name once", remedy="Rename a model."
+            )
+        self.monitors = np.zeros((0, 3)) if monitors is None else np.asarray(monitors, float)
+        most = int(numba.get_num_threads())
+        if isinstance(threads, ThreadChoice):
+            self.threads = threads
+        else:
+            self.threads = ThreadChoice(most if threads is None else min(threads, most))
+        self.layout = lay_out(problem)
+        self.coolants = CoolantTables.from_coolants(coolants, self.layout)
+        self.longest_step_s = time_error_mm / TIME_ERROR_MM_PER_S
+        self._perfusion_model = self._chosen_perfusion(perfusion)
+        self.time_s = 0.0
+        self.steps = 0
+        self.stages = 0
+        self.boundary_rise_c = 0.0
+        self._since_change_s = 0.0
+        self._allocate()
+        self._samples: list[tuple[float, list[float]]] = []
+        self._sample()
+
+    def _chosen_perfusion(self, rule: str) -> int | None:
+        if rule == "temperature":
+            return None
+        if rule == "damage":
+            for n, model in enumerate(self.damage):
+                if isinstance(model, Arrhenius | ThreeState):
+                    return n
+        raise InputError(
+            "perfusion",
+            got=repr(rule),
+            expected="'temperature', or 'damage' with an Arrhenius or three-state model",
+            remedy="Use 'temperature', or add such a model.",
+        )
+
+    def _allocate(self) -> None:
+        lay = self.layout
+        size = lay.kind.size
+        v = np.zeros(size, np.float32)
+        self._held_away = bool(np.any(lay.held != 0.0))
+        if self._held_away:
+            lay.interior(v)[...] = lay.held[lay.interior(lay.kind)]
+        self._v = [v, v.copy()]
+        self._highest = v.copy()
+        nz, ny, _ = lay.shape
+        self._hot = [np.zeros((nz + 2, ny + 2), np.uint8) for _ in range(2)]
+        self._sticky = np.zeros((nz + 2, ny + 2), np.uint8)
+        if self._held_away:
+            warm = lay.interior(v).max(axis=2) > float(lay.levels[3])
+            self._sticky[1:-1, 1:-1] = warm
+            for flags in self._hot:
+                flags[...] = self._sticky
+        use_alive = self._perfusion_model is not None
+        self._alive = np.ones(size if use_alive else 1, np.float32)
+        self._extents = np.zeros((nz, ny, 2), np.int64)
+        self._extents[:, :, 0] = lay.shape[2]
+        counts = [2 if m.kind == "cells" else 1 for m in self.damage]
+        self._first_state = np.concatenate([[0], np.cumsum(counts)]).astype(int)
+        self._states = np.zeros((int(self._first_state[-1]), size), np.float32)
+        self._before = np.zeros(size if self.damage else 1, np.float32)
+        self._rest = np.zeros(self._states.shape[0])
+        for n, model in enumerate(self.damage):
+            if isinstance(model, ThreeState):
+                at = self._first_state[n]
+                self._rest[at : at + 2] = model.alive_at_start, model.dead_at_start
+        self._tables = [rate_table(m) for m in self.damage]
+        self._sums = np.zeros((nz, 4))
+        self._heat = np.zeros(5 + self.coolants.rise.size)
+        cells = self.coolants.voxel.size
+        self._work = [np.zeros(cells, np.float32) for _ in range(3)]
+        self._source_sums = np.zeros(nz)
+        self.absorbed_w = 0.0
+        self._window = self._first_window()
+
+    # -- what can be read ----------------------------------------------------------------
+
+    @property
+    def temperature_c(self) -> NDArray[np.float32]:
+        """Temperature now, float32 (slice, row, column), degC; a fresh array at each call."""
+        return self.read_temperature(self._v[0])
+
+    def read_temperature(self, v: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Temperature, degC, of a padded state array."""
+        from irplan.compute.cpu import heat
+
+        lay = self.layout
+        out = np.full(lay.shape, lay.body_c, np.float32)
+        heat.read_out(
+            v, lay.kind, lay.tissues, lay.levels, np.float32(lay.body_c), np.array(lay.shape),
+            self._window, out,
+        )  # fmt: skip
+        return out
+
+    @property
+    def maximum_c(self) -> NDArray[np.float32]:
+        """Highest temperature so far, float32 (slice, row, column), degC."""
+        return self.read_temperature(self._highest)
+
+    @property
+    def dry_fraction(self) -> NDArray[np.float32]:
+        """Share of each voxel's water that has boiled off (0 to 1), (slice, row, column)."""
+        lay = self.layout
+        width = np.maximum(lay.tissues[:, 5], 1e-6)[lay.interior(lay.kind)]
+        out: NDArray[np.float32] = np.clip(
+            (lay.interior(self._v[0]) - lay.levels[0]) / width, 0.0, 1.0
+        )
+        return out
+
+    @property
+    def hottest_c(self) -> float:
+        """Highest temperature now, degC."""
+        lo, hi = self._warm_box()
+        if np.any(hi <= lo):
+            lo, hi = self._window[::2], self._window[1::2]
+        cut = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
+        lay = self.layout
+        v = lay.interior(self._v[0])[cut]
+        at = np.unravel_index(int(np.argmax(v)), v.shape)
+        kind = lay.interior(lay.kind)[cut][at]
+        return lay.body_c + float(lay.rise(np.array(v[at]), np.array(kind)))
+
+    # -- marching ------------------------------------------------------------------------
+
+    def advance(
+        self,
+        source_w_per_m3: NDArray[np.float32] | None,
+        duration_s: float,
+        box: Box | None = None,
+        *,
+        cooling: Sequence[bool] | None = None,
+        logit: tuple[float, float] | None = None,
+        changed: bool = True,
+    ) -> None:
+        """March ``duration_s`` seconds with a fixed source, in as few super-steps as allowed.
+
+        Parameters
+        ----------
+        source_w_per_m3 : power density, float32, of the whole grid or of ``box``; None: no heat.
+        duration_s : > 0; one super-step where it is short (say 1 to 3 s).
+        box : (z0, z1, y0, y1, x0, x1) index box outside which the source is zero; it should be
+            tight, for everything inside is computed.  None: the source's own bounding box.
+        cooling : which coolants flow; None: all of them.
+        logit : (c, d): the source is multiplied by 1 / (1 + exp(d T - c)), T in degC, at the
+            temperature at each super-step's start.
+        changed : the source jumped (the first steps are short); False where the caller updates
+            a source that varies slowly.
+        """
+        if not (math.isfinite(duration_s) and duration_s > 0.0):
+            raise InputError(
+                "duration_s", got=f"{duration_s}", expected="more than 0 s", remedy="Give seconds."
+            )
+        given, cut = self._source(source_w_per_m3, box)
+        if changed:
+            self._since_change_s = 0.0
+        left = duration_s
+        while left > 1e-9 * duration_s:
+            free = min(
+                self.longest_step_s, FIRST_STEP_S + (STEP_GROWTH - 1.0) * self._since_change_s
+            )
+            count = math.ceil(left / free - 1e-6)
+            # equal parts of what is left, unless the steps are still growing
+            dt = left / count if count < 3 or free >= self.longest_step_s else free
+            self._super_step(dt, given, cut, cooling, logit)
+            self._since_change_s += dt
+            left -= dt
+        self._check_finite()
+
+    def _source(
+        self, source: NDArray[np.float32] | None, box: Box | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The source in a tight index box, checked; the window is widened to hold it."""
+        shape = self.layout.shape
+        if source is None:
+            return _NO_SOURCE, np.zeros(6, np.int64)
+        array = np.ascontiguousarray(source, dtype=np.float32)
+        cut = np.array(box if box is not None else (0, shape[0], 0, shape[1], 0, shape[2]))
+        size = tuple(int(n) for n in cut[1::2] - cut[::2])
+        inside = np.all(cut[::2] >= 0) and np.all(cut[1::2] <= np.array(shape))
+        if array.shape != size or not inside:
+            raise InputError(
+                "source_w_per_m3",
+                got=f"shape {array.shape} for box {tuple(int(n) for n in cut)}",
+                expected=f"the box's size, inside a grid of {shape}",
+                remedy="Give the whole grid, or the array of the box only.",
+            )
+        if not np.isfinite(array).all() or float(array.min(initial=0.0)) < 0.0:
+            raise SolverError(
+                "source_w_per_m3",
+                got="values that are negative or not finite",
+                expected="power densities of 0 or more, W/m3",
+                remedy="Check the field solution that the heat comes from.",
+            )
+        if box is None:
+            away = [np.flatnonzero(array.any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
+            if away[0].size == 0:
+                return _NO_SOURCE, np.zeros(6, np.int64)
+            cut = np.array([v for w in away for v in (int(w[0]), int(w[-1]) + 1)])
+            array = np.ascontiguousarray(array[cut[0] : cut[1], cut[2] : cut[3], cut[4] : cut[5]])
+        self._window[::2] = np.minimum(self._window[::2], np.maximum(cut[::2] - 3, 0))
+        self._window[1::2] = np.maximum(
+            self._window[1::2], np.minimum(cut[1::2] + 3, np.array(shape))
+        )
+        return array, cut.astype(np.int64)
+
+    def _super_step(
+        self,
+        dt_s: float,
+        given: NDArray[np.float32],
+        box: NDArray[np.int64],
+        cooling: Sequence[bool] | None,
+        logit: tuple[float, float] | None,
+    ) -> None:
+        import numba
+
+        from irplan.compute.cpu import heat
+
+        lay, cool = self.layout, self.coolants
+        s = math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt_s / lay.explicit_limit_s) - 1.0) - 1e-9)
+        s = max(1, s)
+        self.stages = max(self.stages, s)
+        rise = cool.rise.copy()
+        if cooling is not None:
+            rise[~np.asarray(cooling, bool)] = np.nan
+        shape, w = np.array(lay.shape), self._window
+        touching = bool(np.any(w[::2] == 0) or np.any(w[1::2] == shape))
+        before, threads = numba.get_num_threads(), self.threads.pick()
+        numba.set_num_threads(threads)
+        started = time.perf_counter()
+        source = np.empty_like(given)
+        if given.size:
+            c, d = (0.0, 0.0) if logit is None else logit
+            response = np.array([c - d * lay.body_c, d], np.float32)
+            heat.source_rate(
+                given, self._v[0], lay.kind, lay.tissues, lay.levels, box, shape, response,
+                source, self._source_sums,
+            )  # fmt: skip
+        total = float(self._source_sums[: given.shape[0]].sum())
+        heat.super_step(
+            *self._v, *self._hot, self._sticky, lay.kind, shape, w, lay.runs, lay.rows,
+            lay.tissues, lay.pair_g, lay.pair_b, lay.levels, dt_s, s, touching, source, box, total,
+            self._alive, self._perfusion_model is not None, rise, cool.log_part, cool.film_part,
+            cool.per_volume, cool.sink_ptr, cool.sample_ptr, cool.local, cool.weight,
+            cool.voxel_ptr, cool.voxel, *self._work, lay.voxel_mm3, self._sums, self._heat,
+        )  # fmt: skip
+        if s % 2 == 1:
+            self._v.reverse()
+            self._hot.reverse()
+        heat.record(self._v[0], self._highest, shape, w)
+        self._follow_damage(dt_s)
+        self.threads.learn(threads, float(np.prod(w[1::2] - w[::2])) * s, _since(started))
+        numba.set_num_threads(before)
+        self.time_s += dt_s
+        self.steps += 1
+        self.absorbed_w = total * lay.voxel_mm3 * 1e-3
+        self._grow_window(dt_s)
+        self._sample()
+
+    # -- damage --------------------------------------------------------------------------
+
+    def _follow_damage(self, dt_s: float) -> None:
+        from irplan.compute.cpu import damage
+
+        if not self.damage:
+            return
+        lay, v = self.layout, self._v[0]
+        shape, body = np.array(lay.shape), lay.body_c
+        first, per_k = np.float32(TABLE_FROM_C - body), np.float32(TABLE_PER_K)
+        damage.grow_extents(
+            v, np.float32(DAMAGE_FLOOR_C - body), shape, self._window, self._extents,
+            self._before, self._states, self._rest.astype(np.float32),
+        )  # fmt: skip
+        common = (v, self._before, lay.kind, lay.tissues, lay.levels, np.float32(dt_s))
+        for n, model in enumerate(self.damage):
+            table, at = self._tables[n], self._first_state[n]
+            if isinstance(model, ThreeState):
+                kb = np.float32(model.backward_per_s)
+                damage.add_cells(
+                    *common, kb, table, first, per_k, shape, self._extents, self._states[at],
+                    self._states[at + 1],
+                )  # fmt: skip
+                a, d = self._rest[at], self._rest[at + 1]
+                rest = damage.cell_step(
+                    np.float32(a), np.float32(d), np.float32(0.0), np.float32(0.0),
+                    np.float32(dt_s), kb, table, first, per_k,
+                )  # fmt: skip
+                self._rest[at], self._rest[at + 1] = rest
+            else:
+                damage.add_dose(
+                    *common, table, first, per_k, np.float32(model.most), shape, self._extents,
+                    self._states[at],
+                )  # fmt: skip
+                self._rest[at] += dt_s * float(model.rate(np.array(body)))
+        damage.remember(v, lay.kind, lay.tissues, lay.levels, shape, self._extents, self._before)
+        if self._perfusion_model is not None:
+            n = self._perfusion_model
+            living = isinstance(self.damage[n], ThreeState)
+            damage.stop_perfusion(
+                self._states[self._first_state[n]], shape, self._extents, int(living),
+                self._alive, self._sticky,
+            )  # fmt: skip
+            np.maximum(self._hot[0], self._sticky, out=self._hot[0])
+
+    def damage_volumes(self) -> dict[str, Volume]:
+        """A smooth field a damage model: Arrhenius fraction dead, CEM43 min, three-state D."""
+        out = {}
+        lay = self.layout
+        visited = np.arange(lay.shape[2])
+        within = (visited >= self._extents[:, :, :1]) & (visited < self._extents[:, :, 1:])
+        for n, model in enumerate(self.damage):
+            at = self._first_state[n] + (1 if isinstance(model, ThreeState) else 0)
+            state = np.where(
+                within, lay.interior(self._states[at]), np.float32(self._rest[at])
+            ).astype(np.float32)
+            field = state if isinstance(model, ThreeState) else model.field(state)
+            array = field.astype(np.float32)
+            out[model.name] = Volume(array, self.problem.grid, model.unit)
+        return out
+
+    def dead_cm3(self) -> list[float]:
+        """Volume dead by each damage model, cm3."""
+        from irplan.compute.cpu import damage
+
+        out = []
+        for n, model in enumerate(self.damage):
+            at = self._first_state[n]
+            cells = isinstance(model, ThreeState)
+            level = model.level if isinstance(model, ThreeState) else model.dose_level
+            count = damage.count_at_least(
+                self._states[at + 1 if cells else at], np.float32(level),
+                np.array(self.layout.shape), self._extents,
+            )  # fmt: skip
+            out.append(count * self.layout.voxel_mm3 * 1e-3)
+        return out
+
+    # -- window, records -----------------------------------------------------------------
+
+    def _first_window(self) -> NDArray[np.int64]:
+        """The box in which anything happens at the start: coolants, and what is not at rest."""
+        lay = self.layout
+        shape = np.array(lay.shape)
+        low, high = shape // 2, shape // 2 + 1
+        for first, end in self.coolants.boxes:
+            low, high = np.minimum(low, first), np.maximum(high, end)
+        if self._held_away:
+            away = np.nonzero(lay.interior(self._v[0]))
+            if away[0].size:
+                low = np.minimum(low, [int(w.min()) for w in away])
+                high = np.maximum(high, [int(w.max()) + 1 for w in away])
+        if lay.needs_full_window:
+            low, high = np.zeros(3, np.int64), shape
+        low, high = np.maximum(low - 4, 0), np.minimum(high + 4, shape)
+        return np.stack([low, high], axis=1).reshape(-1).astype(np.int64)
+
+    def _grow_window(self, dt_s: float) -> None:
+        """Move a face outwards until the layer some diffusion lengths inside it is at rest."""
+        lay, w = self.layout, self._window
+        v = lay.interior(self._v[0])
+        free = lay.tissues[:, 0] > 0.0
+        a = float((lay.tissues[free, 1] / lay.tissues[free, 0]).max()) if free.any() else 0.0
+        spread = math.sqrt(4.0 * a * dt_s)
+        for axis in range(3):
+            deep = max(3, math.ceil(2.0 * spread / lay.spacing_mm[axis]))
+            for side in (0, 1):
+                face = int(w[2 * axis + side])
+                wall = 0 if side == 0 else lay.shape[axis]
+                box = [slice(int(w[2 * n]), int(w[2 * n + 1])) for n in range(3)]
+                if face == wall:
+                    box[axis] = slice(0, 1) if side == 0 else slice(wall - 1, wall)
+                    layer = np.abs(v[tuple(box)])
+                    if float(layer.max()) > self.boundary_rise_c:
+                        loose = free[lay.interior(lay.kind)[tuple(box)]]
+                        worst = float(np.where(loose, layer, 0.0).max())
+                        self.boundary_rise_c = max(self.boundary_rise_c, worst)
+                    continue
+                deep_here = min(deep, int(w[2 * axis + 1] - w[2 * axis]))
+                box[axis] = (
+                    slice(face, face + deep_here) if side == 0 else slice(face - deep_here, face)
+                )
+                layers = v[tuple(box)]
+                other = tuple(n for n in range(3) if n != axis)
+                worst_of = np.maximum(layers.max(axis=other), -layers.min(axis=other))
+                busy = np.flatnonzero(worst_of > WINDOW_TOLERANCE_K)
+                if busy.size:
+                    need = deep_here - int(busy[0]) if side == 0 else int(busy[-1]) + 1
+                    moved = face - need if side == 0 else face + need
+                    w[2 * axis + side] = min(max(moved, 0), lay.shape[axis])
+
+    def _warm_box(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Index box of the voxels that damage is followed in (empty: end <= start)."""
+        lo, hi = self._extents[:, :, 0], self._extents[:, :, 1]
+        some = hi > lo
+        if not some.any():
+            return np.zeros(3, np.int64), np.zeros(3, np.int64)
+        z, y = np.flatnonzero(some.any(axis=1)), np.flatnonzero(some.any(axis=0))
+        return (
+            np.array([z[0], y[0], int(lo[some].min())]),
+            np.array([z[-1] + 1, y[-1] + 1, int(hi[some].max())]),
+        )
+
+    def _sample(self) -> None:
+        points = [p.active_segment for p in self.problem.placements]
+        row = [self.hottest_c]
+        grid = self.problem.grid
+        for ends in points:
+            a, b = (np.array(e) for e in ends)
+            along = a + np.linspace(0.05, 0.95, 7)[:, None] * (b - a)
+            row.append(float(self.temperature_at(grid.lps_to_index(along)).mean()))
+        row += [float(t) for t in self.temperature_at(self.monitors)]
+        row += self.dead_cm3()
+        row.append(self.absorbed_w)
+        self._samples.append((self.time_s, row))
+
+    def temperature_at(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Trilinear temperature, degC, at (n, 3) fractional grid indices."""
+        lay = self.layout
+        total = np.full(index.shape[0], lay.body_c)
+        if total.size == 0:
+            return total
+        base = np.floor(index).astype(np.int64)
+        part = index - base
+        for corner in np.ndindex(2, 2, 2):
+            at = lay.flat(np.clip(base + corner, 0, np.array(lay.shape) - 1))
+            weight = np.prod(np.where(np.array(corner) == 1, part, 1.0 - part), axis=1)
+            total += weight * lay.rise(self._v[0][at], lay.kind[at])
+        return total
+
+    def _check_finite(self) -> None:
+        if not math.isfinite(self._stored_mj()):
+            raise SolverError(
+                "simulation",
+                got="temperatures that are not finite",
+                expected="a stable solution",
+                remedy="Report this problem; a smaller time_error_mm takes shorter steps.",
+            )
+
+    def _stored_mj(self) -> float:
+        from irplan.compute.cpu import heat
+
+        lay = self.layout
+        return float(
+            heat.stored_heat(self._v[0], lay.kind, lay.tissues, np.array(lay.shape), self._window)
+        )
+
+    # -- results -------------------------------------------------------------------------
+
+    def energy(self) -> EnergyBalance:
+        """Heat by cause, J; ``probes_j`` is the source's and the coolants' together."""
+        h = self._heat
+        return EnergyBalance(
+            stored_j=self._stored_mj() * self.layout.voxel_mm3 * 1e-3,
+            probes_j=float(h[4:].sum()),
+            perfusion_j=float(h[0]),
+            metabolism_j=float(h[1]),
+            fixed_tissue_j=float(h[2]),
+            boundary_j=float(h[3]),
+        )
+
+    @property
+    def source_j(self) -> float:
+        """Heat of the source so far, J."""
+        return float(self._heat[4])
+
+    @property
+    def coolant_j(self) -> float:
+        """Heat that the coolants brought (negative: took) so far, J."""
+        return float(self._heat[5:].sum())
+
+    def trace(self) -> Trace:
+        """Everything sampled: hottest voxel, mean along each needle's active zone, points."""
+        count = 1 + len(self.problem.placements) + self.monitors.shape[0]
+        table = np.array([row for _, row in self._samples])
+        names = ["hottest"]
+        names += [f"probe {n + 1}" for n in range(len(self.problem.placements))]
+        names += [f"point {n + 1}" for n in range(self.monitors.shape[0])]
+        extra = {f"dead_cm3_{m.name}": table[:, count + n] for n, m in enumerate(self.damage)}
+        extra["absorbed_w"] = table[:, -1]
+        times = np.array([t for t, _ in self._samples])
+        return Trace(
+            time_s=times,
+            temperature_c=table[:, :count],
+            names=tuple(names),
+            frozen_volume_cm3=np.zeros(times.size),
+            extra=extra,
+        )
+
+    def warnings(self) -> list[str]:
+        """What went less than well, with the size of the error it makes."""
+        out = []
+        if self.boundary_rise_c > BOUNDARY_WARNING_K:
+            loss = abs(float(self._heat[3])) / max(1e-9, abs(float(self._heat[4:].sum())))
+            out.append(
+                f"Heat reached the edge of the simulated box ({self.boundary_rise_c:.1f} degC "
+                f"there); {100.0 * loss:.1f} % of the applied heat left through it. The edge of "
+                f"the zone may be too cold by up to {self._edge_error_c():.2f} degC. Use a larger "
+                "margin_mm."
+            )
+        residual = self.energy().residual_fraction
+        if residual > 1e-3:
+            out.append(
+                f"The heat balance closes to {100.0 * residual:.2f} % only (0.1 % is expected)."
+            )
+        return out
+
+    def _edge_error_c(self) -> float:
+        """How much too cold the held outer faces can make the 50 degC surface, K.
+
+        The faces act as images of opposite sign.  Without them the face itself would be warmer by
+        twice the last layer's rise times the decay length over a voxel and a half; the image's
+        field falls by that decay length on its way to the zone.
+        """
+        lay = self.layout
+        q = lay.tissues[lay.tissues[:, 0] > 0.0].astype(float)
+        spread = float(np.sqrt(np.pi * q[:, 1] / q[:, 0] * max(self.time_s, 1.0)).max())
+        flow = float(q[:, 3].min())
+        decay = min(spread, math.sqrt(float(q[:, 1].max()) / flow)) if flow > 0.0 else spread
+        h = max(lay.spacing_mm)
+        lo, hi = self._warm_box()
+        gap = np.minimum(lo, np.array(lay.shape) - hi) * np.array(lay.spacing_mm)
+        near = float(np.clip(gap.min(), 0.0, None))
+        return 0.5 * self.boundary_rise_c * max(1.0, decay / h) * math.exp(-near / decay)
+
+    # -- snapshot ------------------------------------------------------------------------
+
+    def _live(self) -> tuple[NDArray[np.generic], ...]:
+        return (
+            *self._v, *self._hot, self._sticky, self._highest, self._extents, self._before,
+            self._states, self._alive, self._heat,
+        )  # fmt: skip
+
+    def state(self) -> HeatState:
+        """A copy of everything that `advance` changes."""
+        return HeatState(
+            time_s=self.time_s,
+            steps=self.steps,
+            window=self._window.copy(),
+            arrays=tuple(a.copy() for a in self._live()),
+            rest=self._rest.copy(),
+            since_change_s=self._since_change_s,
+            boundary_rise_c=self.boundary_rise_c,
+            samples=len(self._samples),
+        )
+
+    def restore(self, state: HeatState) -> None:
+        """Go back to ``state`` of this march, or on from that of one on an equal problem.
+
+        Of another march's trace nothing is taken over: the trace begins at the state's time.
+        """
+        for mine, theirs in zip(self._live(), state.arrays, strict=True):
+            if mine.shape != theirs.shape:
+                raise InputError(
+                    "state",
+                    got=f"an array of shape {theirs.shape}",
+                    expected=f"{mine.shape}, as of this problem",
+                    remedy="Restore a state of a march with the same grid and damage models.",
+                )
+            mine[...] = theirs
+        self.time_s, self.steps = state.time_s, state.steps
+        self._window = state.window.copy()
+        self._rest = state.rest.copy()
+        self._since_change_s = state.since_change_s
+        self.boundary_rise_c = state.boundary_rise_c
+        self._samples = [s for s in self._samples if s[0] < state.time_s]
+        self._sample()
+
+
+def _since(started: float) -> float:
+    return time.perf_counter() - started
