@@ -7,10 +7,11 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,46 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "processor": model or platform.processor(),
         "python": platform.python_version(),
+        "load_average_1_5_15_min": [round(x, 2) for x in os.getloadavg()],
         "versions": {n: version(n) for n in names},
     }
+
+
+def load() -> str:
+    """The load averages now: what else the machine was doing."""
+    return ", ".join(f"{x:.2f}" for x in os.getloadavg())
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall times of equal runs, s."""
+
+    walls_s: tuple[float, ...]
+
+    @property
+    def median_s(self) -> float:
+        return statistics.median(self.walls_s)
+
+    def __str__(self) -> str:
+        low, high = min(self.walls_s), max(self.walls_s)
+        return f"min {low:.3f}, median {self.median_s:.3f}, max {high:.3f} s"
+
+
+def repeated(work: Callable[[], Any], *, most: int = 7, within_s: float = 20.0) -> Timing:
+    """Run ``work`` until ``most`` times or ``within_s``, at least once; warm it up before."""
+    walls: list[float] = []
+    while not walls or (len(walls) < most and sum(walls) + walls[-1] < within_s):
+        started = time.perf_counter()
+        work()
+        walls.append(time.perf_counter() - started)
+    return Timing(tuple(walls))
 
 
 def report(title: str, rows: Sequence[dict[str, Any]], *, json_file: Path | None) -> None:
     """Print rows (name, measured, unit, limit, met) and write them with the machine."""
     facts = machine()
     print(f"{title}\n{facts['cores']} cores, {facts['processor']}, Python {facts['python']}")
+    print("  load average (1, 5, 15 min, this benchmark included):", load())
     for row in rows:
         met = {True: "met", False: "MISSED", None: ""}[row.get("met")]
         limit = f"(limit {row['limit']})" if row.get("limit") not in (None, "") else ""
