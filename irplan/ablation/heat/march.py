@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.damage import (
-    TABLE_FROM_C,
-    TABLE_PER_K,
-    Arrhenius,
-    DamageModel,
-    ThreeState,
-    rate_table,
-)
+from irplan.ablation.damage import DamageModel
 from irplan.ablation.heat.coolant import Coolant, CoolantTables
+from irplan.ablation.heat.damage_track import DamageTrack
 from irplan.ablation.heat.layout import lay_out
+from irplan.ablation.heat.record import HeatRecord, temperature_at
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
 from irplan.compute.threads import ThreadChoice
@@ -28,17 +23,15 @@ from irplan.image import Volume
 
 Box = tuple[int, int, int, int, int, int]
 
-#: Error of the 60 degC radius per second of super-step, mm/s.
-TIME_ERROR_MM_PER_S = 0.01
+#: Error of the 60 degC and lethal radii per second of super-step, mm/s [M: 0.016 mm at 6 s to
+#: 0.06 mm at 20 s, 40 W microwave for 10 min].
+TIME_ERROR_MM_PER_S = 0.003
 #: First super-step after the heat has changed, s, and how much longer each next one may be.
 FIRST_STEP_S, STEP_GROWTH = 0.5, 1.3
 #: The window grows where its shell departs from rest by more than this, K.
 WINDOW_TOLERANCE_K = 0.002
 #: A change of temperature at the outer faces above this is reported, K.
 BOUNDARY_WARNING_K = 1.0
-#: Damage is followed in voxels that have been warmer than this; others keep the dose of a voxel
-#: at body temperature, degC.
-DAMAGE_FLOOR_C = 40.0
 _NO_SOURCE = np.zeros((0, 0, 0), np.float32)
 
 
@@ -50,10 +43,8 @@ class HeatState:
     steps: int
     window: NDArray[np.int64]
     arrays: tuple[NDArray[np.generic], ...]
-    rest: NDArray[np.float64]
     since_change_s: float
     boundary_rise_c: float
-    samples: int
 
 
 class HeatMarch:
@@ -102,13 +93,6 @@ class HeatMarch:
         import numba
 
         self.problem = problem
-        self.damage = tuple(damage)
-        names = [m.name for m in self.damage]
-        if len(set(names)) < len(names):
-            raise InputError(
-                "damage", got=f"{names}", expected="each name once", remedy="Rename a model."
-            )
-        self.monitors = np.zeros((0, 3)) if monitors is None else np.asarray(monitors, float)
         most = int(numba.get_num_threads())
         if isinstance(threads, ThreadChoice):
             self.threads = threads
@@ -117,29 +101,19 @@ class HeatMarch:
         self.layout = lay_out(problem)
         self.coolants = CoolantTables.from_coolants(coolants, self.layout)
         self.longest_step_s = time_error_mm / TIME_ERROR_MM_PER_S
-        self._perfusion_model = self._chosen_perfusion(perfusion)
+        self._track = DamageTrack(self.layout, damage, perfusion)
+        self.damage = self._track.models
+        points = np.zeros((0, 3)) if monitors is None else np.asarray(monitors, float)
+        self._record = HeatRecord(problem, points)
+        self.extra: dict[str, float] = {}
         self.time_s = 0.0
         self.steps = 0
         self.stages = 0
+        self.longest_dt_s = 0.0
         self.boundary_rise_c = 0.0
         self._since_change_s = 0.0
         self._allocate()
-        self._samples: list[tuple[float, list[float]]] = []
         self._sample()
-
-    def _chosen_perfusion(self, rule: str) -> int | None:
-        if rule == "temperature":
-            return None
-        if rule == "damage":
-            for n, model in enumerate(self.damage):
-                if isinstance(model, Arrhenius | ThreeState):
-                    return n
-        raise InputError(
-            "perfusion",
-            got=repr(rule),
-            expected="'temperature', or 'damage' with an Arrhenius or three-state model",
-            remedy="Use 'temperature', or add such a model.",
-        )
 
     def _allocate(self) -> None:
         lay = self.layout
@@ -158,20 +132,6 @@ class HeatMarch:
             self._sticky[1:-1, 1:-1] = warm
             for flags in self._hot:
                 flags[...] = self._sticky
-        use_alive = self._perfusion_model is not None
-        self._alive = np.ones(size if use_alive else 1, np.float32)
-        self._extents = np.zeros((nz, ny, 2), np.int64)
-        self._extents[:, :, 0] = lay.shape[2]
-        counts = [2 if m.kind == "cells" else 1 for m in self.damage]
-        self._first_state = np.concatenate([[0], np.cumsum(counts)]).astype(int)
-        self._states = np.zeros((int(self._first_state[-1]), size), np.float32)
-        self._before = np.zeros(size if self.damage else 1, np.float32)
-        self._rest = np.zeros(self._states.shape[0])
-        for n, model in enumerate(self.damage):
-            if isinstance(model, ThreeState):
-                at = self._first_state[n]
-                self._rest[at : at + 2] = model.alive_at_start, model.dead_at_start
-        self._tables = [rate_table(m) for m in self.damage]
         self._sums = np.zeros((nz, 4))
         self._heat = np.zeros(5 + self.coolants.rise.size)
         cells = self.coolants.voxel.size
@@ -214,6 +174,15 @@ class HeatMarch:
         )
         return out
 
+    def dry_fraction_in(self, box: Box) -> NDArray[np.float32]:
+        """`dry_fraction` of the index box (z0, z1, y0, y1, x0, x1) only."""
+        lay = self.layout
+        cut = (slice(box[0], box[1]), slice(box[2], box[3]), slice(box[4], box[5]))
+        width = np.maximum(lay.tissues[:, 5], 1e-6)[lay.interior(lay.kind)[cut]]
+        rise = lay.interior(self._v[0])[cut] - lay.levels[0]
+        out: NDArray[np.float32] = np.clip(rise / width, 0.0, 1.0)
+        return out
+
     @property
     def hottest_c(self) -> float:
         """Highest temperature now, degC."""
@@ -238,6 +207,7 @@ class HeatMarch:
         cooling: Sequence[bool] | None = None,
         logit: tuple[float, float] | None = None,
         changed: bool = True,
+        on_step: Callable[[float], None] | None = None,
     ) -> None:
         """March ``duration_s`` seconds with a fixed source, in as few super-steps as allowed.
 
@@ -252,6 +222,7 @@ class HeatMarch:
             temperature at each super-step's start.
         changed : the source jumped (the first steps are short); False where the caller updates
             a source that varies slowly.
+        on_step : called with the time, s, after each super-step; may raise to cancel.
         """
         if not (math.isfinite(duration_s) and duration_s > 0.0):
             raise InputError(
@@ -271,6 +242,8 @@ class HeatMarch:
             self._super_step(dt, given, cut, cooling, logit)
             self._since_change_s += dt
             left -= dt
+            if on_step is not None:
+                on_step(self.time_s)
         self._check_finite()
 
     def _source(
@@ -326,6 +299,7 @@ class HeatMarch:
         s = math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt_s / lay.explicit_limit_s) - 1.0) - 1e-9)
         s = max(1, s)
         self.stages = max(self.stages, s)
+        self.longest_dt_s = max(self.longest_dt_s, dt_s)
         rise = cool.rise.copy()
         if cooling is not None:
             rise[~np.asarray(cooling, bool)] = np.nan
@@ -346,7 +320,7 @@ class HeatMarch:
         heat.super_step(
             *self._v, *self._hot, self._sticky, lay.kind, shape, w, lay.runs, lay.rows,
             lay.tissues, lay.pair_g, lay.pair_b, lay.levels, dt_s, s, touching, source, box, total,
-            self._alive, self._perfusion_model is not None, rise, cool.log_part, cool.film_part,
+            self._track.alive, self._track.stops_perfusion, rise, cool.log_part, cool.film_part,
             cool.per_volume, cool.sink_ptr, cool.sample_ptr, cool.local, cool.weight,
             cool.voxel_ptr, cool.voxel, *self._work, lay.voxel_mm3, self._sums, self._heat,
         )  # fmt: skip
@@ -354,7 +328,8 @@ class HeatMarch:
             self._v.reverse()
             self._hot.reverse()
         heat.record(self._v[0], self._highest, shape, w)
-        self._follow_damage(dt_s)
+        self._track.follow(self._v[0], dt_s, w, self._sticky)
+        np.maximum(self._hot[0], self._sticky, out=self._hot[0])
         self.threads.learn(threads, float(np.prod(w[1::2] - w[::2])) * s, _since(started))
         numba.set_num_threads(before)
         self.time_s += dt_s
@@ -362,83 +337,6 @@ class HeatMarch:
         self.absorbed_w = total * lay.voxel_mm3 * 1e-3
         self._grow_window(dt_s)
         self._sample()
-
-    # -- damage --------------------------------------------------------------------------
-
-    def _follow_damage(self, dt_s: float) -> None:
-        from irplan.compute.cpu import damage
-
-        if not self.damage:
-            return
-        lay, v = self.layout, self._v[0]
-        shape, body = np.array(lay.shape), lay.body_c
-        first, per_k = np.float32(TABLE_FROM_C - body), np.float32(TABLE_PER_K)
-        damage.grow_extents(
-            v, np.float32(DAMAGE_FLOOR_C - body), shape, self._window, self._extents,
-            self._before, self._states, self._rest.astype(np.float32),
-        )  # fmt: skip
-        common = (v, self._before, lay.kind, lay.tissues, lay.levels, np.float32(dt_s))
-        for n, model in enumerate(self.damage):
-            table, at = self._tables[n], self._first_state[n]
-            if isinstance(model, ThreeState):
-                kb = np.float32(model.backward_per_s)
-                damage.add_cells(
-                    *common, kb, table, first, per_k, shape, self._extents, self._states[at],
-                    self._states[at + 1],
-                )  # fmt: skip
-                a, d = self._rest[at], self._rest[at + 1]
-                rest = damage.cell_step(
-                    np.float32(a), np.float32(d), np.float32(0.0), np.float32(0.0),
-                    np.float32(dt_s), kb, table, first, per_k,
-                )  # fmt: skip
-                self._rest[at], self._rest[at + 1] = rest
-            else:
-                damage.add_dose(
-                    *common, table, first, per_k, np.float32(model.most), shape, self._extents,
-                    self._states[at],
-                )  # fmt: skip
-                self._rest[at] += dt_s * float(model.rate(np.array(body)))
-        damage.remember(v, lay.kind, lay.tissues, lay.levels, shape, self._extents, self._before)
-        if self._perfusion_model is not None:
-            n = self._perfusion_model
-            living = isinstance(self.damage[n], ThreeState)
-            damage.stop_perfusion(
-                self._states[self._first_state[n]], shape, self._extents, int(living),
-                self._alive, self._sticky,
-            )  # fmt: skip
-            np.maximum(self._hot[0], self._sticky, out=self._hot[0])
-
-    def damage_volumes(self) -> dict[str, Volume]:
-        """A smooth field a damage model: Arrhenius fraction dead, CEM43 min, three-state D."""
-        out = {}
-        lay = self.layout
-        visited = np.arange(lay.shape[2])
-        within = (visited >= self._extents[:, :, :1]) & (visited < self._extents[:, :, 1:])
-        for n, model in enumerate(self.damage):
-            at = self._first_state[n] + (1 if isinstance(model, ThreeState) else 0)
-            state = np.where(
-                within, lay.interior(self._states[at]), np.float32(self._rest[at])
-            ).astype(np.float32)
-            field = state if isinstance(model, ThreeState) else model.field(state)
-            array = field.astype(np.float32)
-            out[model.name] = Volume(array, self.problem.grid, model.unit)
-        return out
-
-    def dead_cm3(self) -> list[float]:
-        """Volume dead by each damage model, cm3."""
-        from irplan.compute.cpu import damage
-
-        out = []
-        for n, model in enumerate(self.damage):
-            at = self._first_state[n]
-            cells = isinstance(model, ThreeState)
-            level = model.level if isinstance(model, ThreeState) else model.dose_level
-            count = damage.count_at_least(
-                self._states[at + 1 if cells else at], np.float32(level),
-                np.array(self.layout.shape), self._extents,
-            )  # fmt: skip
-            out.append(count * self.layout.voxel_mm3 * 1e-3)
-        return out
 
     # -- window, records -----------------------------------------------------------------
 
@@ -495,7 +393,7 @@ class HeatMarch:
 
     def _warm_box(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Index box of the voxels that damage is followed in (empty: end <= start)."""
-        lo, hi = self._extents[:, :, 0], self._extents[:, :, 1]
+        lo, hi = self._track.extents[:, :, 0], self._track.extents[:, :, 1]
         some = hi > lo
         if not some.any():
             return np.zeros(3, np.int64), np.zeros(3, np.int64)
@@ -506,31 +404,14 @@ class HeatMarch:
         )
 
     def _sample(self) -> None:
-        points = [p.active_segment for p in self.problem.placements]
-        row = [self.hottest_c]
-        grid = self.problem.grid
-        for ends in points:
-            a, b = (np.array(e) for e in ends)
-            along = a + np.linspace(0.05, 0.95, 7)[:, None] * (b - a)
-            row.append(float(self.temperature_at(grid.lps_to_index(along)).mean()))
-        row += [float(t) for t in self.temperature_at(self.monitors)]
-        row += self.dead_cm3()
-        row.append(self.absorbed_w)
-        self._samples.append((self.time_s, row))
+        models = zip(self._track.models, self._track.dead_cm3(), strict=True)
+        extra = {f"dead_cm3_{m.name}": cm3 for m, cm3 in models}
+        extra |= {"absorbed_w": self.absorbed_w} | self.extra
+        self._record.sample(self.time_s, self.layout, self._v[0], self.hottest_c, extra)
 
     def temperature_at(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
         """Trilinear temperature, degC, at (n, 3) fractional grid indices."""
-        lay = self.layout
-        total = np.full(index.shape[0], lay.body_c)
-        if total.size == 0:
-            return total
-        base = np.floor(index).astype(np.int64)
-        part = index - base
-        for corner in np.ndindex(2, 2, 2):
-            at = lay.flat(np.clip(base + corner, 0, np.array(lay.shape) - 1))
-            weight = np.prod(np.where(np.array(corner) == 1, part, 1.0 - part), axis=1)
-            total += weight * lay.rise(self._v[0][at], lay.kind[at])
-        return total
+        return temperature_at(self.layout, self._v[0], index)
 
     def _check_finite(self) -> None:
         if not math.isfinite(self._stored_mj()):
@@ -574,22 +455,15 @@ class HeatMarch:
         return float(self._heat[5:].sum())
 
     def trace(self) -> Trace:
-        """Everything sampled: hottest voxel, mean along each needle's active zone, points."""
-        count = 1 + len(self.problem.placements) + self.monitors.shape[0]
-        table = np.array([row for _, row in self._samples])
-        names = ["hottest"]
-        names += [f"probe {n + 1}" for n in range(len(self.problem.placements))]
-        names += [f"point {n + 1}" for n in range(self.monitors.shape[0])]
-        extra = {f"dead_cm3_{m.name}": table[:, count + n] for n, m in enumerate(self.damage)}
-        extra["absorbed_w"] = table[:, -1]
-        times = np.array([t for t, _ in self._samples])
-        return Trace(
-            time_s=times,
-            temperature_c=table[:, :count],
-            names=tuple(names),
-            frozen_volume_cm3=np.zeros(times.size),
-            extra=extra,
-        )
+        """Everything sampled after each super-step: hottest voxel, mean along each needle's active
+        zone, monitors; ``extra`` has ``dead_cm3_<model>``, ``absorbed_w`` and what the caller put
+        into ``self.extra``.
+        """
+        return self._record.trace()
+
+    def damage_volumes(self) -> dict[str, Volume]:
+        """A smooth field a damage model: Arrhenius fraction dead, CEM43 min, three-state D."""
+        return self._track.volumes(self.problem.grid)
 
     def warnings(self) -> list[str]:
         """What went less than well, with the size of the error it makes."""
@@ -631,8 +505,8 @@ class HeatMarch:
 
     def _live(self) -> tuple[NDArray[np.generic], ...]:
         return (
-            *self._v, *self._hot, self._sticky, self._highest, self._extents, self._before,
-            self._states, self._alive, self._heat,
+            *self._v, *self._hot, self._sticky, self._highest, self._track.extents,
+            self._track.before, self._track.states, self._track.alive, self._track.rest, self._heat,
         )  # fmt: skip
 
     def state(self) -> HeatState:
@@ -642,10 +516,8 @@ class HeatMarch:
             steps=self.steps,
             window=self._window.copy(),
             arrays=tuple(a.copy() for a in self._live()),
-            rest=self._rest.copy(),
             since_change_s=self._since_change_s,
             boundary_rise_c=self.boundary_rise_c,
-            samples=len(self._samples),
         )
 
     def restore(self, state: HeatState) -> None:
@@ -664,10 +536,9 @@ class HeatMarch:
             mine[...] = theirs
         self.time_s, self.steps = state.time_s, state.steps
         self._window = state.window.copy()
-        self._rest = state.rest.copy()
         self._since_change_s = state.since_change_s
         self.boundary_rise_c = state.boundary_rise_c
-        self._samples = [s for s in self._samples if s[0] < state.time_s]
+        self._record.forget_from(state.time_s)
         self._sample()
 
 

@@ -145,13 +145,13 @@ def add_cells(
                 alive[i], dead[i] = a, d
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True)
 def remember(v: Any, kind: Any, tissues: Any, levels: Any, shape: Any, extents: Any,
              before: Any) -> None:  # fmt: skip
     """before = temperature, within the extents."""
     sy = shape[2] + 2
     sz = (shape[1] + 2) * sy
-    for z in prange(shape[0]):
+    for z in range(shape[0]):
         for y in range(shape[1]):
             row = (z + 1) * sz + (y + 1) * sy + 1
             for i in range(row + extents[z, y, 0], row + extents[z, y, 1]):
@@ -159,13 +159,13 @@ def remember(v: Any, kind: Any, tissues: Any, levels: Any, shape: Any, extents: 
                 before[i] = _rise(v[i], levels[BOIL], q[WIDTH], q[SHARE])
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def count_at_least(state: Any, level: Any, shape: Any, extents: Any) -> int:
     """Voxels within the extents whose ``state`` is at or above ``level``."""
     sy = shape[2] + 2
     sz = (shape[1] + 2) * sy
     total = 0
-    for z in prange(shape[0]):
+    for z in range(shape[0]):
         for y in range(shape[1]):
             row = (z + 1) * sz + (y + 1) * sy + 1
             part = 0
@@ -175,13 +175,13 @@ def count_at_least(state: Any, level: Any, shape: Any, extents: Any) -> int:
     return total
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def stop_perfusion(state: Any, shape: Any, extents: Any, kind_of: Any, alive: Any,
                    sticky: Any) -> None:  # fmt: skip
     """alive = exp(-state) (``kind_of`` 0: a dose) or the state itself (1: a living fraction)."""
     sy = shape[2] + 2
     sz = (shape[1] + 2) * sy
-    for z in prange(shape[0]):
+    for z in range(shape[0]):
         for y in range(shape[1]):
             if extents[z, y, 1] > extents[z, y, 0]:
                 sticky[z + 1, y + 1] = 1
