@@ -1,51 +1,40 @@
-"""Named applicator classes with the source of their numbers."""
+"""Named applicator classes with the source of their numbers; a class is no one maker's product."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
 from irplan.ablation.applicator import Applicator
+from irplan.ablation.library.cryoprobes import CRYOPROBES
+from irplan.ablation.library.heat_applicators import MWA_ANTENNAS, RFA_ELECTRODES
+from irplan.ablation.library.ire_electrodes import IRE_ELECTRODES
 from irplan.errors import InputError
 
 #: Raised whenever a number of this catalogue changes; it goes into plans and results.
-CATALOGUE_VERSION = "2026.1"
+CATALOGUE_VERSION = "2026.2"
 #: Surface of a cryoprobe in active thaw, degC [V, ablation specification].
 ACTIVE_THAW_C = 15.0
-
-_LENGTHS = "active length and 1.5 mm shaft: maker's data [V, ablation specification]"
-_REST = "60 s ramp, 3 mm tip and 175 mm shaft: typical, to verify [S]"
-
-
-def _cryo(name: str, length_mm: float, temperature_c: float, temperature: str) -> Applicator:
-    return Applicator(
-        name=name,
-        kind="cryo",
-        shaft_diameter_mm=1.5,
-        active_length_mm=length_mm,
-        tip_offset_mm=3.0,
-        working_temperature_c=temperature_c,
-        ramp_s=60.0,
-        max_insertion_mm=175.0,
-        source=f"{_LENGTHS}; {temperature}; {_REST}",
-    )
-
-
-_FREEZE = "-140 degC during the freeze [V, ablation specification]"
-_ALL = (
-    _cryo("cryo-17g-seed", 20.0, -140.0, _FREEZE),
-    _cryo("cryo-17g-sphere", 25.0, -140.0, _FREEZE),
-    _cryo("cryo-17g-rod", 45.0, -130.0, "-130 degC as listed for IceRod [V]"),
-)
+#: What automatic planning chooses among.  A new cryoprobe of the catalogue changes no plan until
+#: it is named here.
+AUTOMATIC_CRYOPROBES = ("cryo-17g-seed", "cryo-17g-sphere", "cryo-17g-rod")
 
 #: Every applicator by name.
-APPLICATORS = {a.name: a for a in _ALL}
+APPLICATORS: Mapping[str, Applicator] = MappingProxyType(
+    {a.name: a for a in (*CRYOPROBES, *RFA_ELECTRODES, *MWA_ANTENNAS, *IRE_ELECTRODES)}
+)
 
 
 def applicator(name: str) -> Applicator:
-    """The applicator called ``name``; `InputError` lists the names."""
+    """The applicator called ``name``; `InputError` lists the names and the nearest one."""
     if name not in APPLICATORS:
+        near = get_close_matches(name, APPLICATORS, n=1)
         raise InputError(
             "applicator",
             got=repr(name),
             expected="one of " + ", ".join(APPLICATORS),
-            remedy="Use one of these names, or build an Applicator yourself.",
+            remedy="Use one of these names, or build an Applicator yourself"
+            + (f"; did you mean '{near[0]}'?" if near else "."),
         )
     return APPLICATORS[name]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation.device import Kind
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import (
     SPACING_LIMITS_MM,
@@ -18,6 +19,7 @@ from irplan.ablation.problem import (
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import (
+    AT_BLOOD_TEMPERATURE,
     SINK_VESSEL_CALIBRE,
     TISSUE_OF_STRUCTURE,
     TISSUES,
@@ -31,7 +33,8 @@ from irplan.image import LabelMap
 DEFAULT_MARGIN_MM = 32.0
 #: Tissues that a cryoprobe must not freeze from within.
 _FORBIDDEN = ("gas", "bone")
-_NAMES = tuple(TISSUES)
+#: Tissues that structures map to; phantoms and sources of heat are not among them.
+_NAMES = tuple(n for n in TISSUES if n in TISSUE_OF_STRUCTURE.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +90,7 @@ class TissueMap:
     def problem(
         self,
         placements: Sequence[Placement],
-        schedule: Schedule,
+        schedule: Schedule | Sequence[Schedule],
         *,
         spacing_mm: float = 1.0,
         margin_mm: float | None = None,
@@ -113,19 +116,19 @@ class TissueMap:
         return AblationProblem(
             grid=grid,
             tissue_index=index,
-            tissues=self._properties(body_temperature_c),
+            tissues=self._properties(body_temperature_c, placements[0].applicator.kind),
             placements=tuple(placements),
-            schedule=schedule,
+            schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule),
             body_temperature_c=body_temperature_c,
             notes=tuple(notes),
         )
 
-    def _properties(self, body_temperature_c: float) -> tuple[TissueProperties, ...]:
-        """Every tissue of the table; vessels carry blood of the patient's temperature."""
+    def _properties(self, body_temperature_c: float, kind: Kind) -> tuple[TissueProperties, ...]:
+        """Every tissue of a structure; vessels carry blood of the patient's temperature."""
         return tuple(
-            TISSUES[n].properties(fixed_temperature_c=body_temperature_c)
-            if tissue(n).fixed_temperature_c is not None
-            else tissue(n)
+            TISSUES[n].properties(kind=kind, fixed_temperature_c=body_temperature_c)
+            if n in AT_BLOOD_TEMPERATURE
+            else tissue(n, kind=kind)
             for n in _NAMES
         )
 

@@ -1,24 +1,30 @@
 """The tissue table: every constant with unit, range, source and status, in one place.
 
-Perfusion and latent heat are the uncertain ones: their published spread moves the ice more
-than every numerical error of the solver does, so their ranges are wide on purpose.
+The numbers lie in `irplan.ablation.library`; perfusion and latent heat are the uncertain ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 
-from irplan.ablation.quantity import Quantity, Status
+from irplan.ablation.device import Kind
+from irplan.ablation.library.electric_constants import (
+    ELECTRIC,
+    RADIOFREQUENCY,
+    SOFT_ELECTRIC,
+    SOFT_RADIOFREQUENCY,
+)
+from irplan.ablation.library.thermal_constants import GO_SMART, SOFT_THERMAL, THERMAL, Entry
+from irplan.ablation.quantity import Quantity
 from irplan.ablation.tissue import TissueProperties
 from irplan.errors import InputError
 
 #: Raised whenever a number of this table changes; it goes into plans and results.
-TISSUE_TABLE_VERSION = "2026.1"
+TISSUE_TABLE_VERSION = "2026.2"
 
-GO_SMART = "Go-Smart simulation parameters"
-TEXTBOOK = "textbook value, to verify"
 #: Blood for the perfusion term (Go-Smart).
 BLOOD_DENSITY = Quantity(1060.0, "kg/m3", 1040.0, 1070.0, GO_SMART, "V")
 BLOOD_HEAT_CAPACITY = Quantity(3639.0, "J/(kg K)", 3500.0, 3900.0, GO_SMART, "V")
@@ -26,6 +32,11 @@ BLOOD_HEAT_CAPACITY = Quantity(3639.0, "J/(kg K)", 3500.0, 3900.0, GO_SMART, "V"
 SINK_VESSEL_CALIBRE = Quantity(
     3.0, "mm", 2.0, 5.0, "heat-sink vessels >= 3 mm, general knowledge, to verify", "S"
 )
+#: Film coefficient between blood and vessel wall, for a vessel that shall not be in perfect
+#: contact: ``TISSUES["vessel"].properties(wall_transfer_w_per_m2k=VESSEL_WALL_TRANSFER.value)``.
+VESSEL_WALL_TRANSFER = Quantity(230.0, "W/(m2 K)", 100.0, 5000.0, GO_SMART, "V")
+#: Tissues held at the patient's blood temperature; all other held ones keep their own.
+AT_BLOOD_TEMPERATURE = ("vessel",)
 
 _UNITS = {
     "k_unfrozen_w_per_mk": "W/(m K)",
@@ -41,159 +52,69 @@ _UNITS = {
     "perfusion_per_s": "1/s",
     "metabolic_w_per_m3": "W/m3",
     "fixed_temperature_c": "degC",
-}
-
-_Entry = tuple[float, float, float, str, Status]
-
-#: Shared by all soft tissue unless a tissue says otherwise (value, low, high, source, status).
-#: Metabolism is zero: at rest the blood carries its heat away, and the equation is solved as a
-#: departure from that rest.
-_SOFT: dict[str, _Entry] = {
-    "k_unfrozen_w_per_mk": (0.50, 0.302, 0.56, "Micromachines 2025 16:1321", "V"),
-    "k_mushy_w_per_mk": (1.25, 0.9, 1.4, GO_SMART, "V"),
-    "k_frozen_w_per_mk": (2.0, 1.6, 2.3, GO_SMART, "V"),
-    "density_kg_per_m3": (1050.0, 1000.0, 1100.0, TEXTBOOK, "S"),
-    "c_unfrozen_j_per_kgk": (3600.0, 3400.0, 3800.0, "ablation specification", "V"),
-    "c_mushy_j_per_kgk": (3087.0, 2500.0, 3600.0, "ablation specification", "V"),
-    "c_frozen_j_per_kgk": (1860.0, 1800.0, 2100.0, "ablation specification", "V"),
-    "latent_j_per_kg": (
-        250e3,
-        140e3,
-        280e3,
-        f"{GO_SMART}; low end: bovine liver by DSC, s41598-021-95204-2",
-        "V",
-    ),
-    "solidus_c": (-8.0, -22.0, -5.0, GO_SMART, "V"),
-    "liquidus_c": (-1.0, -1.5, -0.5, GO_SMART, "V"),
-    "perfusion_per_s": (0.001, 0.0, 0.005, TEXTBOOK, "S"),
-    "metabolic_w_per_m3": (0.0, 0.0, 4e4, "balanced by blood at rest", "X"),
-}
-
-_TISSUES: dict[str, dict[str, _Entry]] = {
-    "liver": {
-        "k_unfrozen_w_per_mk": (0.302, 0.302, 0.52, GO_SMART, "V"),
-        "density_kg_per_m3": (1079.0, 1050.0, 1090.0, GO_SMART, "V"),
-        "c_unfrozen_j_per_kgk": (3540.0, 3500.0, 3600.0, GO_SMART, "V"),
-        "perfusion_per_s": (0.0036, 0.0005, 0.079, f"{GO_SMART}; range over sources", "V"),
-    },
-    "tumour": {
-        "density_kg_per_m3": (1079.0, 1040.0, 1090.0, "as liver, to verify", "S"),
-        "perfusion_per_s": (0.0036, 0.0005, 0.02, "as liver, to verify", "S"),
-    },
-    "kidney": {
-        "k_unfrozen_w_per_mk": (0.302, 0.302, 0.54, GO_SMART, "V"),
-        "density_kg_per_m3": (1066.0, 1040.0, 1080.0, GO_SMART, "V"),
-        "c_unfrozen_j_per_kgk": (3763.0, 3500.0, 3900.0, GO_SMART, "V"),
-        "perfusion_per_s": (0.0035, 0.003, 0.066, f"{GO_SMART}; high end from memory", "V"),
-    },
-    "spleen": {
-        "perfusion_per_s": (0.02, 0.005, 0.03, TEXTBOOK, "S"),
-    },
-    "soft tissue": {},
-    "muscle": {
-        "density_kg_per_m3": (1090.0, 1040.0, 1100.0, TEXTBOOK, "S"),
-        "perfusion_per_s": (0.0007, 0.0003, 0.002, TEXTBOOK, "S"),
-    },
-    "fat": {
-        "k_unfrozen_w_per_mk": (0.21, 0.18, 0.25, "ablation specification", "V"),
-        "k_mushy_w_per_mk": (0.23, 0.18, 0.4, "between the two phases, estimate", "X"),
-        "k_frozen_w_per_mk": (0.25, 0.2, 0.5, "estimate: little water to freeze", "X"),
-        "density_kg_per_m3": (911.0, 900.0, 930.0, GO_SMART, "V"),
-        "c_unfrozen_j_per_kgk": (2348.0, 2000.0, 2600.0, "ablation specification", "V"),
-        "c_mushy_j_per_kgk": (2200.0, 1800.0, 2600.0, "estimate", "X"),
-        "c_frozen_j_per_kgk": (1900.0, 1700.0, 2300.0, "estimate", "X"),
-        "latent_j_per_kg": (60e3, 30e3, 110e3, "estimate: about a fifth water", "X"),
-        "perfusion_per_s": (0.0004, 0.0001, 0.001, TEXTBOOK, "S"),
-    },
-    "gallbladder": {
-        "k_unfrozen_w_per_mk": (0.56, 0.5, 0.6, TEXTBOOK + " (bile, near water)", "S"),
-        "k_mushy_w_per_mk": (1.35, 1.0, 1.5, "between the two phases, estimate", "X"),
-        "k_frozen_w_per_mk": (2.2, 2.0, 2.3, TEXTBOOK + " (near ice)", "S"),
-        "density_kg_per_m3": (1010.0, 1000.0, 1030.0, TEXTBOOK, "S"),
-        "c_unfrozen_j_per_kgk": (4000.0, 3800.0, 4200.0, TEXTBOOK, "S"),
-        "latent_j_per_kg": (310e3, 280e3, 334e3, "estimate: about 93 % water", "X"),
-        "perfusion_per_s": (0.0, 0.0, 0.0, "no perfusion in bile", "S"),
-    },
-    "bone": {
-        "k_unfrozen_w_per_mk": (0.32, 0.3, 0.6, TEXTBOOK, "S"),
-        "k_mushy_w_per_mk": (0.4, 0.3, 0.9, "estimate", "X"),
-        "k_frozen_w_per_mk": (0.5, 0.3, 1.2, "estimate", "X"),
-        "density_kg_per_m3": (1908.0, 1180.0, 2000.0, TEXTBOOK, "S"),
-        "c_unfrozen_j_per_kgk": (1313.0, 1200.0, 2300.0, TEXTBOOK, "S"),
-        "c_mushy_j_per_kgk": (1250.0, 1000.0, 2300.0, "estimate", "X"),
-        "c_frozen_j_per_kgk": (1200.0, 1000.0, 1900.0, "estimate", "X"),
-        "latent_j_per_kg": (30e3, 10e3, 120e3, "estimate: about a tenth water", "X"),
-        "perfusion_per_s": (0.0002, 0.0, 0.001, TEXTBOOK, "S"),
-    },
-    "lung": {
-        "k_unfrozen_w_per_mk": (0.39, 0.2, 0.45, TEXTBOOK, "S"),
-        "k_mushy_w_per_mk": (0.5, 0.2, 0.9, "estimate", "X"),
-        "k_frozen_w_per_mk": (0.6, 0.3, 1.2, "estimate: about a third tissue", "X"),
-        "density_kg_per_m3": (394.0, 200.0, 722.0, TEXTBOOK + " (inflated)", "S"),
-        "c_unfrozen_j_per_kgk": (3886.0, 3000.0, 3900.0, TEXTBOOK, "S"),
-        "perfusion_per_s": (0.0036, 0.001, 0.02, "as liver, to verify", "S"),
-    },
-    "vessel": {
-        "k_unfrozen_w_per_mk": (0.52, 0.48, 0.56, TEXTBOOK + " (blood)", "S"),
-        "density_kg_per_m3": (1060.0, 1040.0, 1070.0, GO_SMART, "V"),
-        "c_unfrozen_j_per_kgk": (3639.0, 3500.0, 3900.0, GO_SMART, "V"),
-        "perfusion_per_s": (0.0, 0.0, 0.0, "held at blood temperature instead", "V"),
-        "fixed_temperature_c": (37.0, 36.0, 39.0, f"{GO_SMART}: arteries fixed at 37 degC", "V"),
-    },
-    "gas": {
-        # Gas conducts hardly at all and stores nothing; its real capacity (1.2 kJ/m3K) would
-        # force steps of a millisecond, so a numerical capacity of 1 MJ/m3K stands in.
-        "k_unfrozen_w_per_mk": (0.026, 0.024, 0.028, TEXTBOOK + " (air)", "S"),
-        "k_mushy_w_per_mk": (0.025, 0.02, 0.028, TEXTBOOK + " (air)", "S"),
-        "k_frozen_w_per_mk": (0.022, 0.01, 0.028, TEXTBOOK + " (air)", "S"),
-        "density_kg_per_m3": (1000.0, 1.0, 1000.0, "numerical: see the note in the table", "X"),
-        "c_unfrozen_j_per_kgk": (1000.0, 700.0, 1010.0, TEXTBOOK + " (air)", "S"),
-        "c_mushy_j_per_kgk": (1000.0, 700.0, 1010.0, TEXTBOOK + " (air)", "S"),
-        "c_frozen_j_per_kgk": (1000.0, 700.0, 1010.0, TEXTBOOK + " (air)", "S"),
-        "latent_j_per_kg": (0.0, 0.0, 0.0, "gas does not freeze", "S"),
-        "perfusion_per_s": (0.0, 0.0, 0.0, "no perfusion in gas", "S"),
-    },
+    "wall_transfer_w_per_m2k": "W/(m2 K)",
+    "k_per_k": "1/K",
+    "water_fraction": "kg/kg",
+    "sigma_s_per_m": "S/m",
+    "sigma_per_k": "1/K",
+    "sigma_pulsed_s_per_m": "S/m",
+    "field_onset_v_per_cm": "V/cm",
+    "field_full_v_per_cm": "V/cm",
+    "permittivity": "relative",
+    "sigma_microwave_s_per_m": "S/m",
 }
 
 
 @dataclass(frozen=True)
 class TissueRecord:
-    """One tissue of the table: every property as a `Quantity` (value, unit, range, source)."""
+    """One tissue of the table: every property as a `Quantity` (value, unit, range, source).
+
+    ``quantities`` has the fields of `TissueProperties`; ``sigma_radiofrequency`` is the electric
+    conductivity near 500 kHz, S/m, that takes the place of the one at rest for rfa.
+    """
 
     name: str
     quantities: Mapping[str, Quantity]
+    sigma_radiofrequency: Quantity
 
-    def properties(self, **replaced: float) -> TissueProperties:
-        """The values as `TissueProperties`; keywords replace single ones (for what-if runs)."""
+    def properties(self, *, kind: Kind | None = None, **replaced: float) -> TissueProperties:
+        """The values as `TissueProperties`; keywords replace single ones (for what-if runs).
+
+        ``kind`` "rfa" takes the conductivity near 500 kHz; any other the one at rest.
+        """
         unknown = sorted(set(replaced) - set(_UNITS))
         if unknown:
             raise InputError(
                 f"tissue '{self.name}'",
                 got=f"unknown property {unknown}",
                 expected="one of " + ", ".join(_UNITS),
-                remedy="Use a name with its unit.",
+                remedy="Use a name with its unit" + _near(unknown[0], _UNITS),
             )
-        values = {key: q.value for key, q in self.quantities.items()} | replaced
-        return TissueProperties(name=self.name, **values)
+        values = {key: q.value for key, q in self.quantities.items()}
+        if kind == "rfa":
+            values["sigma_s_per_m"] = self.sigma_radiofrequency.value
+        return TissueProperties(name=self.name, **(values | replaced))
 
 
-def _record(name: str, own: dict[str, _Entry]) -> TissueRecord:
-    rows = _SOFT | own
+def _quantity(key: str, entry: Entry) -> Quantity:
+    value, low, high, source, status = entry
+    return Quantity(value, _UNITS[key], low, high, source, status)
+
+
+def _record(name: str) -> TissueRecord:
+    rows = SOFT_THERMAL | SOFT_ELECTRIC | THERMAL[name] | ELECTRIC[name]
+    at_rest = rows["sigma_s_per_m"]
+    liquid = rows["sigma_pulsed_s_per_m"][0] == at_rest[0]  # membranes are what differs at 500 kHz
+    radio = RADIOFREQUENCY.get(name, at_rest if liquid else SOFT_RADIOFREQUENCY)
     return TissueRecord(
         name,
-        MappingProxyType(
-            {
-                key: Quantity(v, _UNITS[key], lo, hi, src, st)
-                for key, (v, lo, hi, src, st) in rows.items()
-            }
-        ),
+        MappingProxyType({key: _quantity(key, entry) for key, entry in rows.items()}),
+        _quantity("sigma_s_per_m", radio),
     )
 
 
 #: Tissue name -> record.
-TISSUES: Mapping[str, TissueRecord] = MappingProxyType(
-    {name: _record(name, own) for name, own in _TISSUES.items()}
-)
+TISSUES: Mapping[str, TissueRecord] = MappingProxyType({name: _record(name) for name in THERMAL})
 
 #: Structure of `irplan.image.structures` -> tissue; value 0 (outside the body) is gas.
 TISSUE_OF_STRUCTURE: Mapping[str, str] = MappingProxyType(
@@ -226,13 +147,23 @@ TISSUE_OF_STRUCTURE: Mapping[str, str] = MappingProxyType(
 )
 
 
-def tissue(name: str) -> TissueProperties:
-    """Properties of the tissue called ``name`` at the table's values; `InputError` lists names."""
+def tissue(name: str, *, kind: Kind | None = None) -> TissueProperties:
+    """Properties of the tissue called ``name`` at the table's values, for ablation by ``kind``.
+
+    Raises `InputError`, which lists the names and the nearest one.
+    """
     if name not in TISSUES:
         raise InputError(
             "tissue",
             got=repr(name),
             expected="one of " + ", ".join(TISSUES),
-            remedy="Use one of these names, or build TissueProperties yourself.",
+            remedy="Use one of these names, or build TissueProperties yourself"
+            + _near(name, TISSUES),
         )
-    return TISSUES[name].properties()
+    return TISSUES[name].properties(kind=kind)
+
+
+def _near(name: str, known: Mapping[str, object]) -> str:
+    """The end of a remedy: the nearest name, if one is near."""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean '{near[0]}'?" if near else "."

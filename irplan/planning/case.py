@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import irplan
-from irplan.ablation import APPLICATORS, Applicator, applicator
+from irplan.ablation import Applicator, applicator
+from irplan.ablation.catalogue import AUTOMATIC_CRYOPROBES
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.result import CryoResult
 from irplan.ablation.schedule import Schedule
@@ -223,7 +224,7 @@ def paint_target(labels: LabelMap, target: NDArray[np.bool_], organ: str | None)
 
 
 def _cryoprobes() -> tuple[Applicator, ...]:
-    return tuple(a for a in APPLICATORS.values() if a.kind == "cryo")
+    return tuple(applicator(name) for name in AUTOMATIC_CRYOPROBES)
 
 
 def _provenance(

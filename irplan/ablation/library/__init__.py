@@ -1,0 +1,1 @@
+"""The numbers behind `TISSUES` and `APPLICATORS`, and the tables they are held against."""
