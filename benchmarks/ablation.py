@@ -30,13 +30,29 @@ from benchmarks.ablation_problems import (
     three_probes,
 )
 from benchmarks.measure import Timing, arguments, load, repeated, report, row
-from irplan.ablation import AblationProblem, AblationResult, Phase, Schedule, simulate
+from irplan.ablation import (
+    AblationProblem,
+    AblationResult,
+    CryoResult,
+    FieldResult,
+    HeatResult,
+    Phase,
+    Schedule,
+    simulate,
+)
 from irplan.errors import IrplanError
 
 REFERENCE_ERROR_MM = 0.005
 TIME_ERROR_LIMIT_MM = 0.06
 BATCH = 16
 CENTRE = (0.0, 0.0, 0.0)
+#: What a simulation of each kind must return.
+RESULT_OF: dict[str, type[AblationResult]] = {
+    "cryo": CryoResult,
+    "rfa": HeatResult,
+    "mwa": HeatResult,
+    "ire": FieldResult,
+}
 
 
 @dataclass(frozen=True)
@@ -89,10 +105,14 @@ def case_rows(case: Case, threads: int | None, reference: bool) -> list[dict[str
     try:
         p = case.make()
         results = [simulate(p, threads=threads)]  # warm
+        kind = p.placements[0].applicator.kind
+        if not isinstance(results[0], RESULT_OF[kind]):  # a time of another physics is no time
+            words = f"a {type(results[0]).__name__} for an applicator of kind '{kind}'"
+            return [row(f"{case.name}: {words}", "not run", "", case.limit_s)]
         timing = repeated(lambda: results.append(simulate(p, threads=threads)))
     except IrplanError as error:
         reason = str(error).splitlines()[0]
-        return [row(f"{case.name}: {reason}", "not run", "", case.limit_s, None)]
+        return [row(f"{case.name}: {reason}", "not run", "", case.limit_s)]
     rows = [timed_row(case.name, timing, case.limit_s, before)]
     result = results[-1]
     if reference:

@@ -98,12 +98,13 @@ def report(title: str, rows: Sequence[dict[str, Any]], *, json_file: Path | None
     facts = machine()
     print(f"{title}\n{facts['cores']} cores, {facts['processor']}, Python {facts['python']}")
     print("  load average (1, 5, 15 min, this benchmark included):", load())
+    wide = max([58, *(len(row["name"]) for row in rows)])
     for row in rows:
         met = {True: "met", False: "MISSED", None: ""}[row.get("met")]
         limit = f"(limit {row['limit']})" if row.get("limit") not in (None, "") else ""
         value = row["measured"]
         shown = f"{value:.2f}" if isinstance(value, float) else str(value)
-        print(f"  {row['name']:<58} {shown:>10} {row.get('unit', ''):<5} {limit:<16} {met}")
+        print(f"  {row['name']:<{wide}} {shown:>10} {row.get('unit', ''):<5} {limit:<16} {met}")
     if json_file is not None:
         json_file.write_text(json.dumps({"machine": facts, "rows": list(rows)}, indent=2) + "\n")
     if any(row.get("met") is False for row in rows):

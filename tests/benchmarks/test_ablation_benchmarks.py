@@ -23,7 +23,7 @@ from benchmarks.ablation_problems import (
 )
 from benchmarks.measure import Timing
 from benchmarks.peers import common
-from irplan.ablation import Phase, Schedule, simulate
+from irplan.ablation import HeatResult, Phase, Schedule, simulate
 from irplan.ablation.line_source import line_source
 
 #: 100 s of freezing in a box of 48 mm, voxels of 2 mm.
@@ -132,6 +132,14 @@ def test_case_that_cannot_run_says_why() -> None:
     (only,) = ablation.case_rows(case, 1, True)
     assert only["measured"] == "not run"
     assert only["name"].startswith("outside: ")
+
+
+def test_time_of_another_physics_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ablation.RESULT_OF, "cryo", HeatResult)
+    case = ablation.Case("tiny", lambda: problem(44, (placed((0.0, 0.0, 0.0)),), SHORT), 60.0)
+    (only,) = ablation.case_rows(case, 1, False)
+    assert only["measured"] == "not run"
+    assert "CryoResult" in only["name"]
 
 
 def test_zone_volume_and_shift_of_an_ice_ball() -> None:
