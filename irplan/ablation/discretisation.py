@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.line_source import LineSource, line_source
+from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import BLOOD_DENSITY, BLOOD_HEAT_CAPACITY
+from irplan.geometry import Grid
 
-#: A run of one tissue shorter than this is not worth a loop of its own.
-_SHORTEST_RUN = 4
-_MIXED, _FIXED = 255, 254
 #: Fraction of the explicit limit that is used.
 _SAFETY = 0.98
 
@@ -27,35 +26,64 @@ _SAFETY = 0.98
 class Discretisation:
     """Flat, padded arrays; see `irplan.compute.cpu.bioheat` for their meaning."""
 
-    shape: tuple[int, int, int]
-    h_mm: float
+    grid: Grid
     kind: NDArray[np.uint8]
     """Tissue of each padded voxel (the padding repeats the nearest voxel's)."""
     tissues: NDArray[np.float32]
     """(n, 8): capacities and conductivities u, m, f, perfusion and metabolic source."""
+    held: NDArray[np.float32]
+    """(n,) temperature relative to the body at which a fixed tissue is held, K; 0 elsewhere."""
+    pair: NDArray[np.float32]
+    """(3 phases, 3 array axes, n, n) conductivity of a face between two tissues, W/(m K)."""
+    derived: NDArray[np.float32]
+    """(n, 13) slopes and breakpoints of each tissue."""
     tau: NDArray[np.float32]
     """Liquidus and solidus relative to body temperature, K."""
-    runs: NDArray[np.int64]
-    """(r, 5): flat start, column, length, tissue (-1: mixed), first mixed column."""
-    rows: NDArray[np.int64]
-    mixed: NDArray[np.float32]
-    """(m, 26): face conductivities and own constants of the mixed voxels."""
+    runs: NDArray[np.int32]
+    """(r, 4): column, length, tissue (-1: mixed), first mixed voxel."""
+    rows: NDArray[np.int32]
+    """(nz * ny + 1,): where each row's runs begin."""
+    signature: NDArray[np.int32]
+    """(m,) row of ``table`` of each mixed voxel."""
+    table: NDArray[np.float32]
+    """(s, 31) face and own constants."""
     fixed_faces: NDArray[np.uint8]
-    """(m,) bit f set: the neighbour in direction f is held at a fixed temperature."""
-    resting_theta: NDArray[np.float32]
-    """(padded,) theta at the start: zero but in voxels held at another temperature."""
-    resting_tau: NDArray[np.float32]
+    """(s,) bit f set: the neighbour in direction f is held at a fixed temperature."""
     explicit_limit_s: float
     needs_full_window: bool
     """Metabolic heat acts everywhere."""
-    held_away: bool
-    """Some voxels are held at another temperature than the body's."""
     sources: tuple[LineSource, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along slice, row and column."""
+        return self.grid.shape
+
+    @property
+    def inverse_square(self) -> NDArray[np.float32]:
+        """1 / spacing^2 per array axis, 1/mm^2."""
+        return (1.0 / np.asarray(self.grid.spacing_mm) ** 2).astype(np.float32)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel, mm3."""
+        return float(np.prod(self.grid.spacing_mm))
+
+    @property
+    def held_away(self) -> bool:
+        """Some voxels are held at another temperature than the body's."""
+        return bool(np.any(self.held != 0.0))
 
     @property
     def strides(self) -> tuple[int, int]:
         """(row, slice) strides of the padded arrays."""
         return self.shape[2] + 2, (self.shape[1] + 2) * (self.shape[2] + 2)
+
+    def resting(self) -> NDArray[np.float32]:
+        """Padded flat temperature relative to the body at rest, K."""
+        if self.held_away:
+            return self.held[self.kind]
+        return np.zeros(self.kind.size, np.float32)
 
     def flat(self, voxels: NDArray[np.int64]) -> NDArray[np.int64]:
         """Padded flat index of (n, 3) grid indices."""
@@ -72,66 +100,69 @@ class Discretisation:
 
 
 def discretise(problem: AblationProblem) -> Discretisation:
-    """Lay ``problem`` out for the kernels; O(voxels), some 30 ms at 128^3."""
-    h = problem.grid.spacing_mm[0]
-    index, tissues = _merge_equal(problem.tissue_index, problem.tissues)
+    """Lay ``problem`` out for the kernels; O(voxels), some 10 ms at 128^3."""
+    from irplan.compute.cpu import bioheat_layout
+    from irplan.compute.cpu.bioheat import derive
+
+    lut, tissues = _merge_equal(problem.tissue_index, problem.tissues)
     table = np.array([_constants(t) for t in tissues], dtype=np.float32)
     fixed = np.array([t.fixed_temperature_c is not None for t in tissues])
     body = problem.body_temperature_c
     tau = np.array([tissues[0].liquidus_c - body, tissues[0].solidus_c - body], dtype=np.float32)
     held = np.array(
-        [0.0 if t.fixed_temperature_c is None else t.fixed_temperature_c - body for t in tissues]
+        [0.0 if t.fixed_temperature_c is None else t.fixed_temperature_c - body for t in tissues],
+        dtype=np.float32,
     )
-    kind = np.ascontiguousarray(np.pad(index, 1, mode="edge"))
-    pair = _pair_conductivity(table)
-    cells = _cell_classes(kind, fixed)
-    runs, rows = _runs(cells)
-    voxels = _mixed_voxels(runs)
-    neighbours = _neighbours(voxels, kind.shape)
-    mixed = _mixed_table(voxels, neighbours, kind.reshape(-1), table, pair)
-    flat_kind = kind.reshape(-1)
-    bits = (1 << np.arange(6, dtype=np.uint8))[:, None]
-    fixed_faces = (fixed[flat_kind[neighbours]] * bits).sum(axis=0).astype(np.uint8)
-    held_away = bool(np.any(held != 0.0))
-    resting_tau = np.zeros(kind.shape, dtype=np.float32)
-    if held_away:
-        resting_tau[1:-1, 1:-1, 1:-1] = held.astype(np.float32)[index]
-    resting_theta = _theta(resting_tau, table, kind, tau) if held_away else resting_tau
+    shape = np.array(problem.grid.shape)
+    kind = np.empty(tuple(shape + 2), np.uint8)
+    bioheat_layout.padded_kind(problem.tissue_index, lut, kind)
+    flat = kind.reshape(-1)
+    runs, rows, mixed = bioheat_layout.find_runs(flat, fixed, shape)
+    signature, keys = bioheat_layout.signatures(flat, runs, rows, mixed, shape)
+    pair = _pair_conductivity(table, tissues, problem.grid.spacing_mm)
+    derived = derive(table, tau)
+    weight = 1.0 / np.asarray(problem.grid.spacing_mm) ** 2
     return Discretisation(
-        shape=problem.grid.shape,
-        h_mm=h,
-        kind=flat_kind,
+        grid=problem.grid,
+        kind=flat,
         tissues=table,
+        held=held,
+        pair=pair.astype(np.float32),
+        derived=derived,
         tau=tau,
         runs=runs,
         rows=rows,
-        mixed=mixed,
-        fixed_faces=fixed_faces,
-        resting_theta=resting_theta.reshape(-1),
-        resting_tau=resting_tau.reshape(-1),
-        explicit_limit_s=_explicit_limit_s(table, pair, fixed, h),
+        signature=signature,
+        table=_signature_table(keys, pair, derived, weight),
+        fixed_faces=_fixed_faces(keys, fixed),
+        explicit_limit_s=_explicit_limit_s(table, pair, fixed, weight),
         needs_full_window=bool(np.any(table[:, 7] > 0.0)),
-        held_away=held_away,
-        sources=tuple(line_source(p, problem.grid) for p in problem.placements),
+        sources=line_sources(problem.placements, problem.grid),
     )
+
+
+def line_sources(placements: tuple[Placement, ...], grid: Grid) -> tuple[LineSource, ...]:
+    """One line source a placement."""
+    return tuple(line_source(p, grid) for p in placements)
 
 
 def _merge_equal(
     index: NDArray[np.uint8], tissues: tuple[TissueProperties, ...]
 ) -> tuple[NDArray[np.uint8], list[TissueProperties]]:
-    """Only the tissues that occur, those of equal constants as one; fixed ones by temperature."""
+    """(256,) new number of each tissue, and the tissues that occur, equal ones as one."""
+    from irplan.compute.cpu.bioheat_layout import tissues_present
+
     lut = np.zeros(256, dtype=np.uint8)
     kept: list[TissueProperties] = []
     keys: dict[tuple[object, ...], int] = {}
-    for i in np.flatnonzero([np.any(index == n) for n in range(len(tissues))]):
+    for i in np.flatnonzero(tissues_present(np.ascontiguousarray(index).reshape(-1))):
         t = tissues[int(i)]
-        key = (*_constants(t), t.fixed_temperature_c)
+        key = (*_constants(t), t.fixed_temperature_c, t.wall_transfer_w_per_m2k)
         if key not in keys:
             keys[key] = len(kept)
             kept.append(t)
         lut[i] = keys[key]
-    merged: NDArray[np.uint8] = lut[index]
-    return merged, kept
+    return lut, kept
 
 
 def _constants(t: TissueProperties) -> tuple[float, ...]:
@@ -147,111 +178,61 @@ def _constants(t: TissueProperties) -> tuple[float, ...]:
     )
 
 
-def _pair_conductivity(table: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(3, n, n) harmonic mean of two tissues' conductivity within each phase."""
+def _pair_conductivity(
+    table: NDArray[np.float32],
+    tissues: list[TissueProperties],
+    spacing_mm: tuple[float, float, float],
+) -> NDArray[np.float64]:
+    """(3 phases, 3 axes, n, n) conductivity of a face: harmonic mean, or tissue and film in series.
+
+    A fixed tissue with a film coefficient is well stirred: half a voxel of the neighbour and the
+    film carry the flux (Go-Smart's vessel wall).
+    """
     k = table[:, 3:6].T.astype(np.float64)
-    out: NDArray[np.float64] = 2.0 * k[:, :, None] * k[:, None, :] / (k[:, :, None] + k[:, None, :])
+    mean = 2.0 * k[:, :, None] * k[:, None, :] / (k[:, :, None] + k[:, None, :])
+    out = np.repeat(mean[:, None], 3, axis=1)
+    for n, t in enumerate(tissues):
+        if t.fixed_temperature_c is None or t.wall_transfer_w_per_m2k == 0.0:
+            continue
+        for axis in range(3):
+            h = spacing_mm[axis] * 1e-3
+            film = h / (h / (2.0 * k) + 1.0 / t.wall_transfer_w_per_m2k)
+            out[:, axis, n, :] = film
+            out[:, axis, :, n] = film
+    return out
+
+
+def _signature_table(
+    keys: NDArray[np.int32],
+    pair: NDArray[np.float64],
+    derived: NDArray[np.float32],
+    weight: NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """(s, 31): face conductivity over distance squared (by phase, as differences), own row."""
+    out = np.empty((keys.shape[0], 31), dtype=np.float32)
+    for f in range(6):
+        axis = 2 - f // 2
+        g = pair[:, axis, keys[:, 0], keys[:, f + 1]] * weight[axis]
+        out[:, f], out[:, 6 + f], out[:, 12 + f] = g[0], g[1] - g[0], g[2] - g[1]
+    out[:, 18:] = derived[keys[:, 0]]
+    return out
+
+
+def _fixed_faces(keys: NDArray[np.int32], fixed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    bits = 1 << np.arange(6)
+    out: NDArray[np.uint8] = (fixed[keys[:, 1:]] * bits).sum(axis=1).astype(np.uint8)
     return out
 
 
 def _explicit_limit_s(
-    table: NDArray[np.float32], pair: NDArray[np.float64], fixed: NDArray[np.bool_], h: float
-) -> float:
-    """Largest stable explicit step: 2 / (12 max(g / C) / h^2 + perfusion / C), Gershgorin."""
-    own = table[~fixed].astype(np.float64)
-    capacity = own[:, 0:3].T
-    rate = 12.0 * (pair[:, ~fixed, :].max(axis=2) / capacity).max() / h**2
-    return float(_SAFETY * 2.0 / (rate + (own[:, 6] / own[:, 0]).max()))
-
-
-def _theta(
-    tau: NDArray[np.float32], table: NDArray[np.float32], kind: NDArray[np.uint8],
-    breaks: NDArray[np.float32],
-) -> NDArray[np.float32]:  # fmt: skip
-    """theta of tau; only the few voxels away from rest are computed."""
-    out = np.zeros(tau.shape, dtype=np.float32)
-    away = np.nonzero(tau)
-    t, k = tau[away], table[kind[away], 3:6]
-    out[away] = (
-        k[:, 0] * np.maximum(t, breaks[0])
-        + k[:, 1] * (np.clip(t, breaks[1], breaks[0]) - breaks[0])
-        + k[:, 2] * np.minimum(t - breaks[1], 0)
-    )
-    return out
-
-
-def _cell_classes(kind: NDArray[np.uint8], fixed: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Per inner voxel: its tissue where all six neighbours share it, else mixed or fixed."""
-    core = kind[1:-1, 1:-1, 1:-1]
-    same = (core == kind[:-2, 1:-1, 1:-1]) & (core == kind[2:, 1:-1, 1:-1])
-    same &= (core == kind[1:-1, :-2, 1:-1]) & (core == kind[1:-1, 2:, 1:-1])
-    same &= (core == kind[1:-1, 1:-1, :-2]) & (core == kind[1:-1, 1:-1, 2:])
-    cells = np.where(same, core, np.uint8(_MIXED))
-    cells[fixed[core]] = _FIXED
-    return cells
-
-
-def _runs(cells: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Runs along rows and, per row, where its runs begin."""
-    nz, ny, nx = cells.shape
-    flat = cells.reshape(-1).copy()
-
-    def cut() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        change = np.empty(flat.size, dtype=bool)
-        change[0] = True
-        np.not_equal(flat[1:], flat[:-1], out=change[1:])
-        change[::nx] = True
-        start = np.flatnonzero(change)
-        return start, np.diff(np.append(start, flat.size))
-
-    start, length = cut()
-    short = (length < min(_SHORTEST_RUN, nx)) & (flat[start] != _FIXED) & (flat[start] != _MIXED)
-    flat[np.repeat(short, length)] = _MIXED
-    start, length = cut()
-    live = flat[start] != _FIXED
-    start, length = start[live], length[live]
-    what = flat[start].astype(np.int64)
-    row, column = np.divmod(start, nx)
-    z, y = np.divmod(row, ny)
-    padded = ((z + 1) * (ny + 2) + y + 1) * (nx + 2) + column + 1
-    is_mixed = what == _MIXED
-    first = np.where(is_mixed, np.cumsum(np.where(is_mixed, length, 0)) - length, 0)
-    runs = np.stack([padded, column, length, np.where(is_mixed, -1, what), first], axis=1)
-    return runs.astype(np.int64), np.searchsorted(row, np.arange(nz * ny + 1)).astype(np.int64)
-
-
-def _mixed_voxels(runs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Padded flat index of every mixed voxel, in the order of the mixed table's columns."""
-    own = runs[runs[:, 3] < 0]
-    step = np.arange(int(own[:, 2].sum())) - np.repeat(own[:, 4], own[:, 2])
-    out: NDArray[np.int64] = np.repeat(own[:, 0], own[:, 2]) + step
-    return out
-
-
-def _neighbours(voxels: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """(6, m) padded flat index of the neighbours, in the kernels' order of directions."""
-    row, plane = shape[2], shape[1] * shape[2]
-    steps = np.array([-1, 1, -row, row, -plane, plane])
-    out: NDArray[np.int64] = voxels[None, :] + steps[:, None]
-    return out
-
-
-def _mixed_table(
-    voxels: NDArray[np.int64],
-    neighbours: NDArray[np.int64],
-    kind: NDArray[np.uint8],
     table: NDArray[np.float32],
     pair: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Face conductivities (0 marks a face between like tissues) and own constants."""
-    own = kind[voxels]
-    faces = pair.astype(np.float32).copy()
-    for n in range(table.shape[0]):
-        faces[:, n, n] = 0.0
-    out = np.empty((voxels.size, 26), dtype=np.float32)
-    for f in range(6):
-        other = kind[neighbours[f]]
-        for phase, column in enumerate((0, 14, 20)):
-            out[:, column + f] = faces[phase][own, other]
-    out[:, 6:14] = table[own]
-    return out
+    fixed: NDArray[np.bool_],
+    weight: NDArray[np.float64],
+) -> float:
+    """Largest stable explicit step: 2 / (4 sum(max(g) / C / h^2) + perfusion / C), Gershgorin."""
+    own = table[~fixed].astype(np.float64)
+    capacity = own[:, 0:3].T
+    face = np.tensordot(weight, pair[:, :, ~fixed, :].max(axis=3), axes=(0, 1))
+    rate = float((4.0 * face / capacity).max())
+    return float(_SAFETY * 2.0 / (rate + (own[:, 6] / own[:, 0]).max()))

@@ -1,4 +1,4 @@
-"""A cryoprobe of any pose on a cubic grid: the distributed line source.
+"""A cryoprobe of any pose on a voxel grid: the distributed line source.
 
 A 1.5 mm probe is thinner than a voxel.  Painting it as a column of cold voxels makes the
 0 degC radius 2.9 mm too small; here its heat is spread over a Gaussian along its axis, and the
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation.device import CryoDevice
 from irplan.ablation.placement import Placement
 from irplan.errors import SolverError
 from irplan.geometry import Grid
@@ -37,7 +38,8 @@ class LineSource:
     ``voxels`` (v, 3) int64 grid indices; ``weight`` (n,) float32 with ``local`` (n,) int32 into
     ``voxels``, sample m owning ``sample_ptr[m]:sample_ptr[m + 1]`` (each sample sums to 1).
     Heat per voxel: sum_m weight * strength * (theta_probe - theta_reference,m), with
-    ``strength`` in 1/mm^2 for theta in W/m and heat in MJ/(m^3 s).
+    ``strength`` in 1/mm^2 for theta in W/m and heat in MJ/(m^3 s).  ``contact`` is the contact
+    resistance times 2 pi / ln(r_eff / radius), K per W/m of theta.
     """
 
     axis: NDArray[np.float64]
@@ -47,56 +49,59 @@ class LineSource:
     weight: NDArray[np.float32]
     sample_ptr: NDArray[np.int64]
     strength: float
+    contact: float
     sigma_mm: float
     r_eff_mm: float
     radius_mm: float
 
 
-def effective_radius_mm(sigma_e_mm: float, h_mm: float, axis: Sequence[float]) -> float:
+def effective_radius_mm(
+    sigma_e_mm: float, spacing_mm: Sequence[float], axis: Sequence[float]
+) -> float:
     """Radius at which the gathered temperature is that of the continuous log profile, mm.
 
     ln R = ln(2 sigma_e) - gamma/2 - J(axis): step 4 of the recipe; J is the lattice's departure
     from the continuum, integrated over the plane across the needle (midpoint rule, 1e-5).
-    ``axis`` is the needle's unit vector along the grid's axes.
+    ``axis`` is the needle's unit vector along the grid's axes, ``spacing_mm`` the voxel along each.
     """
     d = np.asarray(axis, dtype=np.float64)
+    h = np.asarray(spacing_mm, dtype=np.float64)
     helper = np.eye(3)[int(np.argmin(np.abs(d)))]
     e1 = np.cross(d, helper)
     e1 /= np.linalg.norm(e1)
     e2 = np.cross(d, e1)
-    s = sigma_e_mm / h_mm
     n_k, n_phi = 160, 64
-    k = (np.arange(n_k) + 0.5) * (min(math.pi, 6.0 / s) / n_k)
+    k = (np.arange(n_k) + 0.5) * (min(math.pi / float(h.max()), 6.0 / sigma_e_mm) / n_k)
     phi = (np.arange(n_phi) + 0.5) * (2.0 * math.pi / n_phi)
     direction = np.cos(phi)[:, None] * e1 + np.sin(phi)[:, None] * e2
-    lam = (2.0 - 2.0 * np.cos(k[:, None, None] * direction)).sum(axis=-1)
+    lam = ((2.0 - 2.0 * np.cos(k[:, None, None] * direction * h)) / h**2).sum(axis=-1)
     mean = (1.0 / lam).mean(axis=1) - 1.0 / k**2
-    j = float(np.sum(k * np.exp(-((s * k) ** 2)) * mean) * (k[1] - k[0]))
+    j = float(np.sum(k * np.exp(-((sigma_e_mm * k) ** 2)) * mean) * (k[1] - k[0]))
     return 2.0 * sigma_e_mm * math.exp(-0.5 * _EULER_GAMMA - j)
 
 
 def line_source(placement: Placement, grid: Grid) -> LineSource:
-    """The line source of ``placement`` on the cubic ``grid``.
+    """The line source of ``placement`` on ``grid``; its kernel follows the longest voxel edge.
 
     Raises `SolverError` when the probe's kernel leaves the grid or when the effective radius is
     not larger than the probe's (the scheme would be unstable).
     """
-    h = grid.spacing_mm[0]
+    h = np.asarray(grid.spacing_mm)
     radius = 0.5 * placement.applicator.shaft_diameter_mm
-    sigma = max(0.75 * h, radius)
-    ends = grid.lps_to_index(np.array(placement.active_segment))
+    sigma = max(0.75 * float(h.max()), radius)
+    ends = grid.lps_to_index(np.array(placement.active_segment)) * h
     axis = ends[1] - ends[0]
-    length_mm = float(np.linalg.norm(axis)) * h
-    axis = axis / np.linalg.norm(axis)
+    length_mm = float(np.linalg.norm(axis))
+    axis = axis / length_mm
     long_mm = length_mm + 2.0 * (0.75 * sigma - 0.6 * radius)
-    count = math.ceil(long_mm / min(sigma, h))
+    count = math.ceil(long_mm / min(sigma, float(h.max())))
     ds = long_mm / count
     along = (np.arange(count) + 0.5) * ds - 0.5 * (long_mm - length_mm)
-    samples = ends[0] + (along / h)[:, None] * axis
+    samples = (ends[0] + along[:, None] * axis) / h
 
-    reach = math.ceil(_CUT_SIGMAS * sigma / h) + 1
-    steps = np.arange(-reach, reach + 1)
-    box = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    reach = np.ceil(_CUT_SIGMAS * sigma / h).astype(int) + 1
+    steps = [np.arange(-n, n + 1) for n in reach]
+    box = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
     voxel = np.rint(samples).astype(np.int64)[:, None, :] + box
     offset = (voxel - samples[:, None, :]) * h
     distance2 = np.sum(offset**2, axis=-1)
@@ -114,11 +119,11 @@ def line_source(placement: Placement, grid: Grid) -> LineSource:
     weight /= weight.sum(axis=1, keepdims=True)
     across2 = distance2 - np.sum(offset * axis, axis=-1) ** 2
     sigma_e = math.sqrt(float(np.sum(weight * across2)) / (2.0 * count))
-    r_eff = effective_radius_mm(sigma_e, h, axis)
+    r_eff = effective_radius_mm(sigma_e, grid.spacing_mm, axis)
     if r_eff <= 1.02 * radius:
         raise SolverError(
             "problem.grid",
-            got=f"voxels of {h:g} mm, which stand for a probe radius of {r_eff:.2f} mm",
+            got=f"voxels of {h.max():g} mm, which stand for a probe radius of {r_eff:.2f} mm",
             expected=f"more than the probe's own radius of {radius:.2f} mm",
             remedy="Use a coarser spacing_mm; 1 mm suits 1.5 mm probes.",
         )
@@ -126,6 +131,9 @@ def line_source(placement: Placement, grid: Grid) -> LineSource:
     flat = (used[:, 0] * shape[1] + used[:, 1]) * shape[2] + used[:, 2]
     unique, local = np.unique(flat, return_inverse=True)
     voxels = np.stack(np.unravel_index(unique, grid.shape), axis=1).astype(np.int64)
+    per_log = 2.0 * math.pi / math.log(r_eff / radius)
+    device = placement.applicator.device
+    resistance = device.contact_resistance_mk_per_w if isinstance(device, CryoDevice) else 0.0
     return LineSource(
         axis=axis,
         samples_index=samples,
@@ -133,7 +141,8 @@ def line_source(placement: Placement, grid: Grid) -> LineSource:
         local=local.astype(np.int32),
         weight=weight[near].astype(np.float32),
         sample_ptr=np.concatenate([[0], np.cumsum(near.sum(axis=1))]).astype(np.int64),
-        strength=2.0 * math.pi / math.log(r_eff / radius) * ds / h**3,
+        strength=per_log * ds / float(h.prod()),
+        contact=per_log * resistance,
         sigma_mm=sigma,
         r_eff_mm=r_eff,
         radius_mm=radius,

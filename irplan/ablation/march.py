@@ -1,58 +1,85 @@
-"""The march through time: super-steps, probes' temperatures, the active window, the records."""
+"""The march through time: super-steps, probes' temperatures, the active region, the records."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.catalogue import ACTIVE_THAW_C
-from irplan.ablation.discretisation import Discretisation
+from irplan.ablation.device import CryoDevice
+from irplan.ablation.discretisation import Discretisation, line_sources
+from irplan.ablation.history import History, HistoryRecorder
+from irplan.ablation.line_source import LineSource
+from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
-from irplan.ablation.schedule import Phase
+from irplan.ablation.state import CryoState
+from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress
 from irplan.compute.threads import ThreadChoice
 from irplan.errors import SolverError
+from irplan.geometry import Needle
 from irplan.image import Volume
 
-#: Error of the 0 degC radius per second of super-step, mm/s [M, specification: .02 mm at 6.9 s,
-#: .055 mm at 18 s, .11 mm at 35 s].
-TIME_ERROR_MM_PER_S = 0.003
-#: The window grows where its shell departs from rest by more than this, K.
-WINDOW_TOLERANCE_K = 0.002
+#: Error in time of the isotherms' radii per second of super-step, mm/s: the largest seen over
+#: freezes of 5 to 15 min and steps of 10 to 60 s, against steps of 1 s.
+TIME_ERROR_MM_PER_S = 0.0015
+#: A segment is cut into this many super-steps at least, at the default error of 0.06 mm.
+LEAST_STEPS = 15
+#: The active region grows where temperature departs from rest by more than this, K.
+WINDOW_TOLERANCE_K = 0.01
+#: It grows by this many diffusion lengths sqrt(a dt) of the fastest unfrozen tissue a step.
+_REACH_LENGTHS = 3.0
+#: The active rows are worked on in so many parts, whatever the number of threads: sums of heat are
+#: then the same to the last bit.
+CHUNKS = 16
+#: Fewer active voxels than this are not worth a second thread.
+_FEW_VOXELS = 30_000
 #: A change of temperature at the outer faces above this is reported, K.
 BOUNDARY_WARNING_K = 2.0
 
 
-@dataclass(eq=False)
-class March:
-    """The state while it marches."""
+@dataclass(frozen=True)
+class StepRule:
+    """How long a super-step may be.
 
-    problem: AblationProblem
-    mesh: Discretisation
-    monitors: NDArray[np.float64]
-    threads: ThreadChoice
-    time_s: float = 0.0
-    steps: int = 0
-    stages: int = 0
-    boundary_rise_c: float = 0.0
-    samples: list[tuple[float, list[float], float]] = field(default_factory=list)
+    ``time_error_mm`` chooses it; ``stages`` (number of stages, which then fix its length at the
+    stability limit) or ``longest_s`` override; with both, the number of stages is as given.
+    """
 
-    def __post_init__(self) -> None:
-        mesh, sources = self.mesh, self.mesh.sources
-        self.theta = [mesh.resting_theta.copy(), mesh.resting_theta.copy()]
-        self.tau = [mesh.resting_tau.copy(), mesh.resting_tau.copy()]
-        self.low: NDArray[np.float32] | None = None
-        self.minima: list[NDArray[np.float32]] = []
-        self.end_of_freeze: NDArray[np.float32] | None = None
-        self.probe_tau = [0.0] * len(sources)
+    time_error_mm: float
+    stages: int | None = None
+    longest_s: float | None = None
+    whole_grid: bool = False
+
+    def steps(self, duration_s: float, limit_s: float) -> tuple[int, int]:
+        """Super-steps in a segment of ``duration_s`` and stages of each."""
+        share = self.time_error_mm / 0.06
+        longest = min(self.time_error_mm / TIME_ERROR_MM_PER_S, duration_s * share / LEAST_STEPS)
+        if self.stages is not None:
+            longest = limit_s * (self.stages**2 + self.stages) / 2.0
+        if self.longest_s is not None:
+            longest = min(longest, self.longest_s)
+        count = max(1, math.ceil(duration_s / max(longest, 1e-3) - 1e-9))
+        dt = duration_s / count
+        needed = math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt / limit_s) - 1.0) - 1e-9)
+        return count, max(1, needed)
+
+
+class ProbeArrays:
+    """The line sources of all probes as the kernel's flat arrays."""
+
+    def __init__(self, mesh: Discretisation, sources: tuple[LineSource, ...]) -> None:
+        from irplan.compute.cpu.bioheat import BLOCK
+
+        self.sources = sources
         counts = [s.voxels.shape[0] for s in sources]
         self.voxel_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        self.voxel = np.concatenate([mesh.flat(s.voxels) for s in sources])
+        voxels = np.concatenate([s.voxels for s in sources])
+        self.voxel = mesh.flat(voxels)
         samples = [s.sample_ptr.size - 1 for s in sources]
         self.probe_ptr = np.concatenate([[0], np.cumsum(samples)]).astype(np.int64)
         entries = np.cumsum([0] + [s.weight.size for s in sources])
@@ -64,213 +91,299 @@ class March:
         self.strength = np.concatenate(
             [np.full(n, s.strength, np.float32) for n, s in zip(samples, sources, strict=True)]
         )
+        self.contact = np.array([s.contact for s in sources], np.float32)
+        middle = np.rint(np.concatenate([s.samples_index for s in sources])).astype(np.int64)
+        self.middle = mesh.flat(np.clip(middle, 0, np.array(mesh.shape) - 1))
         self.gathered = np.zeros(self.voxel.size, np.float32)
         self.source = np.zeros(self.voxel.size, np.float32)
-        self.sums = np.zeros((mesh.shape[0], 4))
-        self.heat = np.zeros(4 + len(sources))
-        # theta of 0 degC per tissue: what counts as visible ice
-        zero_c = np.float32(-self.problem.body_temperature_c)
-        self.ice_edge = mesh.tissues[:, 3] * np.maximum(zero_c, mesh.tau[0])
-        self.window = self._first_window()
-        self.outer_free: dict[tuple[int, int], NDArray[np.int64]] = {}
+        _, ny, nx = mesh.shape
+        blocks = -(-nx // BLOCK) + 2
+        self.blocks = np.unique(
+            ((voxels[:, 0] + 1) * (ny + 2) + voxels[:, 1] + 1) * blocks + voxels[:, 2] // BLOCK + 1
+        )
+        low, high = voxels.min(axis=0), voxels.max(axis=0) + 1
+        self.box = tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
+class March:
+    """The state of a freeze while it marches.
+
+    Parameters
+    ----------
+    problem, mesh : what is solved.
+    monitors : (n, 3) fractional grid indices.
+    threads : how many threads a step may take.
+    start : state to go on from; None starts at rest.
+    history : keep snapshots of temperature.
+    """
+
+    def __init__(
+        self,
+        problem: AblationProblem,
+        mesh: Discretisation,
+        monitors: NDArray[np.float64],
+        threads: ThreadChoice,
+        *,
+        start: CryoState | None = None,
+        history: bool = False,
+    ) -> None:
+        from irplan.compute.cpu.bioheat import BLOCK
+
+        self.problem, self.mesh = problem, mesh
+        self.monitors, self.threads = monitors, threads
+        self.time_s = 0.0 if start is None else start.time_s
+        self.steps = self.stages = 0
+        self.longest_step_s = 0.0
+        self.boundary_rise_c = 0.0
+        self.samples: list[tuple[float, list[float], float]] = []
+        self.states: list[CryoState] = []
+        self.placements = list(problem.placements)
+        self.probes = ProbeArrays(mesh, mesh.sources)
+        body = problem.body_temperature_c
+        nz, ny, nx = mesh.shape
+        first = mesh.resting()
+        self.minima: list[NDArray[np.float32]] = []
+        self.low: NDArray[np.float32] | None = None
+        if start is not None:
+            start.check_fits(problem.grid)
+            free = mesh.tissues[mesh.interior(mesh.kind), 0] > 0
+            mesh.interior(first)[free] = (start.temperature_c.array - np.float32(body))[free]
+            self.minima = [m - np.float32(body) for m in start.cycle_minimum_c]
+            if start.freezing and self.minima:
+                self.low = self.minima.pop()
+        self.tau = [first, first.copy()]
+        self.end_of_freeze: NDArray[np.float32] | None = None
+        blocks = -(-nx // BLOCK) + 2
+        self.near = np.zeros((nz + 2) * (ny + 2) * blocks, np.uint8)
+        self.spare = np.zeros_like(self.near)
+        self.lo = np.full(nz * ny, nx, np.int32)
+        self.hi = np.zeros(nz * ny, np.int32)
+        self.work = np.zeros(nz * ny, np.int32)
+        self.busy_lo, self.busy_hi = self.lo.copy(), self.hi.copy()
+        self.scratch = np.empty(nz * ny * nx, np.float32)
+        self.chunk_sums = np.zeros((CHUNKS, 4))
+        self.heat = np.zeros(4 + len(mesh.sources))
+        self.probe_tau = [math.nan] * len(mesh.sources)
+        self.phase_start = [math.nan] * len(mesh.sources)
+        self.phase_since = [0.0] * len(mesh.sources)
+        if start is not None and len(start.probe_start_c) == len(mesh.sources):
+            self.phase_start = [c - body for c in start.probe_start_c]
+        self.recorder = HistoryRecorder(problem.grid, body) if history else None
+        self.stored_at_start_j = self._stored_j()
+        self._first_region(whole=start is not None)
         self._sample()
 
     # -- marching ------------------------------------------------------------------------
 
-    def all_phases(self, time_error_mm: float, stages: int | None, progress: Progress) -> None:
-        """Run the whole schedule in super-steps of equal length within each phase."""
-        limit = self.mesh.explicit_limit_s
-        longest = time_error_mm / TIME_ERROR_MM_PER_S
-        if stages is not None:
-            longest = limit * (stages * stages + stages) / 2.0
-        phases = self.problem.schedule.phases
-        last_freeze = max(n for n, p in enumerate(phases) if p.kind == "freeze")
-        total = self.problem.schedule.duration_s
-        for n, phase in enumerate(phases):
-            if phase.kind == "freeze":
-                self._begin_cycle()
-            count = max(1, math.ceil(phase.duration_s / longest - 1e-9))
-            dt = phase.duration_s / count
-            s = math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt / limit) - 1.0) - 1e-9)
-            s = max(1, s)
-            self.stages = max(self.stages, s)
-            starts = self._probe_starts(phase, n)
-            for step in range(count):
-                self._super_step(phase, starts, step * dt, dt, s)
-                words = f"{phase.kind.replace('_', ' ')} {n + 1} of {len(phases)}"
-                progress(
-                    self.time_s / total, f"Simulating {words}: {self.time_s:.0f} of {total:.0f} s"
-                )
-            if n == last_freeze:
-                self.end_of_freeze = self.theta[0].copy()
-        self._finish_cycle()
-
-    def _super_step(
-        self, phase: Phase, starts: list[float], since_s: float, dt_s: float, s: int
+    def run(
+        self,
+        rule: StepRule,
+        progress: Progress,
+        *,
+        until_s: float | None = None,
+        keep_states: bool = False,
     ) -> None:
+        """Run the schedules in super-steps of equal length within each segment."""
+        segments = timeline(self.problem.schedules, from_s=self.time_s)
+        if until_s is not None:
+            segments = tuple(
+                replace(s, duration_s=min(s.duration_s, until_s - s.start_s))
+                for s in segments
+                if s.start_s < until_s - 1e-9
+            )
+        if rule.whole_grid:
+            self.lo[:], self.hi[:] = 0, self.mesh.shape[2]
+        total = max(1e-9, sum(s.duration_s for s in segments))
+        begun = self.time_s
+        freezes = [n for n, s in enumerate(segments) if s.freezing]
+        was_freezing = self.low is not None and self.time_s > 0.0
+        for n, segment in enumerate(segments):
+            self._enter(segment, resumed=n == 0 and begun > 0.0)
+            if segment.freezing and not was_freezing:
+                self._begin_cycle()
+            was_freezing = segment.freezing
+            count, s = rule.steps(segment.duration_s, self.mesh.explicit_limit_s)
+            dt = segment.duration_s / count
+            self.stages, self.longest_step_s = max(self.stages, s), max(self.longest_step_s, dt)
+            for step in range(count):
+                self._super_step(segment, step * dt, dt, s)
+                done = self.time_s - begun
+                words = f"{segment.words} {n + 1} of {len(segments)}"
+                progress(done / total, f"Simulating {words}: {done:.0f} of {total:.0f} s")
+            if freezes and n == freezes[-1]:
+                self.end_of_freeze = self._celsius(self.tau[0])
+            if keep_states:
+                self.states.append(self.state(segment.freezing))
+        if self.end_of_freeze is None:
+            self.end_of_freeze = self._celsius(self.tau[0])
+
+    def _enter(self, segment: Segment, *, resumed: bool) -> None:
+        """Begin a segment: where ramps start from, and applicators that are pulled back."""
+        moved = False
+        for p, phase in enumerate(segment.phases):
+            if phase is None or not segment.began[p]:
+                continue
+            if phase.withdraw_mm > 0.0:
+                self.placements[p] = _withdrawn(self.placements[p], phase.withdraw_mm)
+                moved = True
+        if moved:
+            sources = line_sources(tuple(self.placements), self.problem.grid)
+            self.probes = ProbeArrays(self.mesh, sources)
+            self._open(self.probes.box)
+        for p in range(len(self.probe_tau)):
+            if segment.began[p] or (resumed and math.isnan(self.phase_start[p])):
+                off = math.isnan(self.probe_tau[p])
+                self.phase_start[p] = self._gathered_tau(p) if off else self.probe_tau[p]
+                self.phase_since[p] = segment.start_s
+            elif resumed:
+                self.phase_since[p] = segment.since_s[p]
+
+    def _super_step(self, segment: Segment, since_s: float, dt_s: float, s: int) -> None:
         import numba
 
-        from irplan.compute.cpu import bioheat
+        from irplan.compute.cpu import bioheat, bioheat_window
 
-        mesh = self.mesh
-        drives = np.empty((s, len(starts)))
+        mesh, probes = self.mesh, self.probes
+        count = len(segment.phases)
+        drives = np.empty((s, count))
+        start = segment.start_s + since_s
         for j in range(s):
-            at = since_s + dt_s * (j * j + j) / (s * s + s)
-            drives[j] = [self._drive(phase, p, starts[p], at) for p in range(len(starts))]
-        touching = any(
-            self.window[2 * a] == 0 or self.window[2 * a + 1] == mesh.shape[a] for a in range(3)
-        )
-        threads = self.threads.pick()
-        numba.set_num_threads(threads)
+            at = start + dt_s * (j * j + j) / (s * s + s)
+            drives[j] = [self._drive(segment, p, at) for p in range(count)]
         started = time.perf_counter()
-        bioheat.super_step(
-            *self.theta, *self.tau, mesh.kind, np.array(mesh.shape), self.window,
-            mesh.runs, mesh.rows, mesh.tissues, mesh.mixed, mesh.fixed_faces,
-            mesh.tau, mesh.h_mm, dt_s, s, touching, drives,
-            self.probe_ptr, self.sample_ptr, self.local, self.weight, self.voxel_ptr, self.voxel,
-            self.strength, self.gathered, self.source, self.sums, self.heat,
+        reach = self._reach(dt_s)
+        shape = np.array(mesh.shape)
+        active, chunks = bioheat_window.grow(
+            self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, self.lo, self.hi,
+            self.work, CHUNKS,
         )  # fmt: skip
-        size = self.window[1::2] - self.window[::2]
-        self.threads.learn(threads, float(np.prod(size)) * s, time.perf_counter() - started)
+        voxels = int((self.hi[active] - self.lo[active]).sum())
+        threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
+        numba.set_num_threads(threads)
+        self.near[probes.blocks] = 7  # SOME | FIRST | LAST
+        bioheat.super_step(
+            *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
+            mesh.runs, mesh.rows, mesh.derived, mesh.table, mesh.signature, mesh.fixed_faces,
+            mesh.tau, mesh.inverse_square, dt_s, s, drives,
+            probes.probe_ptr, probes.sample_ptr, probes.local, probes.weight, probes.voxel_ptr,
+            probes.voxel, probes.strength, probes.contact, probes.middle, probes.gathered,
+            probes.source, self.near, self.spare, self.chunk_sums, self.heat,
+            mesh.voxel_mm3 * 1e-3,
+        )  # fmt: skip
         if s % 2 == 1:
-            self.theta.reverse()
             self.tau.reverse()
+            self.near, self.spare = self.spare, self.near
+        self.active, self.chunks = active, chunks
         self.time_s += dt_s
         self.steps += 1
-        self.probe_tau = [
-            self._drive(phase, p, starts[p], since_s + dt_s) for p in range(len(starts))
-        ]
-        self._grow_window(dt_s)
+        self.probe_tau = [self._drive(segment, p, start + dt_s) for p in range(count)]
         self._sample()
+        if voxels >= _FEW_VOXELS:
+            self.threads.learn(threads, float(s * voxels), time.perf_counter() - started)
 
     # -- probes --------------------------------------------------------------------------
 
-    def _drive(self, phase: Phase, probe: int, start: float, at_s: float) -> float:
-        """Surface temperature of a probe relative to the body, K; NaN when it is off."""
-        if phase.kind == "passive_thaw":
+    def _drive(self, segment: Segment, probe: int, at_s: float) -> float:
+        """Working temperature of a probe relative to the body, K; NaN when it is off."""
+        phase = segment.phases[probe]
+        if phase is None or phase.kind in ("passive_thaw", "pause"):
             return math.nan
         body = self.problem.body_temperature_c
+        applicator = self.placements[probe].applicator
         if phase.kind == "active_thaw":  # heated at once: a slow ramp would go on freezing
-            return ACTIVE_THAW_C - body
-        applicator = self.problem.placements[probe].applicator
+            device = applicator.device
+            thaw = device.thaw_temperature_c if isinstance(device, CryoDevice) else 15.0
+            return thaw - body
+        since, start = at_s - self.phase_since[probe], self.phase_start[probe]
         end = applicator.working_temperature_c - body
-        way = math.inf if applicator.ramp_s == 0.0 else at_s * abs(end) / applicator.ramp_s
+        way = math.inf if applicator.ramp_s == 0.0 else since * abs(end) / applicator.ramp_s
         return start + math.copysign(min(way, abs(end - start)), end - start)
-
-    def _probe_starts(self, phase: Phase, number: int) -> list[float]:
-        """Where each probe's ramp starts: its own temperature, or the tissue's after a thaw."""
-        before = self.problem.schedule.phases[number - 1].kind if number else "passive_thaw"
-        if phase.kind == "passive_thaw" or before != "passive_thaw":
-            return list(self.probe_tau)
-        return [self._gathered_tau(p) for p in range(len(self.mesh.sources))]
 
     def _gathered_tau(self, probe: int) -> float:
         """Mean temperature along a probe as the line source sees it, relative to the body, K."""
-        source = self.mesh.sources[probe]
-        t = self._kelvin(self.mesh.flat(source.voxels))
+        source = self.probes.sources[probe]
+        t = self.tau[0][self.mesh.flat(source.voxels)].astype(np.float64)
         mean = np.add.reduceat(source.weight * t[source.local], source.sample_ptr[:-1])
         return float(mean.mean(dtype=np.float64))
 
-    def _kelvin(self, flat: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Temperature relative to the body at padded flat indices."""
-        mesh = self.mesh
-        q = mesh.tissues[mesh.kind[flat]].astype(np.float64)
-        t = self.theta[0][flat].astype(np.float64)
-        low = q[:, 3] * mesh.tau[0]
-        lower = low + q[:, 4] * (mesh.tau[1] - mesh.tau[0])
-        out: NDArray[np.float64] = (
-            np.maximum(t, low) / q[:, 3]
-            + (np.clip(t, lower, low) - low) / q[:, 4]
-            + np.minimum(t - lower, 0.0) / q[:, 5]
-        )
-        return out
+    # -- active region, records ----------------------------------------------------------
 
-    # -- window, records -----------------------------------------------------------------
+    def _reach(self, dt_s: float) -> NDArray[np.int64]:
+        """Voxels (z, y, x) by which the disturbed region may grow in ``dt_s``."""
+        k, c = self.mesh.tissues[:, 3], self.mesh.tissues[:, 0]
+        a = float((k / np.where(c > 0, c, np.inf)).max())
+        way = max(3.0 * max(self.mesh.grid.spacing_mm), _REACH_LENGTHS * math.sqrt(a * dt_s))
+        return np.ceil(way / np.asarray(self.mesh.grid.spacing_mm)).astype(np.int64)
 
-    def _first_window(self) -> NDArray[np.int64]:
-        """The box in which anything happens at the start: probes, and what is not at rest."""
-        shape = np.array(self.mesh.shape)
-        low, high = shape.copy(), np.zeros(3, dtype=np.int64)
-        for source in self.mesh.sources:
-            low = np.minimum(low, source.voxels.min(axis=0))
-            high = np.maximum(high, source.voxels.max(axis=0) + 1)
-        away = (
-            np.nonzero(self.mesh.interior(self.mesh.resting_theta)) if self.mesh.held_away else ()
-        )
-        if away:
-            low = np.minimum(low, [int(w.min()) for w in away])
-            high = np.maximum(high, [int(w.max()) + 1 for w in away])
+    def _open(self, box: tuple[tuple[int, int], ...]) -> None:
+        """Make a box of the grid part of the busy region."""
+        (z0, z1), (y0, y1), (x0, x1) = box
+        ny, nx = self.mesh.shape[1:]
+        lo, hi = self.busy_lo.reshape(-1, ny), self.busy_hi.reshape(-1, ny)
+        part = (slice(max(z0, 0), z1), slice(max(y0, 0), y1))
+        lo[part] = np.minimum(lo[part], max(x0, 0))
+        hi[part] = np.maximum(hi[part], min(x1, nx))
+
+    def _first_region(self, *, whole: bool) -> None:
+        """Where anything happens at the start: probes, and what is not at rest."""
+        ny, nx = self.mesh.shape[1:]
+        if self.mesh.held_away or whole:
+            away = np.abs(self.mesh.interior(self.tau[0])) > WINDOW_TOLERANCE_K
+            some = away.any(axis=2)
+            first = np.where(some, away.argmax(axis=2), nx)
+            last = np.where(some, nx - away[:, :, ::-1].argmax(axis=2), 0)
+            self.busy_lo = first.astype(np.int32).reshape(-1)
+            self.busy_hi = last.astype(np.int32).reshape(-1)
         if self.mesh.needs_full_window:
-            low, high = np.zeros(3, dtype=np.int64), shape
-        reach = max(4, math.ceil(6.0 / self.mesh.h_mm))
-        low, high = np.maximum(low - reach, 0), np.minimum(high + reach, shape)
-        return np.stack([low, high], axis=1).reshape(-1).astype(np.int64)
-
-    def _grow_window(self, dt_s: float) -> None:
-        """Move a face outwards until the layer some diffusion lengths inside it is at rest."""
-        mesh, w = self.mesh, self.window
-        theta = mesh.interior(self.theta[0])
-        k, c = mesh.tissues[:, 3], mesh.tissues[:, 0]
-        spread = math.sqrt(4.0 * float((k / np.where(c > 0, c, np.inf)).max()) * dt_s)
-        deep = max(3, math.ceil(2.0 * spread / mesh.h_mm))
-        for axis in range(3):
-            for side in (0, 1):
-                face = int(w[2 * axis + side])
-                wall = 0 if side == 0 else mesh.shape[axis]
-                if face == wall:
-                    cut = [slice(None)] * 3
-                    cut[axis] = slice(0, 1) if side == 0 else slice(wall - 1, wall)
-                    rise = float(np.abs(theta[tuple(cut)]).max()) / float(k.min())
-                    if rise > self.boundary_rise_c:
-                        self.boundary_rise_c = max(
-                            self.boundary_rise_c, self._layer_rise(axis, side)
-                        )
-                    continue
-                box = [slice(int(w[2 * a]), int(w[2 * a + 1])) for a in range(3)]
-                box[axis] = slice(face, face + deep) if side == 0 else slice(face - deep, face)
-                other = tuple(a for a in range(3) if a != axis)
-                worst = np.abs(theta[tuple(box)]).max(axis=other)
-                busy = np.flatnonzero(worst > WINDOW_TOLERANCE_K * float(k.min()))
-                if busy.size:
-                    need = deep - int(busy[0]) if side == 0 else int(busy[-1]) + 1
-                    moved = face - need if side == 0 else face + need
-                    w[2 * axis + side] = min(max(moved, 0), mesh.shape[axis])
-
-    def _layer_rise(self, axis: int, side: int) -> float:
-        """Largest |T - T_body| among the free voxels of an outermost layer, K."""
-        free = self.outer_free.get((axis, side))
-        if free is None:
-            index = [np.arange(n) for n in self.mesh.shape]
-            index[axis] = index[axis][:1] if side == 0 else index[axis][-1:]
-            layer = self.mesh.flat(np.stack(np.meshgrid(*index), axis=-1).reshape(-1, 3))
-            free = layer[self.mesh.tissues[self.mesh.kind[layer], 0] > 0]
-            self.outer_free[axis, side] = free
-        return float(np.abs(self._kelvin(free)).max()) if free.size else 0.0
-
-    def _begin_cycle(self) -> None:
-        self._finish_cycle()
-        self.low = self.theta[0].copy()
-
-    def _finish_cycle(self) -> None:
-        if self.low is not None:
-            self.minima.append(self.low)
-        self.low = None
+            self.busy_lo[:], self.busy_hi[:] = 0, nx
+        self._open(self.probes.box)
+        busy = np.flatnonzero(self.busy_hi > self.busy_lo)
+        self.active = busy.astype(np.int32)
+        self.lo, self.hi = self.busy_lo.copy(), self.busy_hi.copy()
+        self.chunks = np.linspace(0, busy.size, CHUNKS + 1).astype(np.int64)
 
     def _sample(self) -> None:
-        from irplan.compute.cpu import bioheat
+        """Survey the active rows: minima, ice, blocks near freezing, region for the next step."""
+        from irplan.compute.cpu import bioheat_window
 
-        mesh = self.mesh
-        low = self.theta[0] if self.low is None else self.low
-        frozen = bioheat.record(
-            self.theta[0], low, mesh.kind, self.ice_edge, np.array(mesh.shape), self.window
-        )
-        body = self.problem.body_temperature_c
+        mesh, body = self.mesh, self.problem.body_temperature_c
+        low = self.scratch if self.low is None else self.low.reshape(-1)
+        frozen = bioheat_window.survey(
+            self.tau[0], low, np.array(mesh.shape), self.active, self.chunks, self.threads.most > 1,
+            self.lo, self.hi,
+            np.float32(WINDOW_TOLERANCE_K), np.float32(-body), mesh.tau[0], self.near,
+            self.busy_lo, self.busy_hi, self.work,
+        )  # fmt: skip
+        self._open(self.probes.box)
+        if mesh.needs_full_window:
+            self.busy_lo[:], self.busy_hi[:] = 0, mesh.shape[2]
+        rise = bioheat_window.edge_rise(
+            self.tau[0], mesh.kind, mesh.derived, np.array(mesh.shape), self.active, self.lo,
+            self.hi,
+        )  # fmt: skip
+        self.boundary_rise_c = max(self.boundary_rise_c, float(rise))
         row = [
             body + (self._gathered_tau(p) if math.isnan(t) else t)
             for p, t in enumerate(self.probe_tau)
         ]
         row += [float(v) for v in body + self._at_monitors()]
-        self.samples.append((self.time_s, row, frozen * self.mesh.h_mm**3 / 1000.0))
+        self.samples.append((self.time_s, row, frozen * mesh.voxel_mm3 / 1000.0))
+        if self.recorder is not None:
+            self.recorder.add(self.time_s, mesh.interior(self.tau[0]), self._active_box())
+
+    def _active_box(self) -> tuple[tuple[int, int], ...]:
+        ny = self.mesh.shape[1]
+        z, y = np.divmod(self.active, ny)
+        lo, hi = self.lo[self.active], self.hi[self.active]
+        return (
+            (int(z.min()), int(z.max()) + 1),
+            (int(y.min()), int(y.max()) + 1),
+            (int(lo.min()), int(hi.max())),
+        )
+
+    def _begin_cycle(self) -> None:
+        self.low = self.mesh.interior(self.tau[0]).copy()
+        self.minima.append(self.low)
 
     def _at_monitors(self) -> NDArray[np.float64]:
         """Trilinear temperature at the monitor points relative to the body, K."""
@@ -282,56 +395,66 @@ class March:
         for corner in np.ndindex(2, 2, 2):
             at = np.clip(base + corner, 0, np.array(self.mesh.shape) - 1)
             w = np.prod(np.where(np.array(corner) == 1, part, 1.0 - part), axis=1)
-            total += w * self._kelvin(self.mesh.flat(at))
+            total += w * self.tau[0][self.mesh.flat(at)]
         return total
 
     # -- results -------------------------------------------------------------------------
 
+    def _celsius(self, padded: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.mesh.interior(padded) + np.float32(self.problem.body_temperature_c)
+
+    def state(self, freezing: bool) -> CryoState:
+        """Everything that is needed to go on from here."""
+        body = np.float32(self.problem.body_temperature_c)
+        grid = self.problem.grid
+        return CryoState(
+            time_s=self.time_s,
+            temperature_c=Volume(self._celsius(self.tau[0]), grid, "degC"),
+            cycle_minimum_c=tuple(m + body for m in self.minima),
+            freezing=freezing,
+            probe_start_c=tuple(float(body) + t for t in self.phase_start),
+        )
+
     def fields(self) -> list[Volume]:
         """Temperature at the end of the last freeze, then the minimum of each cycle."""
         if self.end_of_freeze is None:
-            raise RuntimeError("fields() before all_phases()")
-        out = [
-            Volume(self._read_out(theta)[0], self.problem.grid, "degC")
-            for theta in (self.end_of_freeze, *self.minima)
-        ]
-        return out
-
-    def _read_out(self, theta: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """Temperature, degC, and stored energy relative to rest, J."""
-        from irplan.compute.cpu import bioheat
-
-        mesh, body = self.mesh, self.problem.body_temperature_c
-        array = np.full(mesh.shape, body, np.float32)
-        stored = bioheat.read_out(
-            theta,
-            mesh.kind,
-            mesh.tissues,
-            mesh.tau,
-            np.float32(body),
-            np.array(mesh.shape),
-            self.window,
-            array,
-        )
-        if not math.isfinite(stored):
+            raise RuntimeError("fields() before run()")
+        body = np.float32(self.problem.body_temperature_c)
+        for low in self.minima:
+            low += body
+        arrays = [self.end_of_freeze, *self.minima]
+        if not all(math.isfinite(float(a.sum(dtype=np.float64))) for a in arrays):
             raise SolverError(
                 "simulation",
                 got="temperatures that are not finite",
                 expected="a stable solution",
                 remedy="Report this problem; stages=1 is the most careful scheme.",
             )
-        return array, stored * mesh.h_mm**3 * 1e-3
+        return [Volume(a, self.problem.grid, "degC") for a in arrays]
+
+    def _stored_j(self) -> float:
+        from irplan.compute.cpu import bioheat_window
+
+        mesh = self.mesh
+        total = bioheat_window.stored(
+            self.tau[0], mesh.kind, mesh.derived, mesh.tau, np.array(mesh.shape)
+        )
+        return float(total) * mesh.voxel_mm3 * 1e-3
 
     def energy(self) -> EnergyBalance:
         """Heat by source, J."""
         return EnergyBalance(
-            stored_j=self._read_out(self.theta[0])[1],
+            stored_j=self._stored_j() - self.stored_at_start_j,
             probes_j=float(self.heat[4:].sum()),
             perfusion_j=float(self.heat[0]),
             metabolism_j=float(self.heat[1]),
             fixed_tissue_j=float(self.heat[2]),
             boundary_j=float(self.heat[3]),
         )
+
+    def history(self) -> History | None:
+        """Snapshots, if they were asked for."""
+        return None if self.recorder is None else self.recorder.finish()
 
     def trace(self) -> Trace:
         """Everything sampled."""
@@ -363,3 +486,11 @@ class March:
                 "(0.1 % is expected)."
             )
         return out
+
+
+def _withdrawn(placement: Placement, distance_mm: float) -> Placement:
+    """The placement pulled back along its own axis."""
+    tip, entry = np.array(placement.needle.tip_mm), np.array(placement.needle.entry_mm)
+    way = (entry - tip) / np.linalg.norm(entry - tip) * distance_mm
+    x, y, z = (float(v) for v in tip + way)
+    return replace(placement, needle=Needle((x, y, z), placement.needle.entry_mm))

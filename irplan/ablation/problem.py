@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation.device import Kind
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.segments import segment_distance_mm
@@ -22,9 +23,19 @@ if TYPE_CHECKING:
     from irplan.image import LabelMap
 
 #: Active zones closer than this are refused: their kernels would overlap and the needles touch.
-CLOSEST_PROBES_MM = 5.0
+#: Electrodes of a cluster stand closer than cryoprobes.
+_CLOSEST_MM: dict[Kind, float] = {"cryo": 5.0, "mwa": 5.0, "rfa": 3.0, "ire": 3.0}
 #: Voxel sizes the line source was tried on.
-SPACING_LIMITS_MM = (0.4, 3.0)
+SPACING_LIMITS_MM = (0.25, 4.0)
+#: A voxel may be so many times as long one way as another.
+FLATTEST_VOXEL = 4.0
+#: Phases that each kind of applicator knows.
+_PHASES: dict[Kind, tuple[str, ...]] = {
+    "cryo": ("freeze", "passive_thaw", "active_thaw", "pause"),
+    "rfa": ("power", "pause"),
+    "mwa": ("power", "pause"),
+    "ire": ("power", "pause"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,28 +44,30 @@ class AblationProblem:
 
     Parameters
     ----------
-    grid : cubic voxels (solver grid), typically 1 mm.
+    grid : solver grid, voxels of 0.25 to 4 mm, typically cubic of 1 mm; at most 4 times as long
+        one way as another.
     tissue_index : uint8 (slice, row, column), index into ``tissues``.
     tissues : property sets; one whose ``fixed_temperature_c`` is set is a heat source held at
         that temperature (a large vessel at blood temperature, warm saline).  All share one
         freezing interval.
-    placements : one or more cryoprobes, at least 5 mm apart.
-    schedule : common to all probes.
+    placements : one or more applicators of one kind.
+    schedule : common to all applicators, or one for each.
     body_temperature_c : start, perfusing-blood and outer-boundary temperature, 30 to 42 degC.
     notes : what the user should know about how it was built; they become warnings of the result.
 
     Raises
     ------
-    InputError : wrong array, voxels not cubic or outside 0.4..3 mm, no placement, a probe that
-        is no cryoprobe or lies outside the grid, probes too close, tissues that freeze
-        over different intervals, body temperature out of range.
+    InputError : wrong array, voxels outside 0.25..4 mm or too flat, no placement, applicators of
+        different kinds, outside the grid or too close to each other, a schedule that does not
+        fit them or breaks a device's limit, tissues that freeze over different intervals, no free
+        tissue, body temperature out of range.
     """
 
     grid: Grid
     tissue_index: NDArray[np.uint8]
     tissues: tuple[TissueProperties, ...]
     placements: tuple[Placement, ...]
-    schedule: Schedule
+    schedule: Schedule | tuple[Schedule, ...]
     body_temperature_c: float = 37.0
     notes: tuple[str, ...] = ()
 
@@ -87,16 +100,36 @@ class AblationProblem:
         _check_spacing(self.grid)
         _check_tissues(self.tissues)
         check_placements(self.placements, self.grid)
+        if not isinstance(self.schedule, Schedule):
+            object.__setattr__(self, "schedule", tuple(self.schedule))
+        check_schedules(self.schedule, self.placements)
         view = index.view()
         view.setflags(write=False)
         object.__setattr__(self, "tissue_index", view)
+
+    @property
+    def kind(self) -> Kind:
+        """Modality of the applicators."""
+        return self.placements[0].applicator.kind
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """One schedule a placement."""
+        if isinstance(self.schedule, Schedule):
+            return (self.schedule,) * len(self.placements)
+        return self.schedule
+
+    @property
+    def duration_s(self) -> float:
+        """Until the last schedule ends, s."""
+        return max(s.duration_s for s in self.schedules)
 
     @classmethod
     def from_labels(
         cls,
         labels: LabelMap,
         placements: Sequence[Placement],
-        schedule: Schedule,
+        schedule: Schedule | Sequence[Schedule],
         *,
         spacing_mm: float = 1.0,
         margin_mm: float | None = None,
@@ -136,21 +169,22 @@ class AblationProblem:
 
 
 def check_placements(placements: Sequence[Placement], grid: Grid) -> None:
-    """Raise `InputError` unless these are cryoprobes inside ``grid`` and 5 mm or more apart."""
+    """Raise `InputError` unless these are of one kind, inside ``grid`` and far enough apart."""
     if not placements:
         raise InputError(
             "problem.placements",
             got="none",
-            expected="at least one cryoprobe",
+            expected="at least one applicator",
             remedy="Add a placement.",
         )
     for n, placement in enumerate(placements):
-        if placement.applicator.kind != "cryo":
+        kind = placements[0].applicator.kind
+        if placement.applicator.kind != kind:
             raise InputError(
                 f"problem.placements[{n}]",
                 got=f"an applicator of kind '{placement.applicator.kind}'",
-                expected="'cryo'",
-                remedy="This solver freezes; choose a cryoprobe.",
+                expected=f"'{kind}' as the first one",
+                remedy="Simulate one modality at a time.",
             )
         if not bool(np.all(grid.contains(placement.active_segment))):
             raise InputError(
@@ -161,29 +195,90 @@ def check_placements(placements: Sequence[Placement], grid: Grid) -> None:
             )
         for m in range(n):
             gap = segment_distance_mm(placement.active_segment, placements[m].active_segment)
-            if gap < CLOSEST_PROBES_MM - 1e-6:
+            closest = _CLOSEST_MM[kind]
+            if gap < closest - 1e-6:
                 raise InputError(
                     f"problem.placements[{n}]",
                     got=f"an active zone {gap:.1f} mm from that of probe {m + 1}",
-                    expected=f"at least {CLOSEST_PROBES_MM:g} mm between active zones",
+                    expected=f"at least {closest:g} mm between active zones",
                     remedy="Move the probes apart; 10 to 20 mm is usual.",
                 )
+
+
+def check_schedules(
+    schedule: Schedule | Sequence[Schedule], placements: Sequence[Placement]
+) -> None:
+    """Raise `InputError` unless the schedules fit the applicators and their devices' limits."""
+    schedules = [schedule] * len(placements) if isinstance(schedule, Schedule) else list(schedule)
+    if len(schedules) != len(placements):
+        raise InputError(
+            "problem.schedule",
+            got=f"{len(schedules)} schedules",
+            expected=f"one, or one for each of {len(placements)} applicators",
+            remedy="Give one schedule for all, or as many as there are applicators.",
+        )
+    for n, (own, placement) in enumerate(zip(schedules, placements, strict=True)):
+        applicator = placement.applicator
+        field = "problem.schedule" if isinstance(schedule, Schedule) else f"problem.schedule[{n}]"
+        allowed = _PHASES[applicator.kind]
+        for k, phase in enumerate(own.phases):
+            if phase.kind not in allowed:
+                raise InputError(
+                    f"{field}.phases[{k}]",
+                    got=f"a '{phase.kind}' phase for {applicator.name}",
+                    expected="for this kind of applicator: " + ", ".join(allowed),
+                    remedy="Use the phases of its modality.",
+                )
+            device = applicator.device
+            longest = getattr(device, "max_phase_s", math.inf)
+            if phase.duration_s > longest:
+                raise InputError(
+                    f"{field}.phases[{k}].duration_s",
+                    got=f"{phase.duration_s:g} s",
+                    expected=f"at most {longest:g} s, the limit of {applicator.name}",
+                    remedy="Shorten the phase, or add a pause between two.",
+                )
+            strongest = getattr(device, "max_power_w", math.inf)
+            if phase.power_w is not None and phase.power_w > strongest:
+                raise InputError(
+                    f"{field}.phases[{k}].power_w",
+                    got=f"{phase.power_w:g} W",
+                    expected=f"at most {strongest:g} W, the limit of {applicator.name}",
+                    remedy="Lower the power or choose another applicator.",
+                )
+    for placement in placements:
+        most = getattr(placement.applicator.device, "max_probes", len(placements))
+        if len(placements) > most:
+            raise InputError(
+                "problem.placements",
+                got=f"{len(placements)} applicators",
+                expected=f"at most {most}, what one console of {placement.applicator.name} drives",
+                remedy="Use fewer applicators or another device.",
+            )
 
 
 def _check_spacing(grid: Grid) -> None:
     low, high = SPACING_LIMITS_MM
     spacing = grid.spacing_mm
-    if max(spacing) - min(spacing) > 1e-6 * max(spacing):
+    for value in spacing:
+        check_range("problem.spacing_mm", value, low, high, "mm", "1 suits a 1.5 mm probe.")
+    if max(spacing) > FLATTEST_VOXEL * min(spacing) * (1.0 + 1e-6):
         raise InputError(
             "problem.grid",
             got="voxels of " + " x ".join(f"{s:.3f}" for s in spacing) + " mm",
-            expected="cubic voxels",
+            expected=f"voxels at most {FLATTEST_VOXEL:g} times as long one way as another",
             remedy="Build the problem with AblationProblem.from_labels.",
         )
-    check_range("problem.spacing_mm", spacing[0], low, high, "mm", "1 suits a 1.5 mm probe.")
 
 
 def _check_tissues(tissues: tuple[TissueProperties, ...]) -> None:
+    if all(t.fixed_temperature_c is not None for t in tissues):
+        raise InputError(
+            "problem.tissues",
+            got="only tissues held at a fixed temperature",
+            expected="some tissue whose temperature can change",
+            remedy="Leave fixed_temperature_c out for soft tissue.",
+        )
     intervals = {(t.solidus_c, t.liquidus_c) for t in tissues}
     if len(intervals) != 1:
         raise InputError(

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation.history import History
 from irplan.ablation.lethal import LethalRule
+from irplan.ablation.state import CryoState
+from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import Volume
 
@@ -107,11 +110,15 @@ class CryoResult(AblationResult):
 
     ``end_of_freeze_c`` is the temperature when the last freeze ends (the visible iceball is
     its part at or below 0 degC); ``cycle_minimum_c`` holds the lowest temperature reached in
-    each freeze phase (and the thaw after it), one volume a freeze.
+    each freeze (and the thaw after it), one volume a freeze.  ``history`` and ``states`` are there
+    where they were asked for.
     """
 
     end_of_freeze_c: Volume
     cycle_minimum_c: tuple[Volume, ...]
+    body_temperature_c: float = 37.0
+    history: History | None = None
+    states: tuple[CryoState, ...] = ()
 
     @property
     def grid(self) -> Grid:
@@ -130,16 +137,39 @@ class CryoResult(AblationResult):
         The lethal zone is where this is <= ``rule.threshold_c``; as a smooth field it gives
         the zone's edge to sub-voxel accuracy.  With fewer freezes than ``rule.cycles`` nothing
         is lethal: +inf is not representable, so body temperature is returned everywhere.
+        Raises `InputError` for a rule with a hold time, which is no isotherm: use `lethal_zone`.
         """
+        if rule.hold_s > 0.0:
+            raise InputError(
+                "lethal.hold_s",
+                got=f"{rule.hold_s:g} s",
+                expected="0 for a zone that is bounded by an isotherm",
+                remedy="Use lethal_zone(rule), which counts time below the threshold.",
+            )
         lows = [v.array for v in self.cycle_minimum_c]
         if rule.cycles > len(lows):
-            return Volume(np.full(self.grid.shape, 37.0, np.float32), self.grid, "degC")
+            return Volume(
+                np.full(self.grid.shape, self.body_temperature_c, np.float32), self.grid, "degC"
+            )
         if rule.cycles == len(lows):
             return Volume(np.maximum.reduce(lows), self.grid, "degC")
         return Volume(np.sort(np.stack(lows), axis=0)[rule.cycles - 1], self.grid, "degC")
 
     def lethal_zone(self, rule: LethalRule) -> NDArray[np.bool_]:
-        """Boolean zone on the solver's grid."""
+        """Boolean zone on the solver's grid.
+
+        With a hold time it is counted from the history: `InputError` where none was kept.
+        """
+        if rule.hold_s > 0.0:
+            if self.history is None:
+                raise InputError(
+                    "lethal.hold_s",
+                    got=f"{rule.hold_s:g} s, and a result without history",
+                    expected="a result that kept its history",
+                    remedy="Use simulate(..., history=True), with step_s below the hold time.",
+                )
+            stays = self.history.frozen_long_enough(rule.threshold_c, rule.hold_s)
+            return stays >= rule.cycles
         out: NDArray[np.bool_] = self.lethal_temperature(rule).array <= rule.threshold_c
         return out
 

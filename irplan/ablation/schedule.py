@@ -120,5 +120,9 @@ class Schedule:
 
     @property
     def freeze_count(self) -> int:
-        """Number of freeze phases."""
-        return sum(p.kind == "freeze" for p in self.phases)
+        """Number of freezes; freeze phases in a row are one."""
+        kinds = [p.kind for p in self.phases]
+        return sum(
+            k == "freeze" and before != "freeze"
+            for k, before in zip(kinds, [None, *kinds[:-1]], strict=True)
+        )

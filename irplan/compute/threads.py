@@ -15,21 +15,21 @@ class ThreadChoice:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = max(1, most)
+        self.most = max(1, most)
         self._rate: dict[int, float] = {}
         self._steps = 0
 
     def pick(self) -> int:
         """The number of threads for the next step."""
-        if self._most == 1:
+        if self.most == 1:
             return 1
         self._steps += 1
-        untried = [n for n in (self._most, 1) if n not in self._rate]
+        untried = [n for n in (self.most, 1) if n not in self._rate]
         if untried:
             return untried[0]
         best = max(self._rate, key=lambda n: self._rate[n])
         if self._steps % _RETRY == 0:
-            return self._most if best == 1 else 1
+            return self.most if best == 1 else 1
         return best
 
     def learn(self, threads: int, work: float, seconds: float) -> None:

@@ -117,17 +117,10 @@ def test_active_thaw_is_faster_than_passive(make_problem):
     assert left["active_thaw"] < left["passive_thaw"]
 
 
-def test_window_does_not_change_the_answer(make_problem, monkeypatch):
-    from irplan.ablation.march import March
-
+def test_window_does_not_change_the_answer(make_problem):
     problem = make_problem(shape=(64, 64, 64), minutes=4.0)
     narrow = simulate(problem)
-    monkeypatch.setattr(
-        March,
-        "_first_window",
-        lambda self: np.array([0, 64, 0, 64, 0, 64], dtype=np.int64),
-    )
-    full = simulate(problem)
+    full = simulate(problem, whole_grid=True)
     gap = np.abs(narrow.end_of_freeze_c.array - full.end_of_freeze_c.array)
     assert gap.max() < 0.02
     assert narrow.energy.residual_fraction <= 1e-3

@@ -1,22 +1,24 @@
-"""Enthalpy bioheat on a padded cubic grid: one RKL1 super-step and its helpers.
+"""Enthalpy bioheat on a padded grid: one RKL1 super-step.
 
 State and units
 ---------------
-The state is the Kirchhoff variable ``theta`` = integral of k dT from body temperature, W/m, in
-each voxel's own tissue (float32, zero at rest).  ``tau`` is T - T_body in K, ``u`` the enthalpy
-relative to rest in MJ/m3; lengths are mm and times s, so that d(u)/dt = lap(theta) / h^2 has no
-further factors.  All three are piecewise linear in one another with the common breakpoints
-``tau_l`` (liquidus) and ``tau_s`` (solidus); with
+The state is ``tau`` = T - T_body in K (float32, zero at rest).  ``u`` is the enthalpy relative to
+rest in MJ/m3 and ``theta`` the Kirchhoff variable, the integral of k dT from body temperature, in
+W/m; lengths are mm and times s, so that du/dt = lap(theta) has no further factors.  Both are
+piecewise linear in tau with the common breakpoints ``tau_l`` (liquidus) and ``tau_s`` (solidus):
 
-    a = max(x, x_l),  b = clip(x, x_s, x_l) - x_l,  c = min(x - x_s, 0)
+    theta = ku tau + (km - ku) min(tau - tau_l, 0) + (kf - km) min(tau - tau_s, 0)
 
-each is a weighted sum of the other's a, b and c.
+and u likewise with the heat capacities.  Arrays are flat and padded by one resting voxel on every
+side, so no face is special.
 
-Arrays are flat, padded by one resting voxel on every side, so no face is special.  A row of the
-grid is cut into *runs*: where a voxel and its six neighbours are one tissue the loop reads
-nothing but theta; elsewhere ("mixed") each face carries its own conductivity, the harmonic mean
-of both tissues' within each phase, and ``tau`` of both sides is kept in a second array.
-Voxels held at a fixed temperature are in no run and never change.
+Rows are worked on between their active columns only (`bioheat_window`), run by run
+(`bioheat_layout`), in blocks of `BLOCK` columns.  A block whose voxels and neighbours have stayed
+well above the liquidus is linear and cheap; a flag a block says so.  Flags are double buffered:
+a stage reads what the last one wrote, so the result does not depend on the order of rows.
+
+Perfusion acts on the unfrozen part of a voxel: where the liquidus crosses it, the part is found
+from the local gradient and the latent heat left, so that a front can stand within a voxel.
 
 RKL1: Meyer, Balsara, Aslam, J. Comput. Phys. 257 (2014) 594, eq. 14-16.
 """
@@ -29,283 +31,404 @@ from typing import Any
 import numpy as np
 from numba import njit, prange, uint64
 
-_FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
+FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
 
 #: Columns of the tissue table.
 CU, CM, CF, KU, KM, KF, PERFUSION, METABOLIC = range(8)
-#: Columns of the mixed table: conductivity of 6 faces when unfrozen (0: like tissue on the other
-#: side), the own row of the tissue table, the 6 faces when mushy and when frozen.
-G_OWN, G_MUSHY, G_FROZEN = 6, 14, 20
-#: Voxels of a run that are looked at together for having frozen.
-_PIECE = 64
+#: Columns of a tissue's derived row: ku, km - ku, kf - km; cu, cm - cu, cf - cm; 1/cu, 1/cm - 1/cu,
+#: 1/cf - 1/cm; u at liquidus and solidus; perfusion; metabolic heat.
+DK, DC, DI, UL, US, DP, DM, DERIVED = 0, 3, 6, 9, 10, 11, 12, 13
+#: Columns of a signature: 6 faces unfrozen, 6 faces mushy - unfrozen, 6 faces frozen - mushy
+#: (conductivity over distance squared), then the own derived row.
+G_MUSHY, G_FROZEN, G_OWN, SIGNATURE = 6, 12, 18, 18 + 13
+#: Columns of a block.
+BLOCK = 16
+#: Bits of a block's flag: near freezing somewhere, in its first and in its last column.
+SOME, FIRST, LAST = 1, 2, 4
+#: A block is linear while it stays this far above the liquidus, K.
+BAND_K = 8.0
+#: Smallest temperature span of a voxel that the liquidus crosses, K.
+_LEAST_SPAN_K = 1.0
 #: Columns of the energy sums.
 E_PERFUSION, E_METABOLIC, E_FIXED, E_BOUNDARY, E_PROBES = range(5)
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
-def _a(x: Any, low: Any) -> Any:
-    return max(x, low)
-
-
-@njit(cache=True, fastmath=_FAST, inline="always")
-def _b(x: Any, low: Any, high: Any) -> Any:
-    return min(max(x, low), high) - high
-
-
-@njit(cache=True, fastmath=_FAST, inline="always")
-def _c(x: Any, low: Any) -> Any:
-    return min(x - low, np.float32(0.0))
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def derive(tissues: Any, tau: Any) -> Any:
-    """Per tissue: theta and u at liquidus and solidus, the slopes between them, sources."""
-    out = np.empty((tissues.shape[0], 12), np.float32)
+    """Per tissue of the (n, 8) table: its derived row, (n, 13) float32."""
+    out = np.zeros((tissues.shape[0], DERIVED), np.float32)
     for n in range(tissues.shape[0]):
         q, d = tissues[n], out[n]
-        d[0] = q[KU] * tau[0]
-        d[1] = d[0] + q[KM] * (tau[1] - tau[0])
-        d[2] = q[CU] * tau[0]
-        d[3] = d[2] + q[CM] * (tau[1] - tau[0])
-        for phase in range(3):
-            d[4 + phase] = q[CU + phase] / q[KU + phase]
-            d[7 + phase] = q[KU + phase] / q[CU + phase] if q[CU] > 0.0 else 0.0
-        d[10], d[11] = q[PERFUSION] / q[KU], q[METABOLIC]
+        d[DK], d[DK + 1], d[DK + 2] = q[KU], q[KM] - q[KU], q[KF] - q[KM]
+        if q[CU] > 0.0:
+            d[DC], d[DC + 1], d[DC + 2] = q[CU], q[CM] - q[CU], q[CF] - q[CM]
+            d[DI] = 1.0 / q[CU]
+            d[DI + 1] = 1.0 / q[CM] - 1.0 / q[CU]
+            d[DI + 2] = 1.0 / q[CF] - 1.0 / q[CM]
+            d[UL] = q[CU] * tau[0]
+            d[US] = d[UL] + q[CM] * (tau[1] - tau[0])
+        d[DP], d[DM] = q[PERFUSION], q[METABOLIC]
     return out
 
 
-@njit(cache=True, fastmath=_FAST)
-def _uniform_run(
-    th1: Any, th0: Any, start: Any, n: Any, sy: Any, sz: Any, d: Any, step: Any
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+def _below(x: Any, level: Any) -> Any:
+    return min(x - level, np.float32(0.0))
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def kirchhoff(x: Any, d: Any, tau: Any) -> Any:
+    """theta of tau in the tissue with derived row d."""
+    return d[DK] * x + d[DK + 1] * _below(x, tau[0]) + d[DK + 2] * _below(x, tau[1])
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def enthalpy(x: Any, d: Any, tau: Any) -> Any:
+    """u of tau in the tissue with derived row d."""
+    return d[DC] * x + d[DC + 1] * _below(x, tau[0]) + d[DC + 2] * _below(x, tau[1])
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+def _warm(
+    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, step: Any, band: Any
 ) -> tuple[float, float]:
-    """Advance ``n`` voxels of one tissue; returns (sum of perfusion, of metabolic heat).
-
-    A piece that is unfrozen in both old states is linear and takes a third of the work; where
-    it begins to freeze in this very stage its new values are bent onto the enthalpy curve after.
-    """
-    zero, one, six = np.float32(0.0), np.float32(1.0), np.float32(6.0)
-    tl, ts, ul, us = d[0], d[1], d[2], d[3]
-    au, am, af = d[4], d[5], d[6]
-    bu, bm, bf = d[7], d[8], d[9]
-    p, metabolic = d[10], d[11]
-    alpha, beta, gamma, gamma_h2 = step[0], step[1], step[2], step[3]
-    linear_1, linear_lap = alpha - gamma * p * bu, gamma_h2 * bu
-    linear_const = gamma * metabolic * bu
-    perfused, alive = zero, zero
-    for piece in range(0, n, _PIECE):
-        first, m = start + uint64(piece), min(_PIECE, n - piece)
-        cold = zero  # counted, not minimised: LLVM vectorises sums
-        for k in range(m):
-            i = first + uint64(k)
-            cold += one if min(th1[i], th0[i]) <= tl else zero
-        if cold == zero:
-            total = zero
-            for k in range(m):
-                i = first + uint64(k)
-                t = th1[i]
-                lap = (
-                    th1[i - uint64(1)] + th1[i + uint64(1)] + th1[i - sy] + th1[i + sy]
-                    + th1[i - sz] + th1[i + sz] - six * t
-                )  # fmt: skip
-                total += t
-                t = linear_1 * t + beta * th0[i] + linear_lap * lap + linear_const
-                cold += one if t <= tl else zero
-                th0[i] = t
-            perfused -= p * total
-            alive += np.float32(m)
-            if cold > zero:
-                for k in range(m):
-                    i = first + uint64(k)
-                    u = au * th0[i]
-                    th0[i] = bu * _a(u, ul) + bm * _b(u, us, ul) + bf * _c(u, us)
-        else:
-            for k in range(m):
-                i = first + uint64(k)
-                t = th1[i]
-                lap = (
-                    th1[i - uint64(1)] + th1[i + uint64(1)] + th1[i - sy] + th1[i + sy]
-                    + th1[i - sz] + th1[i + sz] - six * t
-                )  # fmt: skip
-                t0 = th0[i]
-                u1 = au * _a(t, tl) + am * _b(t, ts, tl) + af * _c(t, ts)
-                u0 = au * _a(t0, tl) + am * _b(t0, ts, tl) + af * _c(t0, ts)
-                is_alive = one if t > tl else zero
-                flow = -p * t * is_alive
-                perfused += flow
-                alive += is_alive
-                u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + metabolic * is_alive)
-                th0[i] = bu * _a(u, ul) + bm * _b(u, us, ul) + bf * _c(u, us)
-    return np.float64(perfused), np.float64(alive * metabolic)
-
-
-@njit(cache=True, fastmath=_FAST)
-def _flux(g: Any, m: Any, f: Any, y: Any, x: Any, tau: Any) -> Any:
-    """Flux through an unlike face of mixed voxel m: integral of its conductivity from x to y."""
-    tl, ts = tau[0], tau[1]
-    return (
-        g[m, f] * (_a(y, tl) - _a(x, tl))
-        + g[m, G_MUSHY + f] * (_b(y, ts, tl) - _b(x, ts, tl))
-        + g[m, G_FROZEN + f] * (_c(y, ts) - _c(x, ts))
-    )
-
-
-@njit(cache=True, fastmath=_FAST)
-def _mixed_run(
-    th1: Any, th0: Any, ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any,
-    g: Any, fixed_faces: Any, first: Any, tau: Any, step: Any,
-) -> tuple[float, float, float]:  # fmt: skip
-    """Advance ``n`` voxels whose faces carry their own conductivity (rows of ``g``).
-
-    Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours).
-    """
-    zero, one = np.float32(0.0), np.float32(1.0)
-    tl, ts = tau[0], tau[1]
-    alpha, beta, gamma, gamma_h2 = step[0], step[1], step[2], step[3]
-    perfused, metabolised, from_fixed = zero, zero, zero
+    """Advance ``n`` voxels of one tissue far from freezing: (sum of tau, how many come near)."""
+    zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+    beta = step[1]
+    own = step[0] - step[2] * d[DP] * d[DI]
+    lap = step[2] * d[DK] * d[DI]
+    wx, wy, wz = lap * w[2], lap * w[1], lap * w[0]
+    own -= two * (wx + wy + wz)
+    add = step[2] * d[DM] * d[DI]
+    total, cold = zero, zero
     for k in range(n):
         i = start + uint64(k)
-        m = first + uint64(k)
-        j0, j1, j2, j3, j4, j5 = i - uint64(1), i + uint64(1), i - sy, i + sy, i - sz, i + sz
-        t, x, x0 = th1[i], ta1[i], ta0[i]
-        y0, y1, y2, y3, y4, y5 = ta1[j0], ta1[j1], ta1[j2], ta1[j3], ta1[j4], ta1[j5]
-        low = min(min(min(x, x0), min(y0, y1)), min(min(y2, y3), min(y4, y5)))
-        if low > tl:
-            f0, f1, f2 = g[m, 0] * (y0 - x), g[m, 1] * (y1 - x), g[m, 2] * (y2 - x)
-            f3, f4, f5 = g[m, 3] * (y3 - x), g[m, 4] * (y4 - x), g[m, 5] * (y5 - x)
+        t = ta1[i]
+        total += t
+        t = (
+            own * t
+            + wx * (ta1[i - uint64(1)] + ta1[i + uint64(1)])
+            + wy * (ta1[i - sy] + ta1[i + sy])
+            + wz * (ta1[i - sz] + ta1[i + sz])
+            + beta * ta0[i]
+            + add
+        )
+        cold += one if t <= band else zero
+        ta0[i] = t
+    return total, cold
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+def _unfrozen(t: Any, span: Any, tl: Any, mushy: Any) -> Any:
+    """Part of a voxel that the liquidus leaves unfrozen.
+
+    Above the liquidus it follows from the temperature's ``span`` towards the warm side; below it
+    falls with the liquid part of the latent heat as well (``mushy`` is half of 1/(tl - ts)).
+    """
+    zero, one, half = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+    x = t - tl
+    return min(one, max(zero, half + x / span + mushy * min(x, zero)))
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _cold(
+    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, tau: Any, step: Any,
+    band: Any,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Advance ``n`` voxels of one tissue, frozen or near it.
+
+    Returns (sum of perfusion, of metabolic heat, how many are near freezing).
+    """
+    zero, one, three = np.float32(0.0), np.float32(1.0), np.float32(3.0)
+    least = np.float32(_LEAST_SPAN_K)
+    tl, ts = tau[0], tau[1]
+    mushy = np.float32(0.5) / (tl - ts)
+    wx, wy, wz = w[2], w[1], w[0]
+    ws = np.float32(2.0) * (wx + wy + wz)
+    ku, km, kf = d[DK], d[DK + 1], d[DK + 2]
+    cu, cm, cf = d[DC], d[DC + 1], d[DC + 2]
+    iu, im, jf = d[DI], d[DI + 1], d[DI + 2]
+    ul, us, p, metabolic = d[UL], d[US], d[DP], d[DM]
+    alpha, beta, gamma = step[0], step[1], step[2]
+    perfused, alive, cold = zero, zero, zero
+    for k in range(n):
+        i = start + uint64(k)
+        t = ta1[i]
+        x0, x1 = ta1[i - uint64(1)], ta1[i + uint64(1)]
+        y0, y1 = ta1[i - sy], ta1[i + sy]
+        z0, z1 = ta1[i - sz], ta1[i + sz]
+        tm, tf = _below(t, tl), _below(t, ts)
+        flow = (
+            ku * (wx * (x0 + x1) + wy * (y0 + y1) + wz * (z0 + z1) - ws * t)
+            + km
+            * (
+                wx * (_below(x0, tl) + _below(x1, tl))
+                + wy * (_below(y0, tl) + _below(y1, tl))
+                + wz * (_below(z0, tl) + _below(z1, tl))
+                - ws * tm
+            )
+            + kf
+            * (
+                wx * (_below(x0, ts) + _below(x1, ts))
+                + wy * (_below(y0, ts) + _below(y1, ts))
+                + wz * (_below(z0, ts) + _below(z1, ts))
+                - ws * tf
+            )
+        )
+        span = max(max(x0, x1) + max(y0, y1) + max(z0, z1) - three * t, least)
+        part = _unfrozen(t, span, tl, mushy)
+        blood = -p * part * max(t, tl)
+        perfused += blood
+        alive += part
+        t0 = ta0[i]
+        u = (
+            alpha * (cu * t + cm * tm + cf * tf)
+            + beta * (cu * t0 + cm * _below(t0, tl) + cf * _below(t0, ts))
+            + gamma * (flow + blood + metabolic * part)
+        )
+        t = iu * u + im * _below(u, ul) + jf * _below(u, us)
+        cold += one if t <= band else zero
+        ta0[i] = t
+    return perfused, alive * metabolic, cold
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _mixed(
+    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, table: Any, sig: Any, first: Any,
+    fixed_faces: Any, tau: Any, step: Any, band: Any, hot: Any,
+) -> tuple[float, float, float, float]:  # fmt: skip
+    """Advance ``n`` voxels by their signatures.
+
+    Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours, how many are near
+    freezing).
+    """
+    zero, one = np.float32(0.0), np.float32(1.0)
+    least = np.float32(_LEAST_SPAN_K)
+    tl, ts = tau[0], tau[1]
+    mushy = np.float32(0.5) / (tl - ts)
+    alpha, beta, gamma = step[0], step[1], step[2]
+    perfused, metabolised, from_fixed, cold = zero, zero, zero, zero
+    for k in range(n):
+        i = start + uint64(k)
+        s = sig[first + uint64(k)]
+        g = table[s]
+        d = g[G_OWN:]
+        t, t0 = ta1[i], ta0[i]
+        a0, a1, a2 = ta1[i - uint64(1)] - t, ta1[i + uint64(1)] - t, ta1[i - sy] - t
+        a3, a4, a5 = ta1[i + sy] - t, ta1[i - sz] - t, ta1[i + sz] - t
+        f0, f1, f2, f3, f4, f5 = g[0] * a0, g[1] * a1, g[2] * a2, g[3] * a3, g[4] * a4, g[5] * a5
+        if hot:
+            m, f = _below(t, tl), _below(t, ts)
+            f0 += g[6] * (_below(a0 + t, tl) - m) + g[12] * (_below(a0 + t, ts) - f)
+            f1 += g[7] * (_below(a1 + t, tl) - m) + g[13] * (_below(a1 + t, ts) - f)
+            f2 += g[8] * (_below(a2 + t, tl) - m) + g[14] * (_below(a2 + t, ts) - f)
+            f3 += g[9] * (_below(a3 + t, tl) - m) + g[15] * (_below(a3 + t, ts) - f)
+            f4 += g[10] * (_below(a4 + t, tl) - m) + g[16] * (_below(a4 + t, ts) - f)
+            f5 += g[11] * (_below(a5 + t, tl) - m) + g[17] * (_below(a5 + t, ts) - f)
+            span = max(max(a0, a1) + max(a2, a3) + max(a4, a5), least)
+            part = _unfrozen(t, span, tl, mushy)
+            blood, heat = -d[DP] * part * max(t, tl), d[DM] * part
+            u = (
+                alpha * (d[DC] * t + d[DC + 1] * m + d[DC + 2] * f)
+                + beta * (d[DC] * t0 + d[DC + 1] * _below(t0, tl) + d[DC + 2] * _below(t0, ts))
+                + gamma * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
+            )
+            t = d[DI] * u + d[DI + 1] * _below(u, d[UL]) + d[DI + 2] * _below(u, d[US])
         else:
-            f0, f1 = _flux(g, m, 0, y0, x, tau), _flux(g, m, 1, y1, x, tau)
-            f2, f3 = _flux(g, m, 2, y2, x, tau), _flux(g, m, 3, y3, x, tau)
-            f4, f5 = _flux(g, m, 4, y4, x, tau), _flux(g, m, 5, y5, x, tau)
-        faces = fixed_faces[m]
+            blood, heat = -d[DP] * t, d[DM]
+            t = alpha * t + beta * t0 + gamma * d[DI] * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
+        faces = fixed_faces[s]
         if faces != 0:
             from_fixed += f0 * np.float32(faces & 1) + f1 * np.float32((faces >> 1) & 1)
             from_fixed += f2 * np.float32((faces >> 2) & 1) + f3 * np.float32((faces >> 3) & 1)
             from_fixed += f4 * np.float32((faces >> 4) & 1) + f5 * np.float32((faces >> 5) & 1)
-        f0 = f0 if g[m, 0] > zero else th1[j0] - t
-        f1 = f1 if g[m, 1] > zero else th1[j1] - t
-        f2 = f2 if g[m, 2] > zero else th1[j2] - t
-        f3 = f3 if g[m, 3] > zero else th1[j3] - t
-        f4 = f4 if g[m, 4] > zero else th1[j4] - t
-        f5 = f5 if g[m, 5] > zero else th1[j5] - t
-        lap = f0 + f1 + f2 + f3 + f4 + f5
-        cu, cm, cf = g[m, G_OWN + CU], g[m, G_OWN + CM], g[m, G_OWN + CF]
-        if low > tl:
-            flow, heat = -g[m, G_OWN + PERFUSION] * x, g[m, G_OWN + METABOLIC]
-            u = cu * (alpha * x + beta * x0) + gamma_h2 * lap + gamma * (flow + heat)
-        else:
-            is_alive = one if x > tl else zero
-            flow = -g[m, G_OWN + PERFUSION] * x * is_alive
-            heat = g[m, G_OWN + METABOLIC] * is_alive
-            u1 = cu * _a(x, tl) + cm * _b(x, ts, tl) + cf * _c(x, ts)
-            u0 = cu * _a(x0, tl) + cm * _b(x0, ts, tl) + cf * _c(x0, ts)
-            u = alpha * u1 + beta * u0 + gamma_h2 * lap + gamma * (flow + heat)
-        perfused += flow
+        perfused += blood
         metabolised += heat
-        ul = cu * tl
-        if u > ul:
-            x = u / cu
-            ta0[i] = x
-            th0[i] = g[m, G_OWN + KU] * x
-        else:
-            us = ul + cm * (ts - tl)
-            x = tl + _b(u, us, ul) / cm + _c(u, us) / cf
-            ta0[i] = x
-            th0[i] = (
-                g[m, G_OWN + KU] * tl
-                + g[m, G_OWN + KM] * _b(x, ts, tl)
-                + g[m, G_OWN + KF] * _c(x, ts)
-            )
-    return np.float64(perfused), np.float64(metabolised), np.float64(from_fixed)
+        cold += one if t <= band else zero
+        ta0[i] = t
+    return perfused, metabolised, from_fixed, cold
 
 
-@njit(cache=True, fastmath=_FAST)
-def _boundary_heat(
-    th1: Any, kind: Any, derived: Any, z: Any, shape: Any, sy: Any, sz: Any
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _through_edge(
+    ta1: Any,
+    kind: Any,
+    derived: Any,
+    tau: Any,
+    w: Any,
+    shape: Any,
+    z: Any,
+    y: Any,
+    lo: Any,
+    hi: Any,
 ) -> float:
-    """Sum of -theta over the outer faces of plane z (heat into the grid's free voxels), W/m."""
+    """Heat through the outer faces into the free voxels of one row, MJ/m3/s summed."""
     nz, ny, nx = shape[0], shape[1], shape[2]
+    sides = w[0] * ((z == 0) + (z == nz - 1)) + w[1] * ((y == 0) + (y == ny - 1))
+    if sides == 0.0 and lo > 0 and hi < nx:
+        return 0.0
     total = 0.0
-    base = uint64(z + 1) * sz + sy + uint64(1)
-    ends = (1 if z == 0 else 0) + (1 if z == nz - 1 else 0)
-    for y in range(ny):
-        faces = ends + (1 if y == 0 else 0) + (1 if y == ny - 1 else 0)
-        for x in range(0, nx, 1 if faces > 0 else max(nx - 1, 1)):
-            i = base + uint64(y) * sy + uint64(x)
-            if th1[i] != 0.0 and derived[kind[i], 7] > 0.0:
-                n = faces + (1 if x == 0 else 0) + (1 if x == nx - 1 else 0)
-                total -= n * th1[i]
+    base = ((z + 1) * (ny + 2) + y + 1) * (nx + 2) + 1
+    for x in range(lo, hi):
+        if sides == 0.0 and 0 < x < nx - 1:
+            continue
+        i = uint64(base + x)
+        d = derived[kind[i]]
+        if ta1[i] != 0.0 and d[DC] > 0.0:
+            ends = w[2] * ((x == 0) + (x == nx - 1))
+            total -= (sides + ends) * kirchhoff(ta1[i], d, tau)
     return total
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
-def _stage(
-    th1: Any, th0: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, window: Any, runs: Any,
-    rows: Any, derived: Any, g: Any, fixed_faces: Any, tau: Any, step: Any,
-    at_boundary: Any, sums: Any,
+@njit(cache=True, nogil=True, inline="always")
+def _hot(was: Any, f: Any, blocks: Any, plane: Any) -> bool:
+    """A block is near freezing, or a neighbour is where they touch."""
+    return (
+        was[f] | (was[f - 1] & LAST) | (was[f + 1] & FIRST) | was[f - blocks] | was[f + blocks]
+        | was[f - plane] | was[f + plane]
+    ) != 0  # fmt: skip
+
+
+@njit(cache=True, nogil=True, inline="always")
+def block_flag(first: Any, last: Any, band: Any) -> Any:
+    """Flag of a block near freezing from the tau of its first and last voxel."""
+    flag = np.uint8(SOME)
+    if first <= band:
+        flag |= np.uint8(FIRST)
+    if last <= band:
+        flag |= np.uint8(LAST)
+    return flag
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _bend(ta0: Any, start: Any, n: Any, d: Any) -> None:
+    """Bring voxels that a linear stage took below the liquidus onto the enthalpy's curve."""
+    iu, im, jf, ul, us = d[DI], d[DI + 1], d[DI + 2], d[UL], d[US]
+    for k in range(n):
+        i = start + uint64(k)
+        u = d[DC] * ta0[i]
+        ta0[i] = iu * u + im * _below(u, ul) + jf * _below(u, us)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _mark(ta0: Any, base: Any, x: Any, stop: Any, band: Any, now: Any, flag: Any) -> None:
+    """Flag the blocks between columns x and stop in which a voxel is near freezing."""
+    zero, one = np.float32(0.0), np.float32(1.0)
+    for b in range(x // BLOCK, (stop - 1) // BLOCK + 1):
+        first = max(x, b * BLOCK)
+        start = base + uint64(first)
+        cold = zero
+        for k in range(min(stop, (b + 1) * BLOCK) - first):
+            cold += one if ta0[start + uint64(k)] <= band else zero
+        if cold > zero:
+            last = min(stop, (b + 1) * BLOCK) - 1
+            now[flag + b] |= block_flag(ta0[start], ta0[base + uint64(last)], band)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _rows(
+    ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, first: Any, last: Any, lo: Any, hi: Any,
+    runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any,
+    step: Any, was: Any, now: Any, sums: Any,
 ) -> None:  # fmt: skip
-    """One RKL1 stage over the active window: th0 (Y_j-2) becomes Y_j; per-plane heat sums."""
-    ny = shape[1]
-    sy = uint64(shape[2] + 2)
-    sz = uint64((shape[1] + 2) * (shape[2] + 2))
-    for z in prange(window[0], window[1]):
-        perfused, metabolised, from_fixed = 0.0, 0.0, 0.0
-        for y in range(window[2], window[3]):
-            for r in range(rows[z * ny + y], rows[z * ny + y + 1]):
-                lo = max(runs[r, 1], window[4])
-                hi = min(runs[r, 1] + runs[r, 2], window[5])
-                if hi > lo:
-                    start = uint64(runs[r, 0] + lo - runs[r, 1])
-                    if runs[r, 3] >= 0:
-                        p, m = _uniform_run(
-                            th1, th0, start, hi - lo, sy, sz, derived[runs[r, 3]], step
-                        )
+    """One stage over the rows active[first:last]: ta0 (Y_j-2) becomes Y_j; heat into ``sums``."""
+    ny, nx = shape[1], shape[2]
+    sy = uint64(nx + 2)
+    sz = uint64((ny + 2) * (nx + 2))
+    blocks = (nx + BLOCK - 1) // BLOCK + 2
+    plane = (ny + 2) * blocks
+    band = tau[0] + np.float32(BAND_K)
+    perfused, metabolised, from_fixed, outer = 0.0, 0.0, 0.0, 0.0
+    for a in range(first, last):
+        row = active[a]
+        z, y = row // ny, row % ny
+        left, right = lo[row], hi[row]
+        base = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
+        flag = (z + 1) * plane + (y + 1) * blocks + 1
+        for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
+            now[flag + b] = was[flag + b]
+        for r in range(rows[row], rows[row + 1]):
+            x = max(runs[r, 0], left)
+            end = min(runs[r, 0] + runs[r, 1], right)
+            what = runs[r, 2]
+            while x < end:
+                b = x // BLOCK
+                hot = _hot(was, flag + b, blocks, plane)
+                while (b + 1) * BLOCK < end and _hot(was, flag + b + 1, blocks, plane) == hot:
+                    b += 1
+                stop = min(end, (b + 1) * BLOCK)
+                start = base + uint64(x)
+                n = stop - x
+                cold = np.float32(0.0)
+                if what >= 0:
+                    d = derived[what]
+                    if hot:
+                        p, m, cold = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step, band)
+                        perfused += p
+                        metabolised += m
                     else:
-                        first = uint64(runs[r, 4] + lo - runs[r, 1])
-                        p, m, f = _mixed_run(
-                            th1, th0, ta1, ta0, start, hi - lo, sy, sz,
-                            g, fixed_faces, first, tau, step,
-                        )  # fmt: skip
-                        from_fixed += f
+                        p, cold = _warm(ta1, ta0, start, n, sy, sz, w, d, step, band)
+                        perfused -= d[DP] * p
+                        metabolised += d[DM] * n
+                        if cold > 0.0:
+                            _bend(ta0, start, n, d)
+                else:
+                    at = uint64(runs[r, 3] + x - runs[r, 0])
+                    p, m, g, cold = _mixed(
+                        ta1, ta0, start, n, sy, sz, table, sig, at, fixed_faces, tau, step, band,
+                        hot,
+                    )  # fmt: skip
                     perfused += p
                     metabolised += m
-        sums[z, E_PERFUSION] = perfused
-        sums[z, E_METABOLIC] = metabolised
-        sums[z, E_FIXED] = from_fixed
-        sums[z, E_BOUNDARY] = (
-            _boundary_heat(th1, kind, derived, z, shape, sy, sz) if at_boundary else 0.0
-        )
+                    from_fixed += g
+                if cold > 0.0:
+                    _mark(ta0, base, x, stop, band, now, flag)
+                x = stop
+        if y == 0 or y == ny - 1 or z == 0 or z == shape[0] - 1 or left == 0 or right == nx:
+            outer += _through_edge(ta1, kind, derived, tau, w, shape, z, y, left, right)
+    sums[E_PERFUSION], sums[E_METABOLIC] = perfused, metabolised
+    sums[E_FIXED], sums[E_BOUNDARY] = from_fixed, outer
 
 
-@njit(cache=True, fastmath=_FAST)
-def _kirchhoff(x: Any, q: Any, tau: Any) -> Any:
-    """theta of tau in the tissue with constants q."""
-    return q[KU] * _a(x, tau[0]) + q[KM] * _b(x, tau[1], tau[0]) + q[KF] * _c(x, tau[1])
+@njit(cache=True, nogil=True, parallel=True)
+def _rows_parallel(
+    ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
+    runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any,
+    step: Any, was: Any, now: Any, sums: Any,
+) -> None:  # fmt: skip
+    for c in prange(chunks.shape[0] - 1):
+        _rows(
+            ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, runs, rows, derived,
+            table, sig, fixed_faces, tau, w, step, was, now, sums[c],
+        )  # fmt: skip
 
 
-@njit(cache=True, fastmath=_FAST)
-def kelvin(t: Any, q: Any, tau: Any) -> Any:
-    """tau of theta in the tissue with constants q."""
-    tl = q[KU] * tau[0]
-    ts = tl + q[KM] * (tau[1] - tau[0])
-    return _a(t, tl) / q[KU] + _b(t, ts, tl) / q[KM] + _c(t, ts) / q[KF]
+@njit(cache=True, nogil=True, inline="always")
+def _surface(goal: Any, contact: Any, ref: Any, d: Any, tau: Any) -> Any:
+    """Surface tau behind a contact resistance: solves T + contact theta(T) = goal + contact ref."""
+    right = goal + contact * ref
+    at_l = tau[0] + contact * kirchhoff(tau[0], d, tau)
+    at_s = tau[1] + contact * kirchhoff(tau[1], d, tau)
+    if right >= at_l:
+        return right / (np.float32(1.0) + contact * d[DK])
+    if right >= at_s:
+        return tau[0] + (right - at_l) / (np.float32(1.0) + contact * (d[DK] + d[DK + 1]))
+    slope = d[DK] + d[DK + 1] + d[DK + 2]
+    return tau[1] + (right - at_s) / (np.float32(1.0) + contact * slope)
 
 
-@njit(cache=True, fastmath=_FAST)
-def _enthalpy(x: Any, q: Any, tau: Any) -> Any:
-    """u of tau in the tissue with constants q."""
-    return q[CU] * _a(x, tau[0]) + q[CM] * _b(x, tau[1], tau[0]) + q[CF] * _c(x, tau[1])
-
-
-@njit(cache=True)
-def _line_sources(
-    th1: Any, th0: Any, ta0: Any, kind: Any, tissues: Any, tau: Any, drive: Any, gamma: Any,
+@njit(cache=True, nogil=True, fastmath=FAST - {"nnan"})  # a drive may be NaN
+def line_sources(
+    ta1: Any, ta0: Any, kind: Any, derived: Any, tau: Any, drive: Any, gamma: Any,
     probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
-    strength: Any, gathered: Any, source: Any, power: Any,
+    strength: Any, contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
 ) -> float:  # fmt: skip
-    """Add the probes' heat to Y_j (th0) from the state Y_j-1 (th1).
+    """Add the probes' heat to Y_j (ta0) from the state Y_j-1 (ta1).
 
-    ``drive[p]`` is the probe's surface tau, NaN when it is switched off.  Writes power[p] in
-    MJ/m3/s summed over voxels; returns the part that fell on fixed voxels (it is not stored).
+    ``drive[p]`` is the probe's working tau, NaN when it is switched off; ``contact[p]`` its contact
+    resistance times 2 pi / ln(r_eff / r), K per W/m of theta; ``middle[m]`` the voxel a sample lies
+    in.  Writes power[p] in MJ/m3/s summed over voxels; returns the part that fell on fixed voxels
+    (it is not stored).
     """
     lost = 0.0
     for p in range(probe_ptr.shape[0] - 1):
@@ -313,81 +436,87 @@ def _line_sources(
         if np.isnan(drive[p]):
             continue
         v0, v1 = voxel_ptr[p], voxel_ptr[p + 1]
-        surface = np.float32(drive[p])
+        work = np.float32(drive[p])
+        resist = contact[p]
         for v in range(v0, v1):
-            q = tissues[kind[voxel[v]]]
-            gathered[v] = _kirchhoff(surface, q, tau) - th1[voxel[v]]
+            d = derived[kind[voxel[v]]]
+            gathered[v] = kirchhoff(work, d, tau) - kirchhoff(ta1[voxel[v]], d, tau)
             source[v] = 0.0
         for m in range(probe_ptr[p], probe_ptr[p + 1]):
             total = np.float32(0.0)
             for e in range(sample_ptr[m], sample_ptr[m + 1]):
                 total += weight[e] * gathered[v0 + local[e]]
+            if resist > 0.0:
+                d = derived[kind[middle[m]]]
+                at_work = kirchhoff(work, d, tau)
+                surface = _surface(work, resist, at_work - total, d, tau)
+                total += kirchhoff(surface, d, tau) - at_work
             heat = strength[m] * total
             power[p] += heat
             for e in range(sample_ptr[m], sample_ptr[m + 1]):
                 source[v0 + local[e]] += weight[e] * heat
         for v in range(v0, v1):
             i = voxel[v]
-            q = tissues[kind[i]]
-            if q[CU] <= 0.0:
+            d = derived[kind[i]]
+            if d[DC] <= 0.0:
                 lost += source[v]
                 continue
-            ul = q[CU] * tau[0]
-            us = ul + q[CM] * (tau[1] - tau[0])
-            u = _enthalpy(kelvin(th0[i], q, tau), q, tau) + gamma * source[v]
-            x = _a(u, ul) / q[CU] + _b(u, us, ul) / q[CM] + _c(u, us) / q[CF]
-            th0[i] = _kirchhoff(x, q, tau)
-            ta0[i] = x
+            u = enthalpy(ta0[i], d, tau) + gamma * source[v]
+            ta0[i] = d[DI] * u + d[DI + 1] * _below(u, d[UL]) + d[DI + 2] * _below(u, d[US])
     return lost
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def super_step(
-    tha: Any, thb: Any, taa: Any, tab: Any, kind: Any, shape: Any, window: Any,
-    runs: Any, rows: Any, tissues: Any, g: Any, fixed_faces: Any, tau: Any,
-    h_mm: Any, dt_s: Any, stages: Any, at_boundary: Any, drives: Any,
-    probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
-    strength: Any, gathered: Any, source: Any, sums: Any, heat: Any,
+    taa: Any, tab: Any, kind: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any,
+    hi: Any, runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any,
+    w: Any, dt_s: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any,
+    voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any, gathered: Any,
+    source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
 ) -> None:  # fmt: skip
-    """Advance tha (and taa) by ``dt_s`` in ``stages`` RKL1 stages, ending in tha or thb.
+    """Advance taa by ``dt_s`` in ``stages`` RKL1 stages; the result is in taa or tab.
 
-    The result is in tha when ``stages`` is even, else in thb.  ``drives[j, p]`` is probe p's
-    surface tau at stage j (NaN: off).  ``heat[c]`` gains the energy of column c in J: the same
-    recursion as the field's, so that the balance closes to rounding.
+    It is in taa when ``stages`` is even, else in tab.  ``drives[j, p]`` is probe p's surface tau at
+    stage j (NaN: off); ``w`` has 1/h^2 per array axis, 1/mm^2; ``near`` flags the blocks near
+    freezing (``spare`` is room for it); ``many``: use numba's threads.  ``heat[c]``
+    gains the energy of column c in J (``volume`` of a voxel in mm3 x 1e-3): the same recursion as
+    the field's, so that the balance closes to rounding.
     """
     s = stages
-    w = 2.0 / (s * s + s)
-    volume = h_mm**3 * 1e-3  # MJ/m3 in a voxel -> J
+    part = 2.0 / (s * s + s)
     columns = heat.shape[0]
     e1, e0 = np.zeros(columns), np.zeros(columns)
     power = np.zeros(drives.shape[1])
-    step = np.empty(4, np.float32)
-    derived = derive(tissues, tau)
+    step = np.empty(3, np.float32)
     for j in range(1, s + 1):
-        alpha, beta, gamma = (2.0 * j - 1.0) / j, (1.0 - j) / j, (2.0 * j - 1.0) / j * w * dt_s
-        step[0], step[1], step[2], step[3] = alpha, beta, gamma, gamma / (h_mm * h_mm)
+        alpha, beta, gamma = (2.0 * j - 1.0) / j, (1.0 - j) / j, (2.0 * j - 1.0) / j * part * dt_s
+        step[0], step[1], step[2] = alpha, beta, gamma
         if j % 2 == 1:
-            th1, th0, ta1, ta0 = tha, thb, taa, tab
+            ta1, ta0, was, now = taa, tab, near, spare
         else:
-            th1, th0, ta1, ta0 = thb, tha, tab, taa
-        _stage(
-            th1, th0, ta1, ta0, kind, shape, window, runs, rows, derived, g, fixed_faces,
-            tau, step, at_boundary, sums,
-        )  # fmt: skip
-        lost = _line_sources(
-            th1, th0, ta0, kind, tissues, tau, drives[j - 1], np.float32(gamma),
-            probe_ptr, sample_ptr, local, weight, voxel_ptr, voxel, strength, gathered, source,
-            power,
+            ta1, ta0, was, now = tab, taa, spare, near
+        if many:
+            _rows_parallel(
+                ta1, ta0, kind, shape, active, chunks, lo, hi, runs, rows, derived, table, sig,
+                fixed_faces, tau, w, step, was, now, sums,
+            )  # fmt: skip
+        else:
+            for c in range(chunks.shape[0] - 1):
+                _rows(
+                    ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, runs, rows,
+                    derived, table, sig, fixed_faces, tau, w, step, was, now, sums[c],
+                )  # fmt: skip
+        lost = line_sources(
+            ta1, ta0, kind, derived, tau, drives[j - 1], np.float32(gamma), probe_ptr, sample_ptr,
+            local, weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
         )  # fmt: skip
         for col in range(columns):
             rate = 0.0
             if col >= E_PROBES:
                 rate = power[col - E_PROBES]
             else:
-                for z in range(window[0], window[1]):
-                    rate += sums[z, col]
-                if col in (E_FIXED, E_BOUNDARY):
-                    rate /= h_mm * h_mm
+                for c in range(chunks.shape[0] - 1):
+                    rate += sums[c, col]
                 if col == E_FIXED:
                     rate -= lost
             e = alpha * e1[col] + beta * e0[col] + gamma * rate
@@ -395,47 +524,3 @@ def super_step(
             e1[col] = e
     for col in range(columns):
         heat[col] += e1[col] * volume
-
-
-@njit(cache=True, fastmath=_FAST)
-def record(th: Any, low: Any, kind: Any, edge: Any, shape: Any, window: Any) -> int:
-    """low = min(low, th) in the window; returns the voxels with theta <= edge of their tissue."""
-    sy = shape[2] + 2
-    sz = (shape[1] + 2) * sy
-    count = 0
-    for z in range(window[0], window[1]):
-        for y in range(window[2], window[3]):
-            row = (z + 1) * sz + (y + 1) * sy + 1
-            n = 0
-            for i in range(uint64(row + window[4]), uint64(row + window[5])):
-                t = th[i]
-                low[i] = min(low[i], t)
-                n += 1 if t <= edge[kind[i]] else 0
-            count += n
-    return count
-
-
-@njit(cache=True, fastmath=_FAST)
-def read_out(
-    th: Any, kind: Any, tissues: Any, tau: Any, offset: Any, shape: Any, window: Any, out: Any
-) -> float:
-    """Temperature and stored energy of the padded theta ``th`` inside the window.
-
-    Writes ``out`` (slice, row, column), degC; returns the sum of u over the voxels, MJ/m3.
-    Voxels of fixed temperature store nothing.
-    """
-    sy = shape[2] + 2
-    sz = (shape[1] + 2) * sy
-    total = 0.0
-    for z in range(window[0], window[1]):
-        for y in range(window[2], window[3]):
-            row = (z + 1) * sz + (y + 1) * sy + 1
-            part = 0.0
-            for x in range(window[4], window[5]):
-                i = uint64(row + x)
-                q = tissues[kind[i]]
-                t = kelvin(th[i], q, tau)
-                out[z, y, x] = offset + t
-                part += np.float64(_enthalpy(t, q, tau))
-            total += part
-    return total

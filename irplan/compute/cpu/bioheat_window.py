@@ -1,0 +1,198 @@
+"""Where something happens: the active columns of each row, grown with the disturbance.
+
+A row (z, y) is worked on between ``lo[row]`` and ``hi[row]`` (none: lo >= hi).  After each
+super-step the rows are surveyed: where temperature departs from rest, which blocks are near
+freezing, the lowest temperature so far.  The next step works on that region, grown by the distance
+heat can travel in it.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, prange, uint64
+
+from irplan.compute.cpu.bioheat import BAND_K, BLOCK, DC, FAST, block_flag, enthalpy
+
+#: Work of a voxel near freezing and of a mixed voxel, in plain voxels.
+_COLD_WORK, _MIXED_WORK = 2, 5
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _survey_rows(
+    ta: Any, low: Any, shape: Any, active: Any, first: Any, last: Any, lo: Any, hi: Any,
+    tolerance: Any, ice: Any, liquidus: Any, near: Any, busy_lo: Any, busy_hi: Any, work: Any,
+) -> int:  # fmt: skip
+    ny, nx = shape[1], shape[2]
+    sy, sz = nx + 2, (ny + 2) * (nx + 2)
+    blocks = (nx + BLOCK - 1) // BLOCK + 2
+    plane = (ny + 2) * blocks
+    band = liquidus + np.float32(BAND_K)
+    one, zero = np.float32(1.0), np.float32(0.0)
+    frozen = 0
+    for a in range(first, last):
+        row = active[a]
+        z, y = row // ny, row % ny
+        base = uint64((z + 1) * sz + (y + 1) * sy + 1)
+        out = uint64(row * nx)
+        left, right = lo[row], hi[row]
+        flag = (z + 1) * plane + (y + 1) * blocks + 1
+        ices, cold = zero, zero
+        for k in range(right - left):
+            t = ta[base + uint64(left) + uint64(k)]
+            at = out + uint64(left) + uint64(k)
+            low[at] = min(low[at], t)
+            ices += one if t <= ice else zero
+            cold += one if t <= band else zero
+        frozen += int(ices)
+        work[row] = _COLD_WORK * int(cold)
+        for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
+            near[flag + b] = 0
+            if cold > zero:
+                x0, x1 = max(left, b * BLOCK), min(right, (b + 1) * BLOCK)
+                some = zero
+                for k in range(x1 - x0):
+                    some += one if ta[base + uint64(x0) + uint64(k)] <= band else zero
+                if some > zero:
+                    ends = ta[base + uint64(x0)], ta[base + uint64(x1 - 1)]
+                    near[flag + b] = block_flag(ends[0], ends[1], band)
+        while left < right and abs(ta[base + uint64(left)]) <= tolerance:
+            left += 1
+        while right > left and abs(ta[base + uint64(right - 1)]) <= tolerance:
+            right -= 1
+        busy_lo[row] = left if left < right else nx
+        busy_hi[row] = right if left < right else 0
+    return frozen
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def _survey_parallel(
+    ta: Any, low: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
+    tolerance: Any, ice: Any, liquidus: Any, near: Any, busy_lo: Any, busy_hi: Any, work: Any,
+) -> int:  # fmt: skip
+    counts = np.zeros(chunks.shape[0] - 1, np.int64)
+    for c in prange(chunks.shape[0] - 1):
+        counts[c] = _survey_rows(
+            ta, low, shape, active, chunks[c], chunks[c + 1], lo, hi, tolerance, ice, liquidus,
+            near, busy_lo, busy_hi, work,
+        )  # fmt: skip
+    return counts.sum()
+
+
+@njit(cache=True, nogil=True)
+def survey(
+    ta: Any, low: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any, hi: Any,
+    tolerance: Any, ice: Any, liquidus: Any, near: Any, busy_lo: Any, busy_hi: Any, work: Any,
+) -> int:  # fmt: skip
+    """Look at the active rows of the padded ``ta``; returns the voxels at or below ``ice``.
+
+    ``low`` (flat, not padded) becomes the minimum of itself and ``ta``; ``near`` flags the blocks
+    within the band of freezing; ``busy_lo``, ``busy_hi`` (rows,) enclose the voxels further than
+    ``tolerance`` from rest; ``work`` (rows,) gains what near-freezing voxels cost more.
+    """
+    if not many:
+        return _survey_rows(
+            ta, low, shape, active, 0, active.shape[0], lo, hi, tolerance, ice, liquidus, near,
+            busy_lo, busy_hi, work,
+        )  # fmt: skip
+    return _survey_parallel(
+        ta, low, shape, active, chunks, lo, hi, tolerance, ice, liquidus, near, busy_lo, busy_hi,
+        work,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def grow(
+    busy_lo: Any, busy_hi: Any, reach: Any, shape: Any, runs: Any, rows: Any, lo: Any, hi: Any,
+    work: Any, chunk_count: Any,
+) -> tuple[Any, Any]:  # fmt: skip
+    """Enlarge lo, hi to the busy region grown by ``reach`` (z, y, x) voxels; never shrinks.
+
+    Returns the active rows and where chunks of about equal work begin among them (n + 1,).
+    """
+    nz, ny, nx = shape[0], shape[1], shape[2]
+    along_lo = np.full(nz * ny, nx, np.int32)
+    along_hi = np.zeros(nz * ny, np.int32)
+    for z in range(nz):
+        for y in range(ny):
+            row = z * ny + y
+            if busy_hi[row] <= busy_lo[row]:
+                continue
+            a, b = max(busy_lo[row] - reach[2], 0), min(busy_hi[row] + reach[2], nx)
+            for v in range(max(y - reach[1], 0), min(y + reach[1] + 1, ny)):
+                along_lo[z * ny + v] = min(along_lo[z * ny + v], a)
+                along_hi[z * ny + v] = max(along_hi[z * ny + v], b)
+    for z in range(nz):
+        for y in range(ny):
+            row = z * ny + y
+            if along_hi[row] <= along_lo[row]:
+                continue
+            for v in range(max(z - reach[0], 0), min(z + reach[0] + 1, nz)):
+                other = v * ny + y
+                lo[other] = min(lo[other], along_lo[row])
+                hi[other] = max(hi[other], along_hi[row])
+    active = np.empty(nz * ny, np.int32)
+    cost = np.empty(nz * ny, np.int64)
+    n, total = 0, 0
+    for row in range(nz * ny):
+        if hi[row] <= lo[row]:
+            continue
+        spent = work[row] + (hi[row] - lo[row]) + 8
+        for r in range(rows[row], rows[row + 1]):
+            if runs[r, 2] < 0:
+                inside = min(runs[r, 0] + runs[r, 1], hi[row]) - max(runs[r, 0], lo[row])
+                spent += _MIXED_WORK * max(inside, 0)
+        active[n] = row
+        total += spent
+        cost[n] = total
+        n += 1
+    chunks = np.empty(chunk_count + 1, np.int64)
+    chunks[0], chunks[chunk_count] = 0, n
+    at = 0
+    for c in range(1, chunk_count):
+        while at < n and cost[at] * chunk_count < c * total:
+            at += 1
+        chunks[c] = at
+    return active[:n].copy(), chunks
+
+
+@njit(cache=True, nogil=True)
+def edge_rise(ta: Any, kind: Any, derived: Any, shape: Any, active: Any, lo: Any, hi: Any) -> float:
+    """Largest |tau| among the free voxels of the outermost layers, K."""
+    nz, ny, nx = shape[0], shape[1], shape[2]
+    sy, sz = nx + 2, (ny + 2) * (nx + 2)
+    worst = np.float32(0.0)
+    for a in range(active.shape[0]):
+        row = active[a]
+        z, y = row // ny, row % ny
+        left, right = lo[row], hi[row]
+        base = (z + 1) * sz + (y + 1) * sy + 1
+        if z == 0 or z == nz - 1 or y == 0 or y == ny - 1:
+            for x in range(left, right):
+                if derived[kind[base + x], DC] > 0.0:
+                    worst = max(worst, abs(ta[base + x]))
+            continue
+        if left == 0 and derived[kind[base], DC] > 0.0:
+            worst = max(worst, abs(ta[base]))
+        if right == nx and derived[kind[base + nx - 1], DC] > 0.0:
+            worst = max(worst, abs(ta[base + nx - 1]))
+    return worst
+
+
+@njit(cache=True, nogil=True)
+def stored(ta: Any, kind: Any, derived: Any, tau: Any, shape: Any) -> float:
+    """Sum of u over the free voxels, MJ/m3."""
+    nz, ny, nx = shape[0], shape[1], shape[2]
+    sy, sz = nx + 2, (ny + 2) * (nx + 2)
+    total = 0.0
+    for z in range(nz):
+        for y in range(ny):
+            base = (z + 1) * sz + (y + 1) * sy + 1
+            part = 0.0
+            for i in range(base, base + nx):
+                if ta[i] != 0.0:
+                    part += np.float64(enthalpy(ta[i], derived[kind[i]], tau))
+            total += part
+    return total
