@@ -13,6 +13,7 @@ from irplan.ablation.device import Kind
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import AblationResult
+from irplan.ablation.schedule import Schedule
 from irplan.ablation.zone_measure import (
     ZoneAxis,
     ZoneField,
@@ -81,6 +82,12 @@ class SimulatedCase:
     def kind(self) -> Kind:
         """Modality."""
         return self.problem.placements[0].applicator.kind
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The common schedule alone, or one a placement where they differ."""
+        schedule = self.problem.schedule
+        return (schedule,) if isinstance(schedule, Schedule) else schedule
 
     @property
     def main_volume(self) -> tuple[str, Volume]:

@@ -218,12 +218,14 @@ def summary_of(case: SimulatedCase, problem_text: str) -> dict[str, Any]:
         ],
         "schedule": [
             {
+                "applicator": None if len(case.schedules) == 1 else n,
                 "kind": p.kind,
                 "duration_s": p.duration_s,
                 "power_w": p.power_w,
                 "withdraw_mm": p.withdraw_mm,
             }
-            for p in problem.schedule.phases
+            for n, schedule in enumerate(case.schedules, start=1)
+            for p in schedule.phases
         ],
         "tissues": [t.name for t in problem.tissues],
         "grid": {
@@ -284,5 +286,5 @@ def _readme(animated: bool) -> str:
     return (
         f"A simulation made by irplan {__version__}: RESEARCH USE ONLY.\n{RESEARCH_USE_ONLY}\n\n"
         f"{listed}\n\nIn 3D Slicer: drag zones.ctbl and zones.nii.gz (load as label map, "
-        "choose the colour\ntable 'zones') and the volumes; all lie in LPS/RAS without any transform.\n"
+        "choose the colour\ntable 'zones') and the volumes; they need no transform.\n"
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import typer
 
 from irplan import RESEARCH_USE_ONLY, __version__
+from irplan.cli.applicators import applicators
 from irplan.cli.demo import demo
 from irplan.cli.info import info
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
 from irplan.cli.simulate import simulate
+from irplan.cli.tissue import tissue
+from irplan.cli.validate import validate
 
 _HELP = """
 From a CT to an ablation plan that can be trusted. Research use only.
@@ -23,7 +26,7 @@ Points are LPS millimetres (x to the patient's left, y to the back, z to the hea
 
 Exit codes: 0 done (a plan is made and judged: read its verdict, it may have failed);
 1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written;
-5 a needed part is not installed; 130 cancelled.
+5 a needed part is not installed; 6 `irplan validate` missed a demand; 130 cancelled.
 """
 
 app = typer.Typer(
@@ -55,6 +58,9 @@ def _root(
 app.command(epilog=RESEARCH_USE_ONLY)(demo)
 app.command(epilog=RESEARCH_USE_ONLY)(plan)
 app.command(epilog=RESEARCH_USE_ONLY)(simulate)
+app.command(epilog=RESEARCH_USE_ONLY)(applicators)
+app.command(epilog=RESEARCH_USE_ONLY)(tissue)
+app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 

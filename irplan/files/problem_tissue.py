@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation.device import Kind
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.quantity import Quantity
 from irplan.ablation.regions import Box, Cylinder, Halfspace, Shape, Sphere, Tube, mask_of
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.tissue import TissueProperties
-from irplan.ablation.tissue_table import TISSUES
+from irplan.ablation.tissue_table import AT_BLOOD_TEMPERATURE, TISSUES
 from irplan.files.label_table import read_label_table
 from irplan.files.nifti import read_labels
 from irplan.files.toml_table import TomlTable
@@ -68,7 +69,8 @@ def read_problem_tissue(
             'uniform = "a tissue" or labels = "file.nii.gz"',
             'For example uniform = "liver"',
         )
-    own, notes = _own_tissues(table, body_temperature_c)
+    kind = placements[0].applicator.kind if placements else None
+    own, notes = _own_tissues(table, body_temperature_c, kind)
     regions = [_region(t, own) for t in table.tables("region")]
     margin = table.number("margin_mm", DEFAULT_MARGIN_MM, low=15.0, high=100.0)
     if table.has("uniform"):
@@ -99,20 +101,19 @@ def read_problem_tissue(
             tissue_index=index,
             tissues=tuple(tissues),
             placements=tuple(placements),
-            schedule=schedule,  # type: ignore[arg-type]
+            schedule=schedule,
             body_temperature_c=body_temperature_c,
             notes=tuple(notes),
         )
 
 
 def _own_tissues(
-    table: TomlTable, body_temperature_c: float
+    table: TomlTable, body_temperature_c: float, kind: Kind | None
 ) -> tuple[dict[str, TissueProperties], list[str]]:
     """The table's tissues with the file's constants, its new tissues, and what is unusual."""
-    own = {name: record.properties() for name, record in TISSUES.items()}
-    for name, base in own.items():
-        if base.fixed_temperature_c is not None:  # blood of the patient's temperature
-            own[name] = replace(base, fixed_temperature_c=body_temperature_c)
+    own = {name: record.properties(kind=kind) for name, record in TISSUES.items()}
+    for name in AT_BLOOD_TEMPERATURE:
+        own[name] = replace(own[name], fixed_temperature_c=body_temperature_c)
     notes: list[str] = []
     given = table.table("properties")
     for name in given.data:
@@ -253,7 +254,7 @@ def _from_labels(
         return AblationProblem.from_labels(
             labels,
             placements,
-            schedule,  # type: ignore[arg-type]
+            schedule,
             spacing_mm=spacing_mm[0],
             margin_mm=margin_mm,
             body_temperature_c=body_temperature_c,

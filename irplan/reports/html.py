@@ -74,6 +74,11 @@ def render_simulation_html(
     )
 
 
+def render_page(template: str, **content: object) -> str:
+    """A page of this package's ``template`` from plain content."""
+    return _template(template).render(**content)
+
+
 def _encoded(figures: Mapping[str, bytes]) -> dict[str, str]:
     for key, data in figures.items():
         if not data.startswith(_PNG):

@@ -69,7 +69,7 @@ def simulation_report(case: SimulatedCase) -> SimulationContent:
         warnings=tuple(rule(w) for w in case.result.warnings),
         zones=_zones(case),
         applicators=_applicators(case.problem),
-        schedule=_schedule(case.problem),
+        schedule=_schedule(case),
         quality=_quality(case),
         energy=_energy(case),
         tissues=_tissues(case.problem),
@@ -171,17 +171,21 @@ def _applicators(problem: AblationProblem) -> Table:
     )
 
 
-def _schedule(problem: AblationProblem) -> Table:
+def _schedule(case: SimulatedCase) -> Table:
     rows = tuple(
         (
+            "all" if len(case.schedules) == 1 else str(n),
             plain(p.kind),
             number(p.duration_s / 60.0, 2),
             "–" if p.power_w is None else number(p.power_w),
             number(p.withdraw_mm) if p.withdraw_mm else "–",
         )
-        for p in problem.schedule.phases
+        for n, schedule in enumerate(case.schedules, start=1)
+        for p in schedule.phases
     )
-    return Table("Schedule", ("Phase", "Minutes", "Power (W)", "Pulled back by (mm)"), rows)
+    return Table(
+        "Schedule", ("Applicator", "Phase", "Minutes", "Power (W)", "Pulled back by (mm)"), rows
+    )
 
 
 def _quality(case: SimulatedCase) -> tuple[Fact, ...]:

@@ -156,8 +156,9 @@ def _quantity(curves: Mapping[str, NDArray[np.float64]]) -> str:
 def _finish(axes: Axes, case: SimulatedCase, minutes: NDArray[np.float64], *, named: bool) -> None:
     axes.set_xlim(0.0, max(float(minutes[-1]), 1e-3))
     axes.spines[["top", "right"]].set_visible(False)
-    start, whole = 0.0, case.problem.schedule.duration_s / 60.0
-    for phase in case.problem.schedule.phases:
+    longest = max(case.schedules, key=lambda s: s.duration_s)  # phases of the longest are shaded
+    start, whole = 0.0, longest.duration_s / 60.0
+    for phase in longest.phases:
         end = start + phase.duration_s / 60.0
         colour, word = _PHASES[phase.kind]
         axes.axvspan(start, end, color=colour, zorder=0, linewidth=0)
