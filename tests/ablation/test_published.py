@@ -20,7 +20,9 @@ def test_littrup_one_probe_fitted_three_arrays_predicted_within_15_percent():
     for row in test.rows:
         assert abs(row.error_percent) < 15.0, row
         assert row.circle_percent == pytest.approx(row.published_area_percent, abs=6.5), row
-        assert row.equal_area_mm <= row.around_mm * 1.02
+        assert 0.65 * row.around_mm < row.equal_area_mm < 1.02 * row.around_mm, row
+    # 84 % of the 2.4 mm probes' diameters; not fitted
+    assert test.thin_probe.short_error_percent == pytest.approx(0.0, abs=15.0)
 
 
 def test_arrays_have_neighbours_at_the_spacing():

@@ -17,6 +17,7 @@ from irplan.ablation.calibrate import (
     calibrate,
     single_phase,
     tissue_of_zone,
+    with_constant,
     zone_residuals,
 )
 from irplan.ablation.catalogue import AUTOMATIC_CRYOPROBES, applicator
@@ -65,10 +66,14 @@ class GelRow:
 
 @dataclass(frozen=True)
 class GelTest:
-    """Rows of the agar test and the one constant, fitted to the single probe alone."""
+    """Rows of the agar test and the one constant, fitted to the single 2.4 mm probe alone.
+
+    ``thin_probe`` : the paper's 1.7 mm probe, predicted with the same constant.
+    """
 
     calibration: Calibration
     rows: tuple[GelRow, ...]
+    thin_probe: ZoneResidual
     source: str
 
 
@@ -98,8 +103,9 @@ def littrup_gel(
     """1 to 4 probes of 2.4 mm in agar at 39 degC: one fitted, three predicted.
 
     The contact resistance (or ``constant``) of the class "cryo-2.4mm" is fitted to the published
-    -30 degC diameter of a single probe; the three arrays follow from it.  Agar freezes as water
-    (table's "gel"), nothing perfuses it.  Some 12 simulations; seconds at 2 mm.
+    -30 degC diameter of a single probe; the three arrays and the 1.7 mm probe follow from it.
+    Agar freezes as water (table's "gel"), nothing perfuses it.  Some 13 simulations; seconds
+    at 2 mm.
     """
     probe = applicator("cryo-2.4mm")
     single = tuple(z for z in probe.zones if z.tissue == "gel")
@@ -109,7 +115,13 @@ def littrup_gel(
         constant=constant,
         spacing_mm=spacing_mm,
         body_temperature_c=LITTRUP_START_C,
-        progress=portion(progress, 0.0, 0.7),
+        progress=portion(progress, 0.0, 0.65),
+    )
+    thin = zone_residuals(
+        with_constant(applicator("cryo-1.7mm"), found.constant, found.value),
+        spacing_mm=spacing_mm,
+        body_temperature_c=LITTRUP_START_C,
+        progress=portion(progress, 0.65, 0.7),
     )
     rows = []
     for n, (diameter, share) in LITTRUP_TABLE.items():
@@ -118,7 +130,7 @@ def littrup_gel(
             _gel_row(found.applicator, n, diameter, share, spacing_mm,
                      portion(progress, start, start + 0.075))
         )  # fmt: skip
-    return GelTest(found, tuple(rows), LITTRUP_SOURCE)
+    return GelTest(found, tuple(rows), thin[0], LITTRUP_SOURCE)
 
 
 def _gel_row(
