@@ -1,0 +1,1 @@
+"""Potential problems: radiofrequency heating and irreversible electroporation."""

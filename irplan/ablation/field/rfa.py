@@ -1,0 +1,481 @@
+"""Radiofrequency ablation: quasi-static potential, generator and heat, one after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation.damage import Arrhenius, DamageModel
+from irplan.ablation.device import RfaDevice
+from irplan.ablation.drive import withdrawn
+from irplan.ablation.field.control import RfaControl
+from irplan.ablation.field.electrode import check_apart, sample_wires, wires_of
+from irplan.ablation.field.mesh import FieldMesh
+from irplan.ablation.field.solver import Drive, PotentialSolver
+from irplan.ablation.field.tissue import Conductor
+from irplan.ablation.heat.coolant import Coolant, coolant
+from irplan.ablation.heat.march import HeatMarch
+from irplan.ablation.placement import Placement
+from irplan.ablation.problem import AblationProblem, check_range
+from irplan.ablation.result import ErrorEstimate, HeatResult
+from irplan.ablation.timeline import Segment, timeline
+from irplan.compute import Progress, no_progress
+from irplan.compute.threads import ThreadChoice
+from irplan.errors import InputError
+from irplan.geometry import Needle, as_point
+from irplan.image import Volume
+
+#: Relative error of a potential in the energy norm.
+_TOLERANCE = 3e-3
+#: Heat that could not warm tissue by this much until the end is left out, K.
+_UNFELT_K = 0.05
+#: A source counts as new (short first steps of the heat march) when power jumps by this share.
+_JUMP = 0.2
+
+
+@dataclass(frozen=True)
+class _Excitation:
+    """Which electrodes are driven at once."""
+
+    electrodes: tuple[int, ...]
+    bipolar: bool
+
+    def drive(self, count: int) -> Drive:
+        """One volt on the driven electrodes (or between the two)."""
+        if self.bipolar:
+            return Drive.pair(self.electrodes[0], self.electrodes[1], 1.0, count)
+        fixed = tuple(1.0 if e in self.electrodes else 0.0 for e in range(count))
+        return Drive(fixed, tuple((e,) for e in range(count) if e not in self.electrodes))
+
+
+def simulate_rfa(
+    problem: AblationProblem,
+    *,
+    control: RfaControl | None = None,
+    damage: Sequence[DamageModel] = (Arrhenius(),),
+    time_error_mm: float = 0.06,
+    monitors: NDArray[np.float64] | None = None,
+    threads: int | ThreadChoice | None = None,
+    progress: Progress = no_progress,
+    perfusion: str = "temperature",
+) -> HeatResult:
+    """Heat ``problem`` by radiofrequency current.
+
+    div(sigma(T) grad V) = 0 gives the heat sigma |grad V|^2; it is held while the bioheat equation
+    (`HeatMarch`) goes on, and solved again as the impedance moves.  Against a distant pad the
+    tissue is taken to go on to infinity as it is at the box's edge (the pad's and the body's own
+    impedance are not in ``impedance_ohm``).  Dried-out tissue conducts a hundredth.
+
+    Parameters
+    ----------
+    problem : of rfa electrodes; phases "power" (generator's power) and "pause"; ``withdraw_mm``
+        pulls an electrode back.
+    control : see `RfaControl`.
+    damage : models to follow.
+    time_error_mm : allowed error in time of the heat march, mm.
+    monitors : (n, 3) fractional grid indices for the trace.
+    threads : cap on CPU threads.
+    progress : called after each step; may raise to cancel.
+    perfusion : see `HeatMarch`.
+
+    Returns
+    -------
+    HeatResult : ``trace.extra`` has ``power_w``, ``impedance_ohm`` (its last value while the power
+        is off), ``voltage_v`` and ``current_a`` (rms) beside the march's own.
+
+    Raises
+    ------
+    InputError : electrodes outside the box, touching, or in gas; a bad option.
+    SolverError : no convergence, or temperatures that are not finite.
+    """
+    if problem.kind != "rfa":
+        raise InputError(
+            "problem.placements",
+            got=f"applicators of kind '{problem.kind}'",
+            expected="'rfa'",
+            remedy="Use radiofrequency electrodes, or the entry for that kind.",
+        )
+    check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
+    run = _Run(
+        problem, control or RfaControl(), damage, time_error_mm, monitors, threads, perfusion
+    )
+    run.all_segments(progress)
+    return run.result(time_error_mm)
+
+
+class _Run:
+    """The state of one simulation."""
+
+    def __init__(
+        self,
+        problem: AblationProblem,
+        control: RfaControl,
+        damage: Sequence[DamageModel],
+        time_error_mm: float,
+        monitors: NDArray[np.float64] | None,
+        threads: int | ThreadChoice | None,
+        perfusion: str,
+    ) -> None:
+        self.problem, self.control = problem, control
+        self.damage = tuple(damage)
+        self.segments = timeline(problem.schedules)
+        self.positions, self.position_of = _positions(problem.placements, self.segments)
+        count = len(problem.placements)
+        if control.arrangement == "bipolar" and count < 2:
+            raise InputError(
+                "control.arrangement",
+                got=f"'bipolar' with {count} electrode",
+                expected="two electrodes",
+                remedy="Add an electrode, or use 'together'.",
+            )
+        coolants: list[Coolant] = []
+        self._cooled_by: list[tuple[int, int]] = []  # (position set, electrode) of each coolant
+        for n, placements in enumerate(self.positions):
+            for e, placement in enumerate(placements):
+                if n > 0 and placement == self.positions[n - 1][e]:
+                    continue
+                for c in _coolants(placement, problem):
+                    coolants.append(c)
+                    self._cooled_by.append((n, e))
+        self.march = HeatMarch(
+            problem, damage, monitors, threads,
+            coolants=coolants, perfusion=perfusion, time_error_mm=time_error_mm,
+        )  # fmt: skip
+        self.conductor = Conductor(problem)
+        self.solver: PotentialSolver | None = None
+        self._kept: dict[_Excitation, tuple[NDArray[np.float32], float]] = {}
+        self._position = -1
+        self.device = _weakest(problem.placements)
+        self.records: list[tuple[float, float, float, float, float]] = []
+        self.first_ohm: dict[_Excitation, float] = {}
+        self.off_until_s = 0.0
+        self.factor = 1.0
+        self.turn = 0
+        self.turn_ends_s = control.switch_s
+        self.roll_offs = 0
+        self.solves = 0
+        self.iterations = 0
+        self.energy_j = 0.0
+        self.end_c: NDArray[np.float32] | None = None
+        self.limited: set[str] = set()
+        self.dt_s = control.shortest_s
+        self._resumed = False
+        self._source = np.zeros(problem.grid.shape, np.float32)
+        self._powers = (0.0, 0.0)
+
+    # -- time ----------------------------------------------------------------------------
+
+    def all_segments(self, progress: Progress) -> None:
+        """Run the schedules."""
+        total = self.problem.duration_s
+        powered = [n for n, s in enumerate(self.segments) if s.words == "power"]
+        for n, segment in enumerate(self.segments):
+            end = segment.start_s + segment.duration_s
+            if self.position_of[n] != self._position:
+                self._place(self.position_of[n])
+            if any(segment.began):
+                self.dt_s = self.control.shortest_s
+            while self.march.time_s < end - 1e-6:
+                self._step(segment, end)
+                progress(
+                    min(1.0, self.march.time_s / total),
+                    f"Simulating {segment.words}: {self.march.time_s:.0f} of {total:.0f} s",
+                )
+            if n == powered[-1]:
+                self.end_c = self.march.temperature_c
+
+    def _place(self, position: int) -> None:
+        """Electrodes, mesh and solver for a set of needle positions."""
+        grid = self.problem.grid
+        wires = [wires_of(p, grid) for p in self.positions[position]]
+        check_apart(wires)
+        samples = sample_wires(wires, grid)
+        at = np.rint(samples.point_mm / np.asarray(grid.spacing_mm)).astype(np.int64)
+        self.conductor.check_electrodes(at, samples.electrode)
+        mesh = FieldMesh.around(grid.shape, grid.spacing_mm, samples.box_mm)
+        boundary = "dipole" if self.control.arrangement == "bipolar" else "monopole"
+        self.solver = PotentialSolver(mesh, samples, boundary, self.march.threads)  # type: ignore[arg-type]
+        self._kept = {}
+        self.first_ohm = {}
+        self._position = position
+
+    def _step(self, segment: Segment, end_s: float) -> None:
+        now = self.march.time_s
+        excitation = self._excitation(segment, now)
+        if excitation is None or now < self.off_until_s - 1e-6:
+            until = end_s if excitation is None else min(end_s, self.off_until_s)
+            dt = min(until - now, self.control.longest_s)
+            self._heat(None, 0.0, dt)
+            last = self.records[-1][2] if self.records else math.nan
+            self._resumed = True
+            self.records.append((self.march.time_s, 0.0, last, 0.0, 0.0))
+            return
+        cells, ohm = self._solve(excitation)
+        first = self.first_ohm.setdefault(excitation, ohm)
+        self._adapt(excitation, ohm)
+        if self.control.mode == "impedance" and ohm >= first + self.control.rise_ohm:
+            self.roll_offs += 1
+            self.factor *= self.control.step_back
+            self.dt_s = self.control.shortest_s
+            if self.control.arrangement == "switched" and len(self._driven(segment)) > 1:
+                self._next_turn(now)
+            else:
+                self.off_until_s = now + self.control.off_s
+            return
+        watts = self._wanted_w(segment, excitation)
+        volts = self._volts(watts, ohm)
+        dt = min(self.dt_s, end_s - now)
+        if self.control.arrangement == "switched" and len(self._driven(segment)) > 1:
+            dt = min(dt, max(self.control.shortest_s, self.turn_ends_s - now))
+        self._heat(cells, volts, dt)
+        power = volts**2 / ohm
+        self.energy_j += power * dt
+        self.records.append((self.march.time_s, power, ohm, volts, volts / ohm))
+
+    # -- potential -----------------------------------------------------------------------
+
+    def _solve(self, excitation: _Excitation) -> tuple[NDArray[np.float32], float]:
+        """(heat per cell at 1 V, W/m3; impedance, ohm) at the present temperature."""
+        solver = self.solver
+        if solver is None:
+            raise RuntimeError("no electrodes placed")
+        if excitation in self._kept:
+            solver.v[...] = self._kept[excitation][0]
+        self.conductor.apply(solver, self.march)
+        solution = solver.solve(excitation.drive(solver.samples.count), _TOLERANCE)
+        self.solves += 1
+        self.iterations += solution.iterations
+        ohm = 1.0 / solution.power_w  # one volt
+        return solver.heat(), ohm
+
+    def _adapt(self, excitation: _Excitation, ohm: float) -> None:
+        """Time to the next solution from how far the impedance moved."""
+        solver, control = self.solver, self.control
+        if solver is None:
+            return
+        kept = self._kept.get(excitation)
+        if kept is not None:
+            if not self._resumed:
+                moved = abs(ohm / kept[1] - 1.0) + 1e-9
+                factor = min(1.5, max(0.3, control.change / moved))
+                self.dt_s = min(control.longest_s, max(control.shortest_s, self.dt_s * factor))
+            self._resumed = False
+            kept[0][...] = solver.v
+            self._kept[excitation] = (kept[0], ohm)
+        else:
+            self._kept[excitation] = (solver.v.copy(), ohm)
+
+    # -- generator -----------------------------------------------------------------------
+
+    def _driven(self, segment: Segment) -> tuple[int, ...]:
+        return tuple(e for e, p in enumerate(segment.phases) if p is not None and p.kind == "power")
+
+    def _excitation(self, segment: Segment, now: float) -> _Excitation | None:
+        """Which electrodes the generator drives now; None: none."""
+        driven = self._driven(segment)
+        if not driven:
+            return None
+        if self.control.arrangement == "bipolar":
+            return _Excitation((0, 1), True)
+        if self.control.arrangement == "switched":
+            if now >= self.turn_ends_s - 1e-6:
+                self._next_turn(now)
+            return _Excitation((driven[self.turn % len(driven)],), False)
+        return _Excitation(driven, False)
+
+    def _next_turn(self, now: float) -> None:
+        self.turn += 1
+        self.turn_ends_s = now + self.control.switch_s
+        self.dt_s = self.control.shortest_s
+
+    def _wanted_w(self, segment: Segment, excitation: _Excitation) -> float:
+        phases = [segment.phases[e] for e in excitation.electrodes]
+        watts = max(p.power_w or 0.0 for p in phases if p is not None) * self.factor
+        if self.control.mode != "temperature":
+            return watts
+        points = self._tip_points(excitation)
+        hottest = float(self.march.temperature_at(points).max())
+        lack = (self.control.target_c - hottest) / self.control.band_c
+        self.dt_s = min(self.dt_s, 1.0)
+        return watts * min(1.0, max(0.0, lack))
+
+    def _tip_points(self, excitation: _Excitation) -> NDArray[np.float64]:
+        """Grid indices of the driven electrodes' samples, where thermocouples may sit."""
+        if self.solver is None:
+            raise RuntimeError("no electrodes placed")
+        s = self.solver.samples
+        mine = np.isin(s.electrode, excitation.electrodes)
+        out: NDArray[np.float64] = s.point_mm[mine] / np.asarray(self.problem.grid.spacing_mm)
+        return out
+
+    def _volts(self, watts: float, ohm: float) -> float:
+        """Voltage for ``watts`` within the device's limits."""
+        wanted = math.sqrt(watts * ohm)
+        device = self.device
+        for name, most in (
+            ("voltage", device.max_voltage_v),
+            ("current", device.max_current_a * ohm),
+            ("power", math.sqrt(device.max_power_w * ohm)),
+        ):
+            if wanted > most * (1.0 + 1e-9):
+                wanted = most
+                self.limited.add(name)
+        return wanted
+
+    # -- heat ----------------------------------------------------------------------------
+
+    def _heat(self, cells: NDArray[np.float32] | None, volts: float, dt_s: float) -> None:
+        """March ``dt_s`` with the heat of ``cells`` (W/m3 at 1 V) at ``volts``."""
+        from irplan.compute.cpu import potential
+
+        cooling = [
+            e_n <= self._position and not self._moved_on(e_n, e) for e_n, e in self._cooled_by
+        ]
+        power = volts * volts
+        before, self._powers = self._powers[1], (self._powers[1], power)
+        jumped = abs(power - before) > _JUMP * max(power, before)
+        if cells is None or power == 0.0 or self.solver is None:
+            self.march.advance(None, dt_s, cooling=cooling, changed=jumped)
+            return
+        box = self._felt(cells, power)
+        of = [self.solver.mesh.cell_of[a][box[2 * a] : box[2 * a + 1]] for a in range(3)]
+        out = self._source.reshape(-1)[: of[0].size * of[1].size * of[2].size]
+        source = out.reshape(of[0].size, of[1].size, of[2].size)
+        potential.expand(cells, *of, np.float32(power), source)
+        self.march.advance(source, dt_s, box, cooling=cooling, changed=jumped)
+
+    def _moved_on(self, position: int, electrode: int) -> bool:
+        """The electrode has left ``position`` already."""
+        now = self.positions[self._position][electrode]
+        return now != self.positions[position][electrode]
+
+    def _felt(
+        self, cells: NDArray[np.float32], power: float
+    ) -> tuple[int, int, int, int, int, int]:
+        """Index box outside which the heat could not warm tissue by `_UNFELT_K` to the end."""
+        seconds = max(self.problem.duration_s, 60.0)
+        least = _UNFELT_K * 3.8e6 / seconds / power
+        inner = cells[1:-1, 1:-1, 1:-1]
+        out = []
+        for axis in range(3):
+            others = tuple(a for a in range(3) if a != axis)
+            hot = np.flatnonzero(inner.max(axis=others) > least)
+            of = self.solver.mesh.cell_of[axis] if self.solver is not None else np.zeros(1, int)
+            inside = np.flatnonzero((of >= hot[0]) & (of <= hot[-1]))
+            out += [int(inside[0]), int(inside[-1]) + 1]
+        return out[0], out[1], out[2], out[3], out[4], out[5]
+
+    # -- result --------------------------------------------------------------------------
+
+    def result(self, time_error_mm: float) -> HeatResult:
+        """Everything of the run."""
+        march, grid = self.march, self.problem.grid
+        end = self.end_c if self.end_c is not None else march.temperature_c
+        trace = march.trace()
+        table = np.array(self.records)
+        row = np.clip(
+            np.searchsorted(table[:, 0], trace.time_s - 1e-6, side="left"), 0, len(table) - 1
+        )
+        names = ("power_w", "impedance_ohm", "voltage_v", "current_a")
+        extra = {name: table[row, n + 1] for n, name in enumerate(names)}
+        warnings = [*self.problem.notes, *march.warnings()]
+        warnings += [
+            f"The generator's limit of {name} was reached; the power fell short of the schedule's."
+            for name in sorted(self.limited)
+        ]
+        return HeatResult(
+            end_c=Volume(end, grid, "degC"),
+            maximum_c=Volume(march.maximum_c, grid, "degC"),
+            damage=march.damage_volumes(),
+            damage_level={m.name: m.level for m in self.damage},
+            trace=replace(trace, extra={**trace.extra, **extra}),
+            energy=march.energy(),
+            boundary_rise_c=march.boundary_rise_c,
+            backend="cpu",
+            backend_reason="the radiofrequency solver runs on the CPU",
+            precision="float32",
+            steps=march.steps,
+            error=ErrorEstimate(
+                time_mm=time_error_mm,
+                space_mm=0.15 * max(grid.spacing_mm),
+                basis="tolerance of the heat march; refinement of one electrode's zone",
+            ),
+            options={
+                "time_error_mm": time_error_mm,
+                "control": self.control.mode,
+                "arrangement": self.control.arrangement,
+                "potential_solves": float(self.solves),
+                "potential_iterations": float(self.iterations),
+                "roll_offs": float(self.roll_offs),
+                "generator_energy_j": self.energy_j,
+            },
+            warnings=tuple(warnings),
+        )
+
+
+def _positions(
+    placements: Sequence[Placement], segments: Sequence[Segment]
+) -> tuple[list[tuple[Placement, ...]], list[int]]:
+    """Distinct sets of needle positions and which one holds in each segment (pull-back)."""
+    back = [0.0] * len(placements)
+    sets: list[tuple[Placement, ...]] = []
+    which = []
+    for segment in segments:
+        for p, (phase, began) in enumerate(zip(segment.phases, segment.began, strict=True)):
+            if began and phase is not None:
+                back[p] += phase.withdraw_mm
+        now = tuple(
+            withdrawn(p, b) if b > 0.0 else p for p, b in zip(placements, back, strict=True)
+        )
+        if not sets or now != sets[-1]:
+            sets.append(now)
+        which.append(len(sets) - 1)
+    return sets, which
+
+
+def _weakest(placements: Sequence[Placement]) -> RfaDevice:
+    """The tightest of the electrodes' limits."""
+    devices = [
+        p.applicator.device if isinstance(p.applicator.device, RfaDevice) else RfaDevice()
+        for p in placements
+    ]
+    return replace(
+        devices[0],
+        max_power_w=min(d.max_power_w for d in devices),
+        max_voltage_v=min(d.max_voltage_v for d in devices),
+        max_current_a=min(d.max_current_a for d in devices),
+    )
+
+
+def _coolants(placement: Placement, problem: AblationProblem) -> list[Coolant]:
+    """Coolant in each straight cooled tip of an electrode."""
+    applicator, grid = placement.applicator, problem.grid
+    device = applicator.device
+    if not isinstance(device, RfaDevice) or not device.cooled:
+        return []
+    spacing = np.asarray(grid.spacing_mm)
+    out = []
+    for wire in wires_of(placement, grid):
+        ends = grid.index_to_lps(np.stack([wire.start, wire.end]) / spacing)
+        length = float(np.linalg.norm(ends[1] - ends[0]))
+        needle = Needle(as_point(ends[0], field="tine"), as_point(ends[1], field="tine"))
+        own = replace(
+            placement,
+            needle=needle,
+            applicator=replace(applicator, shaft_diameter_mm=2.0 * wire.radius_mm),
+        )
+        made = coolant(
+            own,
+            grid,
+            from_tip_mm=0.0,
+            to_tip_mm=length,
+            temperature_c=applicator.working_temperature_c,
+            transfer_w_per_m2k=device.coolant_transfer_w_per_m2k,
+        )
+        if made is not None:
+            out.append(made)
+    return out

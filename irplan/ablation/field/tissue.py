@@ -1,0 +1,89 @@
+"""Conductivity of the cells from tissue, temperature, boiled-off water and field."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation.field.solver import PotentialSolver
+from irplan.ablation.heat.march import HeatMarch
+from irplan.ablation.problem import AblationProblem
+from irplan.errors import InputError
+
+#: Conductivity does not rise any further once the water boils, degC.
+WARMEST_C = 100.0
+#: Dried-out tissue conducts at least this share of wet tissue: two decades of collapse round
+#: 100 degC, as in Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S].
+DRIEST = 0.01
+#: Water begins to boil off here, degC.
+_BOILING_C = 98.9
+_NOTHING = np.zeros((0, 0, 0), np.float32)
+
+
+class Conductor:
+    """Writes the conductivity of ``problem`` into solvers (`apply`)."""
+
+    def __init__(self, problem: AblationProblem) -> None:
+        tissues = problem.tissues
+        self._table = np.array(
+            [
+                (
+                    t.sigma_s_per_m,
+                    t.sigma_per_k,
+                    t.sigma_pulsed_s_per_m,
+                    t.field_onset_v_per_cm,
+                    t.field_full_v_per_cm,
+                )
+                for t in tissues
+            ],
+            dtype=np.float32,
+        )
+        self._kind = problem.tissue_index
+        if not np.any(self._table[np.unique(self._kind), 0] > 0.0):
+            raise InputError(
+                "problem.tissues",
+                got="no tissue in the box that conducts",
+                expected="an electric conductivity above 0 somewhere round the electrodes",
+                remedy="Check the tissue map (all gas?) and sigma_s_per_m.",
+            )
+
+    def check_electrodes(self, voxels: NDArray[np.int64], electrode: NDArray[np.int64]) -> None:
+        """`InputError` where an electrode's samples (voxels) lie in insulating tissue mostly."""
+        sigma = self._table[self._kind[tuple(voxels.T)], 0]
+        for e in np.unique(electrode):
+            share = float(np.mean(sigma[electrode == e] <= 1e-4))
+            if share > 0.5:
+                raise InputError(
+                    f"problem.placements[{int(e)}]",
+                    got=f"{100.0 * share:.0f} % of the electrode in gas or another insulator",
+                    expected="an electrode in tissue",
+                    remedy="Move the electrode into tissue.",
+                )
+
+    def apply(
+        self,
+        solver: PotentialSolver,
+        march: HeatMarch,
+        field_v_per_cm: NDArray[np.float32] | None = None,
+        temperature_c: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Conductivity at the march's temperature (and a field per padded cell), assembled."""
+        from irplan.compute.cpu import potential
+
+        t = march.temperature_c if temperature_c is None else temperature_c
+        mesh = solver.mesh
+        core = mesh.core
+        dry, at = _NOTHING, np.zeros(3, np.int64)
+        hot = np.argwhere(t[core] > _BOILING_C) if float(t[core].max()) > _BOILING_C else None
+        if hot is not None:
+            at = hot.min(axis=0) + [c.start for c in core]
+            end = hot.max(axis=0) + [c.start + 1 for c in core]
+            dry = march.dry_fraction_in(
+                (int(at[0]), int(end[0]), int(at[1]), int(end[1]), int(at[2]), int(end[2]))
+            )
+        bounds = [n for a in range(3) for n in (mesh.low[a], mesh.high[a])]
+        potential.conductivity(
+            self._kind, t, dry, at, _NOTHING if field_v_per_cm is None else field_v_per_cm,
+            self._table, np.float32(WARMEST_C), np.float32(DRIEST), *bounds, solver.sigma,
+        )  # fmt: skip
+        solver.assemble()
