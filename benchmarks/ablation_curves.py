@@ -130,16 +130,18 @@ def curves(sizes: Sizes, threads: int) -> list[Curve]:
 def memory_rows(sizes: Sizes) -> list[dict[str, Any]]:
     """Each grid in a fresh process, which runs `print_memory`."""
     rows = []
-    for n in sizes.memory:
-        done = run([sys.executable, "-m", "benchmarks.ablation_curves", "--memory-of", str(n)])
+    for n, whole in [(n, whole) for n in sizes.memory for whole in (False, True)]:
+        child = [sys.executable, "-m", "benchmarks.ablation_curves", "--memory-of", str(n)]
+        done = run([*child, "--whole-grid"] if whole else child)
+        words = f"memory at {n}^3, " + ("60 s, every voxel worked on" if whole else "600 s")
         if done.code:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            rows.append(row(f"memory at {n}^3: {last}", "failed", met=False))
+            rows.append(row(f"{words}: {last}", "failed", met=False))
             continue
         facts = json.loads(done.stdout)
         each = facts["added_bytes"] / n**3
         met = each <= BYTES_PER_VOXEL_LIMIT
-        rows.append(row(f"memory at {n}^3, 600 s", each, "B/vox", BYTES_PER_VOXEL_LIMIT, met))
+        rows.append(row(words, each, "B/vox", BYTES_PER_VOXEL_LIMIT, met))
         total = facts["peak_bytes"] / 2**30
         big = n == 256
         met = total <= GIB_LIMIT if big else None
@@ -148,12 +150,12 @@ def memory_rows(sizes: Sizes) -> list[dict[str, Any]]:
     return rows
 
 
-def print_memory(n: int, seconds: float) -> None:
+def print_memory(n: int, seconds: float, *, whole_grid: bool = False) -> None:
     """Child: resident set before, peak during one freeze, as JSON."""
     simulate(problem(40, (placed(CENTRE),), freeze(10.0)))
     rest = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
-    result = simulate(problem(n, (placed(CENTRE),), freeze(seconds)))
+    result = simulate(problem(n, (placed(CENTRE),), freeze(seconds)), whole_grid=whole_grid)
     peak = _status("VmHWM")
     facts = {"rest_bytes": rest, "peak_bytes": peak, "added_bytes": peak - rest}
     print(json.dumps({**facts, "steps": result.steps}))
@@ -254,10 +256,12 @@ def main() -> None:
     parser.add_argument("--png", type=Path, default=None, help="draw the curves here")
     parser.add_argument("--quick", action="store_true", help="small grids, no evidence")
     parser.add_argument("--memory-of", type=int, default=None, help="(child) measure one grid")
+    parser.add_argument("--whole-grid", action="store_true", help="(child) on every voxel")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     if options.memory_of is not None:
-        print_memory(options.memory_of, 600.0)
+        whole = options.whole_grid
+        print_memory(options.memory_of, 60.0 if whole else 600.0, whole_grid=whole)
         return
     sizes = QUICK if options.quick else FULL
     rows = memory_rows(sizes) + bandwidth_rows(sizes, options.threads)

@@ -201,14 +201,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="32^3 voxels of 2 mm")
     parser.add_argument("--env", type=Path, default=None, help="environment that has the peers")
     parser.add_argument("--make-env", type=Path, default=None, help="create that environment")
-    parser.add_argument("--only", nargs="*", default=None, help="scripts to run, e.g. with_devito")
+    parser.add_argument("--only", nargs="*", default=None, help="peers whose name holds a word")
     options = parser.parse_args()
     folder = options.make_env or options.env
     if options.make_env is not None:
         make_environment(options.make_env)
     python = None if folder is None else folder.absolute() / "bin" / "python"
     problem = peer_problem(options.quick, len(os.sched_getaffinity(0)))
-    chosen = [p for p in PEERS if options.only is None or p.script in options.only]
+    words = options.only
+    chosen = [p for p in PEERS if words is None or any(w.lower() in p.name.lower() for w in words)]
     outcomes = []
     with tempfile.TemporaryDirectory() as work:
         for peer in chosen:
