@@ -14,8 +14,6 @@ from irplan.errors import InputError
 
 #: Raised whenever a number of this catalogue changes; it goes into plans and results.
 CATALOGUE_VERSION = "2026.2"
-#: Surface of a cryoprobe in active thaw, degC [V, ablation specification].
-ACTIVE_THAW_C = 15.0
 #: What automatic planning chooses among.  A new cryoprobe of the catalogue changes no plan until
 #: it is named here.
 AUTOMATIC_CRYOPROBES = ("cryo-17g-seed", "cryo-17g-sphere", "cryo-17g-rod")

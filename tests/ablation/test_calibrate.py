@@ -37,6 +37,21 @@ def test_a_known_constant_comes_back(constant, truth, tolerance):
     assert 2 < found.simulations < 20
 
 
+def test_an_antennas_efficiency_comes_back():
+    from irplan.ablation.heat.mwa import simulate_mwa
+
+    antenna = applicator("mwa-14g-cooled-2450")
+    heated = PublishedZone(20.0, None, "test", 120.0, None, 40.0, "liver", "test [X]")
+    truth = with_constant(antenna, "efficiency", 0.5)
+    size = zone_residuals(truth, [heated], solver=simulate_mwa, **_QUICK)[0].simulated
+    measured = replace(heated, short_mm=size.mean_mm, long_mm=size.long_mm)
+    found = calibrate(antenna, [measured], solver=simulate_mwa, **_QUICK)
+    assert found.constant == "efficiency"
+    assert found.before == antenna.device.efficiency
+    assert found.value == pytest.approx(0.5, abs=0.005)
+    assert found.rms_mm < 0.05
+
+
 def test_contradicting_zones_are_met_in_the_mean_and_all_are_shown():
     zones = (_zone(20.0), _zone(8.0, -20.0), _zone(8.0, -40.0))
     found = calibrate(applicator("cryo-2.4mm"), zones, **_QUICK)
