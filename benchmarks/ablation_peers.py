@@ -215,6 +215,9 @@ def main() -> None:
         for peer in chosen:
             print(f"{peer.name} ... (load average {load()})", file=sys.stderr, flush=True)
             outcomes.append(solve(peer, problem, python, Path(work)))
+            last = outcomes[-1]
+            said = last.not_run or f"build {last.build_s:.2f} s, solve {last.solve_s:.3f} s"
+            print(f"   {said}", file=sys.stderr, flush=True)
     left_out = [Outcome(p, "left out by --only") for p in PEERS if p not in chosen]
     truth = oracle_radii_mm(LEVELS_C, step_mm=0.375 if options.quick else 0.25)
     title = f"Peers, {problem.n}^3 voxels of {problem.h_mm:g} mm" + (
