@@ -141,7 +141,7 @@ def zone_fields(result: AblationResult, lethal: LethalRule | None = None) -> tup
         for name, volume in result.damage.items():
             known[name] = ZoneField(
                 name,
-                f"dead by {name.replace('_', ' ')}: {result.damage_level[name]:g} or more",
+                _dead_words(name, volume, result.damage_level[name]),
                 volume,
                 result.damage_level[name],
                 False,
@@ -155,6 +155,12 @@ def zone_fields(result: AblationResult, lethal: LethalRule | None = None) -> tup
         own = ZoneField(name, words, Volume(mask.astype(np.uint8), result.grid, "1"), 0.5, False)
         out.append(known.get(name, own))
     return tuple(out)
+
+
+def _dead_words(name: str, volume: Volume, level: float) -> str:
+    model = {"arrhenius": "Arrhenius", "cem43": "CEM43", "three_state": "three-state model"}
+    unit = " min" if volume.quantity == "min" else ""
+    return f"dead by {model.get(name, name)} (≥ {level:g}{unit})"
 
 
 def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:

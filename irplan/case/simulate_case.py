@@ -104,6 +104,7 @@ def solve(asked: ProblemFile, *, progress: Progress = no_progress) -> AblationRe
         backend=asked.solver.backend,
         time_error_mm=asked.solver.time_error_mm,
         threads=asked.solver.threads,
+        history=asked.kind == "cryo" and (asked.solver.frames > 0 or asked.lethal.hold_s > 0),
         monitor_points_mm=tuple(asked.monitors.values()),
         progress=progress,
     )
@@ -219,9 +220,9 @@ def summary_of(case: SimulatedCase, problem_text: str) -> dict[str, Any]:
         "schedule": [
             {
                 "applicator": None if len(case.schedules) == 1 else n,
-                "kind": p.kind,
+                "kind": "pulses" if case.kind == "ire" else p.kind,
                 "duration_s": p.duration_s,
-                "power_w": p.power_w,
+                "power_w": None if case.kind == "ire" else p.power_w,
                 "withdraw_mm": p.withdraw_mm,
             }
             for n, schedule in enumerate(case.schedules, start=1)

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from irplan.ablation.applicator import Applicator
 from irplan.ablation.device import Kind
+from irplan.ablation.field.ire import PulseProtocol
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import SPACING_LIMITS_MM, AblationProblem
-from irplan.ablation.schedule import Schedule
+from irplan.ablation.schedule import Phase, Schedule
 from irplan.errors import InputError
 from irplan.files.applicator_file import named_applicator, read_applicators
+from irplan.files.problem_models import ModelSettings, read_models
 from irplan.files.problem_schedule import read_schedule
 from irplan.files.problem_tissue import read_problem_tissue
 from irplan.files.toml_table import TomlTable, parse_toml, read_toml_text, require_schema
@@ -42,7 +44,7 @@ class SolverSettings:
     time_error_mm: float = 0.06
     backend: str = "auto"
     threads: int | None = None
-    frames: int = 40
+    frames: int = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,7 @@ class ProblemFile:
     lethal: LethalRule
     monitors: Mapping[str, Point3]
     solver: SolverSettings
+    models: ModelSettings
 
 
 def read_problem(path: str | Path) -> ProblemFile:
@@ -102,12 +105,13 @@ def problem_from_text(text: str, *, name: str, folder: Path) -> ProblemFile:
         )
     placements = tuple(_placement(t, own) for t in tables)
     kind = _one_kind(tables, placements)
+    models = read_models(root, kind)
     settings = root.table("solver")
     solver, spacing = _solver(settings)
     problem = read_problem_tissue(
         root.table("tissue", required=True),
         placements,
-        _schedules(root, tables),
+        _pulsing(root, models) if kind == "ire" else _schedules(root, tables),
         spacing_mm=spacing,
         body_temperature_c=head.number("body_temperature_c", 37.0, low=30.0, high=42.0),
         folder=folder,
@@ -120,6 +124,7 @@ def problem_from_text(text: str, *, name: str, folder: Path) -> ProblemFile:
         lethal=_lethal(root, kind, problem),
         monitors=_monitors(root, problem),
         solver=solver,
+        models=models,
     )
 
 
@@ -159,6 +164,18 @@ def _schedules(root: TomlTable, tables: tuple[TomlTable, ...]) -> Schedule | tup
     return schedules[0] if all(s == schedules[0] for s in schedules) else schedules
 
 
+def _pulsing(root: TomlTable, models: ModelSettings) -> Schedule:
+    """What stands for a schedule where the pulse protocol times all: one train of pulses."""
+    if root.has("schedule"):
+        raise root.wrong(
+            "schedule", "a schedule for electroporation", "no [schedule]: [ire] times the pulses",
+            "Remove it; set pulses and rate_hz in [ire].",
+        )  # fmt: skip
+    protocol = models.ire or PulseProtocol()
+    train_s = protocol.pulses / protocol.rate_hz
+    return Schedule((Phase("power", min(7200.0, max(1.0, train_s)), 1.0),))
+
+
 def _solver(table: TomlTable) -> tuple[SolverSettings, tuple[float, float, float]]:
     """Settings and voxel size x, y, z."""
     table.only("spacing_mm", "time_error_mm", "backend", "threads", "frames")
@@ -175,7 +192,7 @@ def _solver(table: TomlTable) -> tuple[SolverSettings, tuple[float, float, float
         time_error_mm=table.number("time_error_mm", 0.06, low=0.005, high=0.5),
         backend=table.text("backend", "auto", choices=("auto", "cpu", "cuda")),
         threads=table.whole("threads", None, low=1, high=1024),
-        frames=table.whole("frames", 40, low=0, high=400),
+        frames=table.whole("frames", 30, low=0, high=400),
     )
     return settings, spacing
 
@@ -187,7 +204,8 @@ def _lethal(root: TomlTable, kind: Kind, problem: AblationProblem) -> LethalRule
             "lethal", f"a rule for ice with applicators of kind {kind}", "no [lethal]",
             "Remove it; [damage] is for heat.",
         )  # fmt: skip
-    freezes = problem.schedule.freeze_count
+    given = problem.schedule
+    freezes = max(s.freeze_count for s in ((given,) if isinstance(given, Schedule) else given))
     if not table.has("cycles"):
         table = TomlTable(table.file, table.path, {**table.data, "cycles": max(1, freezes)})
     rule = table.build(LethalRule)

@@ -253,8 +253,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        text = f"{value:.10g}"
-        return text if any(c in text for c in ".en") else text + ".0"
+        return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(v) for v in value) + "]"
     out = str(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -175,9 +175,9 @@ def _schedule(case: SimulatedCase) -> Table:
     rows = tuple(
         (
             "all" if len(case.schedules) == 1 else str(n),
-            plain(p.kind),
+            "pulses" if case.kind == "ire" else plain(p.kind),
             number(p.duration_s / 60.0, 2),
-            "–" if p.power_w is None else number(p.power_w),
+            "–" if p.power_w is None or case.kind == "ire" else number(p.power_w),
             number(p.withdraw_mm) if p.withdraw_mm else "–",
         )
         for n, schedule in enumerate(case.schedules, start=1)

@@ -22,6 +22,12 @@ _PHASES = {
     "power": ("#fdebdc", "power"),
     "pause": ("#f0f2f4", "pause"),
 }
+_QUANTITIES = {
+    "W": "power", "Ω": "impedance", "V": "voltage", "A": "current", "cm³": "volume",
+    "ml": "volume", "s": "time", "°C": "temperature",
+}  # fmt: skip
+#: Temperatures above this are left outside the picture, which says so, °C.
+_TOP_C = 130.0
 _LEVELS = {"cryo": (0.0, -20.0, -40.0), "rfa": (50.0, 60.0, 100.0), "mwa": (50.0, 60.0, 100.0)}
 
 
@@ -42,6 +48,10 @@ def temperature_curves(case: SimulatedCase) -> Figure:
         for level in levels:
             upper.axhline(level, color=style.MUTED, linewidth=0.9, linestyle=":")
         dotted = f" (dotted: {', '.join(f'{v:g}' for v in levels)} °C)" if levels else ""
+        highest = float(trace.temperature_c.max())
+        if highest > _TOP_C:
+            upper.set_ylim(top=_TOP_C)
+            dotted = dotted[:-1] + f"; up to {highest:.0f} °C above the picture)"
         upper.set_title(f"Temperature at chosen points{dotted}".replace("-", "−"), pad=34)
         upper.set_ylabel("temperature (°C)")
         if frozen:
@@ -66,15 +76,21 @@ def extra_curves(case: SimulatedCase) -> Figure | None:
         return None
     minutes = case.result.trace.time_s / 60.0
     with style.styled():
-        figure = style.new_figure(9.6, 1.2 + 2.2 * len(groups))
+        figure = style.new_figure(9.6, 1.2 + 1.75 * len(groups))
         panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
         for row, (axes, (unit, curves)) in enumerate(zip(panels, groups.items(), strict=True)):
             for k, (name, values) in enumerate(curves.items()):
                 _line(axes, minutes, values, name, k)
-            axes.set_ylabel(f"{_quantity(curves)} ({unit})" if unit else _quantity(curves))
+            words = _QUANTITIES.get(unit, "value")
+            axes.set_ylabel(f"{words} ({unit})" if unit else words)
             axes.set_ylim(bottom=min(0.0, *(float(v.min()) for v in curves.values())))
             if len(curves) > 1:
-                axes.legend(loc="best")
+                axes.legend(
+                    loc="center left",
+                    bbox_to_anchor=(1.0, 0.5),
+                    borderaxespad=0.4,
+                    handlelength=1.6,
+                )
             _finish(axes, case, minutes, named=row == 0)
         panels[0].set_title("Over time", pad=34)
         panels[-1].set_xlabel("time (min)")
@@ -144,13 +160,11 @@ def _by_unit(
         at = next((n for n in range(len(parts) - 1, 0, -1) if parts[n] in units), None)
         unit = "" if at is None else units[parts[at]]
         words = " ".join(p for n, p in enumerate(parts) if n != at)
-        if np.isfinite(values).any():
-            out.setdefault(unit, {})[words] = values
-    return out
-
-
-def _quantity(curves: Mapping[str, NDArray[np.float64]]) -> str:
-    return next(iter(curves)).rstrip("0123456789 ") if curves else ""
+        own = out.setdefault(unit, {})
+        same = any(np.array_equal(values, v, equal_nan=True) for v in own.values())
+        if np.isfinite(values).any() and not same:
+            own[words] = values
+    return {unit: own for unit, own in out.items() if own}
 
 
 def _finish(axes: Axes, case: SimulatedCase, minutes: NDArray[np.float64], *, named: bool) -> None:
@@ -158,7 +172,7 @@ def _finish(axes: Axes, case: SimulatedCase, minutes: NDArray[np.float64], *, na
     axes.spines[["top", "right"]].set_visible(False)
     longest = max(case.schedules, key=lambda s: s.duration_s)  # phases of the longest are shaded
     start, whole = 0.0, longest.duration_s / 60.0
-    for phase in longest.phases:
+    for phase in () if case.kind == "ire" else longest.phases:
         end = start + phase.duration_s / 60.0
         colour, word = _PHASES[phase.kind]
         axes.axvspan(start, end, color=colour, zorder=0, linewidth=0)

@@ -23,7 +23,7 @@ from irplan.viz.reslice import Plane
 #: Zone edges in the order of the zones; each also has a dash of its own.
 ZONE_COLOURS = ("#111111", "#0072b2", "#b0008e", "#d55e00", "#007a5a", "#6a3d9a")
 ZONE_DASHES = ("-", "-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1, 1)))
-_TISSUE = "#7a4b00"
+TISSUE_EDGE = "#7a4b00"
 _NEEDLE_EDGE = [withStroke(linewidth=4.2, foreground="#1c2733")]
 _HALO = [withStroke(linewidth=2.6, foreground="white", alpha=0.85)]
 
@@ -114,7 +114,7 @@ def legend_handles(case: SimulatedCase) -> list[Line2D]:
     if len(case.problem.tissues) > 1:
         names = ", ".join(t.name for t in case.problem.tissues)
         handles.append(
-            Line2D([], [], color=_TISSUE, linewidth=1.0, linestyle=(0, (3, 2)),
+            Line2D([], [], color=TISSUE_EDGE, linewidth=1.0, linestyle=(0, (3, 2)),
                    label=f"edges of tissue: {names}" if len(names) < 48 else "edges of tissue")
         )  # fmt: skip
     return handles
@@ -150,7 +150,7 @@ def _tissues(axes: Axes, case: SimulatedCase, plane: Plane) -> None:
         share = plane.sample(index == n, grid, outside=0.0)
         if 0.0 < float(share.mean()) < 1.0:
             axes.contour(
-                plane.u_axis_mm, plane.v_axis_mm, share, levels=[0.5], colors=[_TISSUE],
+                plane.u_axis_mm, plane.v_axis_mm, share, levels=[0.5], colors=[TISSUE_EDGE],
                 linewidths=0.9, linestyles=[(0, (3, 2))],
             )  # fmt: skip
 

@@ -1,0 +1,229 @@
+"""Problem files: what they become, and that every mistake is named with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from irplan.ablation import LethalRule
+from irplan.errors import FileFormatError, InputError
+from irplan.files import example_problem, write_labels
+from irplan.files.problem_file import EXAMPLES, problem_from_text, read_problem
+from irplan.geometry import Grid
+from irplan.image import LabelMap, structure
+
+SMALL = """
+schema = "irplan-problem"
+schema_version = 1
+[problem]
+name = "small"
+[tissue]
+uniform = "liver"
+margin_mm = 16
+[[applicator]]
+name = "cryo-17g-seed"
+tip_mm = [0, 0, 0]
+entry_mm = [0, 0, 100]
+[schedule]
+phases = [{kind = "freeze", minutes = 2}]
+[solver]
+spacing_mm = 2.0
+"""
+
+
+def read(text: str, folder: Path = Path()):
+    return problem_from_text(text, name="p.toml", folder=folder)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_every_example_reads(kind: str):
+    asked = read(example_problem(kind))
+    assert asked.kind == kind
+    assert asked.monitors
+    assert len(asked.problem.tissues) > 1
+    assert not asked.problem.notes
+
+
+def test_an_unknown_example_lists_the_known_ones():
+    with pytest.raises(InputError, match="cryo, rfa, mwa, ire"):
+        example_problem("laser")
+
+
+def test_the_box_holds_the_active_zones_and_the_margin():
+    asked = read(SMALL)
+    grid = asked.problem.grid
+    low = grid.index_to_lps((0, 0, 0)) - 1.0
+    high = grid.index_to_lps(np.array(grid.shape) - 1) + 1.0
+    # active zone from 3 to 23 mm behind the tip, 16 mm of liver round it
+    assert low == pytest.approx((-16, -16, -13), abs=1.01)
+    assert high == pytest.approx((16, 16, 39), abs=1.01)
+    assert asked.lethal == LethalRule(-20.0, 1)
+    assert asked.problem.schedule.duration_s == 120.0
+
+
+def test_spacing_runs_x_y_z():
+    grid = read(SMALL.replace("spacing_mm = 2.0", "spacing_mm = [1.0, 2.0, 2.5]")).problem.grid
+    assert grid.spacing_mm == pytest.approx((2.5, 2.0, 1.0))
+
+
+def test_bodies_cover_and_override(tmp_path: Path):
+    text = (
+        SMALL
+        + """
+[[tissue.region]]
+shape = "sphere"
+tissue = "tumour"
+centre_mm = [8, 0, 13]
+radius_mm = 6
+[[tissue.region]]
+name = "vein"
+shape = "cylinder"
+tissue = "vessel"
+from_mm = [8, -50, 13]
+to_mm = [8, 50, 13]
+radius_mm = 2.5
+wall_transfer_w_per_m2k = 230
+[tissue.properties.liver]
+perfusion_per_s = 0.0
+"""
+    )
+    problem = read(text.replace("spacing_mm = 2.0", "spacing_mm = 1.0")).problem
+    names = [t.name for t in problem.tissues]
+    assert names == ["liver", "tumour", "vessel (vein)"]
+    vein = problem.tissues[2]
+    assert (vein.fixed_temperature_c, vein.wall_transfer_w_per_m2k) == (37.0, 230.0)
+    assert problem.tissues[0].perfusion_per_s == 0.0
+    # outside the published range: allowed, but it becomes a warning of the result
+    assert any("perfusion_per_s = 0" in n and "0.0005 to 0.079" in n for n in problem.notes)
+    volume = problem.grid.voxel_volume_mm3
+    # a voxel's centre decides: half a layer of voxels at most
+    assert float((problem.tissue_index == 1).sum()) * volume == pytest.approx(
+        4 / 3 * np.pi * 6**3 - np.pi * 2.5**2 * 12, rel=0.12
+    )
+
+
+def test_tissue_of_its_own_is_like_another():
+    text = (
+        SMALL.replace('uniform = "liver"', 'uniform = "agar"')
+        + """
+[tissue.properties.agar]
+like = "soft tissue"
+perfusion_per_s = 0
+"""
+    )
+    assert read(text).problem.tissues[0].name == "agar"
+
+
+def test_applicators_may_have_a_schedule_of_their_own():
+    text = (
+        SMALL
+        + """
+[[applicator]]
+name = "cryo-17g-seed"
+tip_mm = [0, 15, 0]
+entry_mm = [0, 15, 100]
+schedule.phases = [{kind = "freeze", duration_s = 60}]
+"""
+    )
+    first, second = read(text).problem.schedules
+    assert (first.duration_s, second.duration_s) == (120.0, 60.0)
+
+
+def test_labels_give_the_tissue(tmp_path: Path):
+    grid = Grid.from_spacing((40, 40, 40), (2.0, 2.0, 2.0), (-40.0, -40.0, -25.0))
+    array = np.full(grid.shape, structure("liver").value, np.uint8)
+    array[:, :5] = 0
+    labels = LabelMap(array, grid, (structure("liver"),))
+    write_labels(labels, tmp_path / "labels.nii.gz")
+    path = tmp_path / "p.toml"
+    path.write_text(SMALL.replace('uniform = "liver"', 'labels = "labels.nii.gz"'))
+    asked = read_problem(path)
+    assert "liver" in [t.name for t in asked.problem.tissues]
+
+
+BAD = [
+    ("schema_version = 1", "schema_version = 9", "schema", "schema_version = 1"),
+    ("[tissue]", "[tisue]", "tisue", "tissue"),
+    ('uniform = "liver"', 'uniform = "livr"', "tissue.uniform", "liver"),
+    ('uniform = "liver"', "", "tissue.uniform", "uniform"),
+    ('uniform = "liver"', 'labels = "none.nii.gz"', "tissue.labels", "no file"),
+    ("margin_mm = 16", "margin_mm = 1e9", "tissue.margin_mm", "15 to 100"),
+    ("margin_mm = 16", "box_mm = [4, 40, 40]", "tissue.box_mm", "10 to 500"),
+    ("tip_mm = [0, 0, 0]", "tip_mm = [0, 0]", "applicator[1].tip_mm", "LPS mm"),
+    ("tip_mm = [0, 0, 0]", 'tip_mm = "0,0,0"', "applicator[1].tip_mm", "LPS mm"),
+    ("tip_mm = [0, 0, 0]", "tip_mm = [0, 0, nan]", "applicator[1].tip_mm", "LPS mm"),
+    ("tip_mm = [0, 0, 0]", "tip_mm = [0, 0, 100]", "applicator[1]", "1 mm"),
+    ("entry_mm = [0, 0, 100]", "entry_mm = [0, 0, 900]", "applicator[1]", "175 mm"),
+    ("tip_mm = [0, 0, 0]", "tipp_mm = [0, 0, 0]", "applicator[1].tipp_mm", "tip_mm"),
+    ("cryo-17g-seed", "cryo-17g-sead", "applicator[1].name", "cryo-17g-seed"),
+    ("minutes = 2", "minutes = 0", "schedule.phases[1].minutes", "0.0166667 to 120"),
+    ("minutes = 2", "minutes = 2, duration_s = 5", "schedule.phases[1].minutes", "one of"),
+    ("minutes = 2", "minutes = '2'", "schedule.phases[1].minutes", "number"),
+    ('kind = "freeze"', 'kind = "freze"', "schedule.phases[1].kind", "freeze"),
+    ('kind = "freeze"', 'kind = "passive_thaw"', "schedule", "freeze"),
+    ("minutes = 2", "minutes = 2, power_w = 50", "schedule.phases[1]", "power"),
+    ("spacing_mm = 2.0", "spacing_mm = 50", "solver.spacing_mm", "0.25 to 4"),
+    ("spacing_mm = 2.0", "spacing_mm = 0.0", "solver.spacing_mm", "0.25 to 4"),
+    ("spacing_mm = 2.0", "spacing_mm = [2, 2]", "solver.spacing_mm", "[x, y, z]"),
+    ("spacing_mm = 2.0", 'backend = "gpu"', "solver.backend", "cuda"),
+    ("spacing_mm = 2.0", "threads = 0", "solver.threads", "1 to"),
+    ("[solver]", "[lethal]\ncycles = 3\n[solver]", "lethal.cycles", "at most 1"),
+    ("[solver]", "[lethal]\nthreshold_c = 20\n[solver]", "lethal", "-100 to 0"),
+    ("[solver]", "[rfa]\nmode = 'power'\n[solver]", "rfa", "belongs to rfa"),
+    (
+        "[solver]",
+        "[[monitor]]\nname = 'far'\npoint_mm = [0, 0, 999]\n[solver]",
+        "monitor[1].point_mm",
+        "inside it",
+    ),
+    (
+        "[solver]",
+        "[tissue.properties.liver]\nk_unfrozen_w_per_mk = -1\n[solver]",
+        "tissue.properties.liver",
+        "0.005 to 5",
+    ),
+    (
+        "[solver]",
+        "[tissue.properties.liver]\nperfusion_per_min = 1\n[solver]",
+        "tissue.properties.liver.perfusion_per_min",
+        "perfusion_per_s",
+    ),
+    (
+        "[solver]",
+        "[[tissue.region]]\nshape = 'cube'\ntissue = 'fat'\n[solver]",
+        "tissue.region[1].shape",
+        "sphere",
+    ),
+    (
+        "[solver]",
+        "[[tissue.region]]\nshape = 'sphere'\ntissue = 'fat'\nradius_mm = 3\n[solver]",
+        "tissue.region[1].centre_mm",
+        "LPS mm",
+    ),
+    (
+        "[solver]",
+        "[[tissue.region]]\nshape = 'sphere'\ntissue = 'fat'\ncentre_mm = [0, 0, 0]\n"
+        "radius_mm = -3\n[solver]",
+        "tissue.region[1]",
+        "more than 0",
+    ),
+    (
+        "[schedule]",
+        '[[applicator]]\nname = "mwa-15g-cooled-2450"\ntip_mm = [0, 20, 0]\n'
+        "entry_mm = [0, 20, 100]\n[schedule]",
+        "applicator[2].name",
+        "one kind",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "place", "words"), BAD)
+def test_a_mistake_is_named_with_its_place(old: str, new: str, place: str, words: str):
+    assert old in SMALL
+    with pytest.raises(FileFormatError) as refused:
+        read(SMALL.replace(old, new))
+    error = refused.value
+    assert error.field.startswith(f"'p.toml' {place}")
+    assert words in f"{error.expected} {error.remedy} {error.got}"
