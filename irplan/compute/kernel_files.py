@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from irplan.errors import BackendError
@@ -9,6 +10,7 @@ from irplan.errors import BackendError
 _PACKAGE = Path(__file__).resolve().parents[1]
 #: First line of the folder's README: beside an installed package another "kernels" may lie.
 _TITLE = "# CUDA kernels"
+_INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 
 
 def kernel_directory() -> Path:
@@ -26,7 +28,10 @@ def kernel_directory() -> Path:
 
 
 def kernel_source(name: str) -> str:
-    """CUDA C source of ``name`` (without ``.cu``); `BackendError` lists what exists otherwise."""
+    """CUDA C source of ``name`` (without ``.cu``), with what it includes from this folder.
+
+    `BackendError` lists what exists where there is no such file.
+    """
     folder = kernel_directory()
     path = folder / f"{name}.cu"
     if not path.is_file():
@@ -37,4 +42,8 @@ def kernel_source(name: str) -> str:
             expected="one of " + (", ".join(names) if names else "(there is no CUDA kernel yet)"),
             remedy="Use one of these names.",
         )
-    return path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    for header in _INCLUDE.findall(text):
+        own = (folder / header).read_text(encoding="utf-8")
+        text = text.replace(f'#include "{header}"', own)
+    return text

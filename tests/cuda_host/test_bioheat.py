@@ -1,220 +1,252 @@
-"""kernels/bioheat.cu, compiled as C++ and run on the host, against its CPU twin."""
+"""kernels/bioheat.cu, compiled as C++ and run on the host by the very driver that runs a card.
+
+Whole simulations are compared with the CPU's march: every kernel, the window, the schedule, the
+probes and the energies are in them.
+"""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from irplan.ablation import (
-    TISSUES,
-    AblationProblem,
-    Applicator,
-    Phase,
-    Placement,
-    Schedule,
+from irplan.ablation import Phase, Schedule
+from irplan.ablation.cuda_cryo import simulate_cryo_cuda
+from irplan.ablation.cuda_march import energy_shares
+from irplan.ablation.cuda_memory import needed_bytes
+from irplan.compute import kernel_source
+from irplan.errors import BackendError, CancelledError
+from tests.cuda_host.host_device import HERE, HostDevice, compiler
+from tests.cuda_host.problems import (
+    LIMITS,
+    MONITORS,
+    RULE,
+    cpu_run,
+    differences,
+    mixed_problem,
+    staggered_problem,
+    uniform_problem,
 )
-from irplan.ablation.discretisation import Discretisation, discretise
-from irplan.compute import kernel_directory, kernel_source
-from irplan.geometry import Grid, Needle
-
-HERE = Path(__file__).parent
-BLOCK = 128
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory) -> ctypes.CDLL:
-    """The kernels as a shared library; without g++ the test is not run (it fails in CI)."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        if os.environ.get("CI"):
-            pytest.fail("g++ is missing in CI")
-        pytest.skip("not run: needs g++ to compile the CUDA sources for the host")
-    out = tmp_path_factory.mktemp("cuda_host") / "bioheat.so"
-    command = [compiler, "-O2", "-std=c++17", "-Wall", "-Werror", "-Wno-unused-function", "-shared"]
-    command += ["-fPIC", f"-I{HERE}", f"-I{kernel_directory()}", "-o", str(out)]
-    subprocess.run([*command, str(HERE / "bioheat_host.cpp")], check=True)
-    return ctypes.CDLL(str(out))
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cuda_host")
 
 
-def mixed_problem() -> AblationProblem:
-    """Liver, tumour, fat, a vessel at body temperature and warm saline at 40 degC; two probes."""
-    shape = (24, 26, 30)
-    grid = Grid.from_spacing(shape, (1.0, 1.0, 1.0), (-14.5, -12.5, -11.5))
-    z, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
-    index = np.zeros(shape, np.uint8)
-    index[x > 23] = 2
-    index[(x - 12) ** 2 + (y - 12) ** 2 + (z - 12) ** 2 < 30] = 1
-    index[np.hypot(x - 19, z - 13 + 0.2 * y) < 1.8] = 3
-    index[:, :2, :] = 4
-    tissues = (
-        TISSUES["liver"].properties(metabolic_w_per_m3=8000.0),
-        TISSUES["tumour"].properties(),
-        TISSUES["fat"].properties(),
-        TISSUES["vessel"].properties(),
-        TISSUES["soft tissue"].properties(fixed_temperature_c=40.0),
-    )
-    probe = Applicator("test", "cryo", 1.5, 8.0, 0.0, -140.0, 10.0, 200.0, "test [X]")
-    placements = tuple(
-        Placement(Needle((a, 0.3, -4.0), (a + 20.0, 10.0, 80.0)), probe) for a in (-4.0, 3.0)
-    )
-    schedule = Schedule((Phase("freeze", 30.0),))
-    return AblationProblem(grid, index, tissues, placements, schedule)
+@pytest.fixture
+def device(folder):
+    made = HostDevice(folder)
+    yield made
+    made.check_guards()
 
 
-def pair_table(mesh: Discretisation) -> np.ndarray:
-    k = mesh.tissues[:, 3:6].T.astype(np.float64)
-    pair = 2 * k[:, :, None] * k[:, None, :] / (k[:, :, None] + k[:, None, :])
-    return np.ascontiguousarray(pair, dtype=np.float32)
+def check(found: dict[str, float]) -> None:
+    over = {k: v for k, v in found.items() if not v <= LIMITS[k]}
+    assert not over, f"{over} over {LIMITS}"
 
 
-def pointer(array: np.ndarray) -> ctypes.c_void_p:
-    assert array.flags.c_contiguous
-    return ctypes.c_void_p(array.ctypes.data)
-
-
-class Host:
-    """The emulated super-step: the same order of work as the CPU twin's `super_step`."""
-
-    def __init__(self, library: ctypes.CDLL, mesh: Discretisation) -> None:
-        self.library, self.mesh = library, mesh
-        self.theta = [mesh.resting_theta.copy(), mesh.resting_theta.copy()]
-        self.pair = pair_table(mesh)
-        self.tl, self.ts = (ctypes.c_float(float(v)) for v in mesh.tau)
-        flat, weight, ptr, strength, self.probe_of = [], [], [0], [], []
-        for n, s in enumerate(mesh.sources):
-            flat.append(mesh.flat(s.voxels)[s.local])
-            weight.append(s.weight)
-            ptr.extend((s.sample_ptr[1:] + ptr[-1]).tolist())
-            strength += [s.strength] * (s.sample_ptr.size - 1)
-            self.probe_of += [n] * (s.sample_ptr.size - 1)
-        self.entry = np.concatenate(flat).astype(np.int64)
-        self.weight = np.concatenate(weight)
-        self.sample_ptr = np.array(ptr, np.int64)
-        self.strength = np.array(strength, np.float32)
-        order = np.argsort(self.entry, kind="stable")
-        self.voxel, first = np.unique(self.entry[order], return_index=True)
-        self.voxel_ptr = np.append(first, order.size).astype(np.int64)
-        sample = np.repeat(np.arange(len(strength)), np.diff(self.sample_ptr))
-        self.sample = sample[order].astype(np.int32)
-        self.voxel_weight = self.weight[order]
-
-    def super_step(self, dt: float, stages: int, drive: np.ndarray) -> np.ndarray:
-        mesh = self.mesh
-        nz, ny, nx = mesh.shape
-        window = np.array([0, nz, 0, ny, 0, nx], np.int32)
-        blocks = -(-nz * ny * nx // BLOCK)
-        sums = np.zeros((blocks, 4))
-        heat = np.zeros(self.strength.size)
-        lost = np.zeros(self.voxel.size)
-        w = 2.0 / (stages * stages + stages)
-        e1, e0 = np.zeros(5), np.zeros(5)
-        common = (pointer(mesh.kind), pointer(mesh.tissues))
-        surface = drive[self.probe_of].astype(np.float32)
-        f = ctypes.c_float
-        for j in range(1, stages + 1):
-            alpha, beta = (2.0 * j - 1.0) / j, (1.0 - j) / j
-            gamma = alpha * w * dt
-            th1, th0 = self.theta if j % 2 == 1 else self.theta[::-1]
-            self.library.host_stage(
-                blocks, pointer(th1), pointer(th0), *common, pointer(self.pair),
-                len(mesh.tissues), self.tl, self.ts, nz, ny, nx, pointer(window),
-                f(alpha), f(beta), f(gamma), f(gamma / mesh.h_mm**2), pointer(sums),
-            )  # fmt: skip
-            self.library.host_gather(
-                heat.size, pointer(th1), *common, self.tl, self.ts, pointer(self.sample_ptr),
-                pointer(self.entry), pointer(self.weight), pointer(self.strength),
-                pointer(surface), pointer(heat),
-            )  # fmt: skip
-            self.library.host_scatter(
-                pointer(th0), *common, self.tl, self.ts, f(gamma), self.voxel.size,
-                pointer(self.voxel), pointer(self.voxel_ptr), pointer(self.sample),
-                pointer(self.voxel_weight), pointer(heat), pointer(lost),
-            )  # fmt: skip
-            rate = np.append(sums.sum(axis=0), heat.sum())
-            rate[2:4] /= mesh.h_mm**2
-            rate[2] -= lost.sum()
-            e1, e0 = alpha * e1 + beta * e0 + gamma * rate, e1
-        if stages % 2 == 1:
-            self.theta.reverse()
-        return e1 * mesh.h_mm**3 * 1e-3
-
-
-def test_kernels_match_the_cpu_twin(host):
-    """Temperature within .02 K and heat within 1e-4 after 14 s of freezing in mixed tissue."""
+def test_mixed_tissue_double_freeze(device):
+    """Every kernel; super-steps of an odd number of stages, so that both states take turns."""
     problem = mixed_problem()
-    mesh = discretise(problem)
-    device = Host(host, mesh)
-    heat = np.zeros(5)
-    stages, steps = 5, 6
-    dt = 0.95 * mesh.explicit_limit_s * (stages * stages + stages) / 2
-    for step in range(steps):
-        heat += device.super_step(dt, stages, np.full(2, constant_drive(step * dt)))
-    from irplan.compute.cpu import bioheat
-
-    twin = cpu_twin(problem, dt, stages, steps)
-    got = np.empty(mesh.shape, np.float32)
-    want = np.empty(mesh.shape, np.float32)
-    whole = np.array([0, mesh.shape[0], 0, mesh.shape[1], 0, mesh.shape[2]])
-    for theta, out in ((device.theta[0], got), (twin.theta[0], want)):
-        bioheat.read_out(
-            theta, mesh.kind, mesh.tissues, mesh.tau, np.float32(37.0), np.array(mesh.shape),
-            whole, out,
-        )  # fmt: skip
-    assert want.min() < -40.0
-    assert np.abs(got - want).max() < 0.02
-    total = np.append(twin.heat[:4], twin.heat[4:].sum())
-    assert np.abs(heat - total).max() < 1e-4 * np.abs(total).max()
+    march = cpu_run(problem)
+    (run,) = simulate_cryo_cuda([problem], device, rule=RULE, monitors=MONITORS)
+    assert run.stages == march.stages == 7
+    check(differences(run, march))
+    assert run.end_of_freeze_c.array.min() < -100.0
+    assert run.energy.fixed_tissue_j > 100.0
+    # all but the first super-step of each kind and parity are replayed; one wait a segment
+    assert device.replays == run.steps - 6
+    assert device.waits == 3
 
 
-def constant_drive(at_s: float) -> float:
-    """Surface temperature relative to the body at the start of a super-step, K."""
-    return -177.0 * min(1.0, (at_s + 1.0) / 10.0)
+def test_own_schedules_thick_slices_contact_and_film(device):
+    """Each probe's own phases, active thaw, a probe pulled back, 1.5 mm slices."""
+    problem = staggered_problem()
+    march = cpu_run(problem)
+    (run,) = simulate_cryo_cuda([problem], device, rule=RULE, monitors=MONITORS)
+    check(differences(run, march))
+    assert len(run.cycle_minimum_c) == len(march.minima)
 
 
-def cpu_twin(problem: AblationProblem, dt: float, stages: int, steps: int):
-    """The production kernels over the whole grid with the same constant drives."""
-    from irplan.ablation.march import March
-    from irplan.compute.cpu import bioheat
-    from irplan.compute.threads import ThreadChoice
-
-    mesh = discretise(problem)
-    run = March(problem, mesh, np.zeros((0, 3)), ThreadChoice(1))
-    whole = np.array([0, mesh.shape[0], 0, mesh.shape[1], 0, mesh.shape[2]])
-    for step in range(steps):
-        drives = np.full((stages, 2), constant_drive(step * dt))
-        bioheat.super_step(
-            *run.theta, *run.tau, mesh.kind, np.array(mesh.shape), whole, mesh.runs, mesh.rows,
-            mesh.tissues, mesh.mixed, mesh.fixed_faces, mesh.tau, mesh.h_mm, dt, stages, True,
-            drives, run.probe_ptr, run.sample_ptr, run.local, run.weight, run.voxel_ptr, run.voxel,
-            run.strength, run.gathered, run.source, run.sums, run.heat,
-        )  # fmt: skip
-        if stages % 2 == 1:
-            run.theta.reverse()
-            run.tau.reverse()
-    return run
+def test_window_grows_with_the_cold(device):
+    """Tiles of one tissue take the short path; the window ends where the cold has gone."""
+    problem = uniform_problem()
+    march = cpu_run(problem)
+    (run,) = simulate_cryo_cuda([problem], device, rule=RULE, monitors=MONITORS)
+    check(differences(run, march))
+    away = np.abs(run.end_of_freeze_c.array - 37.0)
+    assert away[:, :, 0].max() == 0.0
+    assert away.max() > 100.0
 
 
-def test_a_barrier_that_not_all_reach_is_caught(host, tmp_path):
-    """The emulation is a judge: a thread that leaves before a barrier stops the run."""
-    source = tmp_path / "bad.cpp"
-    source.write_text(
-        '#include "cuda_host.h"\n'
+def test_a_problem_gives_the_same_bits_alone_or_in_a_batch(device):
+    """Two poses on one map, another tissue map and another grid in one call."""
+    short = Schedule((Phase("freeze", 20.0),))
+    first, second = mixed_problem(short), mixed_problem(short, shift_mm=1.3)
+    third = mixed_problem(short, wall_w_per_m2k=100.0)
+    fourth = uniform_problem((26, 30, 34), minutes=0.3)
+    batch = [first, second, third, fourth]
+    runs = simulate_cryo_cuda(batch, device, rule=RULE)
+    for problem, run in zip(batch, runs, strict=True):
+        (alone,) = simulate_cryo_cuda([problem], device, rule=RULE)
+        assert np.array_equal(alone.end_of_freeze_c.array, run.end_of_freeze_c.array)
+        assert np.array_equal(alone.cycle_minimum_c[0].array, run.cycle_minimum_c[0].array)
+        assert alone.energy == run.energy
+        assert np.array_equal(alone.trace.temperature_c, run.trace.temperature_c)
+    assert not np.array_equal(runs[0].end_of_freeze_c.array, runs[1].end_of_freeze_c.array)
+
+
+def test_order_of_blocks_and_threads_does_not_matter(folder, device):
+    """No race: turned round, the emulation gives the same bits."""
+    problem = mixed_problem(Schedule((Phase("freeze", 20.0),)))
+    (one,) = simulate_cryo_cuda([problem], device, rule=RULE)
+    (other,) = simulate_cryo_cuda([problem], HostDevice(folder, reverse=True), rule=RULE)
+    assert np.array_equal(one.end_of_freeze_c.array, other.end_of_freeze_c.array)
+    assert one.energy == other.energy
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("* (below(near[f], ts) - tf);", "* (below(near[f], tl) - tf);"),
+        ("value[3] -= outside", "value[3] += outside"),
+        ("tau_of(u_of(*ta0, q, tl, ts) + gamma", "tau_of(u_of(*ta0, q, tl, ts) - gamma"),
+        ("low_all[base + i] = fminf(", "low_all[base + i] = fmaxf("),
+        ("thread % 2 ? *face + move : *face - move", "*face"),
+    ],
+    ids=["flux", "energy", "source", "minimum", "window"],
+)
+def test_a_broken_kernel_is_noticed(tmp_path, right, wrong):
+    """The comparison is a judge: each of these slips takes it over a limit."""
+    assert kernel_source("bioheat").count(right) == 1
+    problem = mixed_problem(Schedule((Phase("freeze", 20.0), Phase("passive_thaw", 10.0))))
+    if "face" in right:
+        problem = uniform_problem()
+    device = HostDevice(tmp_path, edit=lambda text: text.replace(right, wrong))
+    (run,) = simulate_cryo_cuda([problem], device, rule=RULE, monitors=MONITORS)
+    with pytest.raises(AssertionError):
+        check(differences(run, cpu_run(problem)))
+
+
+def test_energy_shares_are_the_recursion_s():
+    """They add up to the step and give the exact integral of a constant rate."""
+    for stages in (1, 2, 7, 16):
+        shares = energy_shares(stages, 12.0)
+        assert shares.sum() == pytest.approx(12.0, rel=1e-12)
+
+
+# -- memory ------------------------------------------------------------------------------
+
+
+def test_memory_is_predicted(folder):
+    """13 bytes a voxel and 4 to read out; refused before anything is allocated."""
+    assert 17.0 < needed_bytes((512, 512, 512)) / 512**3 < 17.5
+    device = HostDevice(folder, memory_bytes=48 * 2**20 + 100 * 2**10)
+    with pytest.raises(BackendError) as caught:
+        simulate_cryo_cuda([mixed_problem()], device, rule=RULE)
+    message = str(caught.value)
+    assert "48 MiB free on host emulation" in message
+    assert "for a simulation of 24 x 26 x 30 voxels" in message
+    assert device.launches == 0
+
+
+def test_what_fits_is_offered(folder):
+    """A box of 24 x 26 x 30 mm in an eighth of the memory: a spacing of about 2 mm."""
+    from irplan.ablation.cuda_memory import too_large
+
+    class Card(HostDevice):
+        name = "card"
+
+    problem = uniform_problem((200, 220, 256))
+    needed = needed_bytes(problem.grid.shape)
+    card = Card(folder, memory_bytes=needed // 8 + 48 * 2**20)
+    message = str(too_large(card, [problem]))
+    assert "A spacing of 2.00 mm would fit, or a box of 100 x 110 x 128 mm" in message
+    assert f"{(needed + 48 * 2**20) / 2**20:.0f} MiB for a simulation" in message
+
+
+def test_the_runtime_s_refusal_is_told(folder):
+    """Another program took the memory after it was predicted to do."""
+    problem = mixed_problem()
+    for allocations in (1, 9, 30):
+        device = HostDevice(folder, fails_after=allocations)
+        with pytest.raises(BackendError, match="took memory meanwhile"):
+            simulate_cryo_cuda([problem], device, rule=RULE)
+
+
+def test_more_problems_than_fit_run_one_after_another(folder):
+    problem = uniform_problem((26, 30, 34), minutes=0.3)
+    one = needed_bytes(problem.grid.shape)
+    device = HostDevice(folder, memory_bytes=48 * 2**20 + one + one // 2)
+    runs = simulate_cryo_cuda([problem] * 3, device, rule=RULE)
+    assert len({r.energy.stored_j for r in runs}) == 1
+
+
+def test_cancelling_stops_it(device):
+    def cancel(fraction: float, words: str) -> None:
+        assert 0.0 < fraction < 1.0
+        assert words.startswith("Simulating freeze 1 of 3: ")
+        raise CancelledError("simulation")
+
+    with pytest.raises(CancelledError):
+        simulate_cryo_cuda([mixed_problem()], device, rule=RULE, progress=cancel)
+
+
+# -- the emulation itself ----------------------------------------------------------------
+
+
+def run_program(tmp_path: Path, body: str) -> subprocess.CompletedProcess[str]:
+    source, program = tmp_path / "own.cpp", tmp_path / "own"
+    source.write_text('#include "cuda_host.h"\n' + body)
+    command = [compiler(), "-std=c++17", f"-I{HERE}", "-o", str(program), str(source)]
+    subprocess.run(command, check=True)
+    return subprocess.run([str(program)], capture_output=True, text=True, check=False)
+
+
+def test_a_barrier_that_not_all_reach_is_caught(tmp_path):
+    """A thread that leaves before a barrier stops the run."""
+    done = run_program(
+        tmp_path,
         "static void bad() { if (threadIdx.x == 3) return; __syncthreads(); }\n"
-        "int main() { cuda_host::launch(dim3(1), dim3(8), [] { bad(); }); return 0; }\n"
+        "int main() { cuda_host::launch(dim3(1), dim3(8), [] { bad(); }); return 0; }\n",
     )
-    program = tmp_path / "bad"
-    compiler = shutil.which("g++") or "g++"
-    subprocess.run([compiler, f"-I{HERE}", "-o", str(program), str(source)], check=True)
-    done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "barrier" in done.stderr
 
 
+def test_barriers_shared_memory_and_atomics(tmp_path):
+    """A reversal through shared memory and a count, over several blocks, in both orders."""
+    done = run_program(
+        tmp_path,
+        "static int out[64], total;\n"
+        "static void kernel() {\n"
+        "  __shared__ int s[32];\n"
+        "  s[threadIdx.x] = blockIdx.x * 32 + threadIdx.x;\n"
+        "  __syncthreads();\n"
+        "  out[blockIdx.x * 32 + threadIdx.x] = s[31 - threadIdx.x];\n"
+        "  atomicAdd(&total, 1);\n"
+        "}\n"
+        "int main() {\n"
+        "  for (int r = 0; r < 2; ++r) {\n"
+        "    cuda_host_reverse = r;\n"
+        "    cuda_host::launch(dim3(2), dim3(32), [] { kernel(); });\n"
+        "    for (int n = 0; n < 64; ++n) if (out[n] != n / 32 * 32 + 31 - n % 32) return 1;\n"
+        "  }\n"
+        "  return total == 128 ? 0 : 2;\n"
+        "}\n",
+    )
+    assert done.returncode == 0
+
+
+def test_wrong_arguments_are_caught(device):
+    """The emulation compares the types of what is passed with the kernel's own."""
+    args = (np.zeros(4, np.float64),)
+    with pytest.raises(AssertionError, match="arguments, wants"):
+        device.launch("bioheat", "bioheat_record", (1, 1, 1), (32, 8, 1), args, {"TISSUES": 16})
+
+
 def test_source_is_found_by_name():
-    assert "__global__ void bioheat_stage" in kernel_source("bioheat")
+    assert "bioheat_stage" in kernel_source("bioheat")

@@ -1,0 +1,444 @@
+"""The march of `irplan.ablation.march` on a device: one problem or a batch, no wait per step.
+
+A super-step is a fixed sequence of launches (stages, line sources, records, window), replayed as
+one graph; windows grow, probes follow their ramps and energies add up on the device.  The host is
+asked only where a phase of the schedule ends.  The window is one box a problem.  Memory is 13
+bytes a voxel and problem (two states and the minimum in float32, tissue as a byte; problems with
+one tissue map share that byte).  Sums have a fixed order: the same call gives the same bits, and a
+problem the same bits alone or in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation import cuda_layout as layout
+from irplan.ablation.discretisation import Discretisation, line_sources
+from irplan.ablation.drive import (
+    WINDOW_TOLERANCE_K,
+    reach_voxels,
+    stage_time_s,
+    withdrawn,
+    working_tau,
+)
+from irplan.ablation.problem import AblationProblem
+from irplan.ablation.timeline import Segment, timeline
+from irplan.compute.device import Device
+
+#: Super-steps between two waits for the device (and reports of progress).
+_STEPS_PER_REPORT = 16
+#: Told at each report: seconds simulated, and what is being done.
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """``count`` super-steps of ``dt_s`` s with ``stages`` stages each."""
+
+    count: int
+    dt_s: float
+    stages: int
+
+
+class CudaMarch:
+    """The state, on a device, of problems that share grid, times, body and freezing interval.
+
+    ``steps`` says how each segment of the timeline is cut; ``monitors`` are (n, 3) fractional grid
+    indices, the same in every problem; ``whole_grid`` works on every voxel from the start.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[AblationProblem],
+        meshes: Sequence[Discretisation],
+        monitors: NDArray[np.float64],
+        device: Device,
+        steps: Sequence[Steps],
+        *,
+        whole_grid: bool = False,
+    ) -> None:
+        self.problems, self.device, self.steps = problems, device, steps
+        self.meshes = list(meshes)
+        self.placements = [list(p.placements) for p in problems]
+        self.timelines = [timeline(p.schedules) for p in problems]
+        self.grid = layout.DeviceGrid(meshes[0].shape)
+        self.count, self.monitors = len(problems), monitors
+        self.defines = {"TISSUES": layout.tissue_limit(max(len(m.tissues) for m in meshes))}
+        self.body = problems[0].body_temperature_c
+        deep = [reach_voxels(m, max(s.dt_s for s in steps)) for m in meshes]
+        self.deep = np.max(deep, axis=0)
+        self._place_tissue(whole_grid)
+        self._place_sources()
+        self._place_records()
+
+    # -- what lies on the device ---------------------------------------------------------
+
+    def _place_tissue(self, whole_grid: bool) -> None:
+        """Tissue, tables, states, windows."""
+        device, grid, mesh = self.device, self.grid, self.meshes[0]
+        shared = all(m.kind is mesh.kind for m in self.meshes)
+        cells = [
+            layout.cells_of(m.kind, grid) for m in (self.meshes[:1] if shared else self.meshes)
+        ]
+        self.cell = device.upload(np.concatenate([c for c, _ in cells]))
+        tile_kind = device.upload(np.concatenate([t for _, t in cells]))
+        tables = [layout.table(m) for m in self.meshes]
+        width = max(t.size for t in tables)
+        table = device.upload(np.concatenate([np.pad(t, (0, width - t.size)) for t in tables]))
+        counts = device.upload(np.array([len(m.tissues) for m in self.meshes], np.int32))
+        stride = np.int64(0 if shared else grid.size)
+        self.tissue = (self.cell, stride)
+        self.tiles = (tile_kind, np.int32(0 if shared else grid.tiles))
+        self.tables = (table, np.int32(width))
+        self.tissue_counts = counts
+        self.tau = (np.float32(mesh.tau[0]), np.float32(mesh.tau[1]))
+        self.shape = (*(np.int32(n) for n in grid.shape), np.int32(grid.pitch))
+        self.weights = tuple(np.float32(v) for v in mesh.inverse_square)
+        self.state = [device.zeros(self.count * grid.size, np.float32) for _ in range(2)]
+        self.low = device.zeros(self.count * grid.size, np.float32)
+        self.current = 0
+        for n, m in enumerate(self.meshes):
+            if m.held_away:
+                resting = grid.padded(m.resting())
+                for state in (*self.state, self.low):
+                    device.write(state[n * grid.size : (n + 1) * grid.size], resting)
+        more = np.array(grid.shape) if whole_grid else self.deep
+        windows = [first_window(m, more) for m in self.meshes]
+        self.windows = device.upload(np.concatenate(windows).astype(np.int32))
+
+    def _place_sources(self) -> None:
+        """Line sources."""
+        host = layout.DeviceSources.of(self.meshes, self.grid)
+        self.problem_probe = host.problem_probe
+        self.probes = int(host.problem_probe[-1])
+        self.most_samples = int(np.diff(host.problem_sample).max())
+        self.most_voxels = int(np.diff(host.problem_voxel).max())
+        self.sources = {name: self.device.upload(v) for name, v in vars(host).items()}
+        self.heat = self.device.zeros(host.strength.size, np.float64)
+        self.lost = self.device.zeros(host.voxel.size, np.float64)
+        self.problem_voxel = host.problem_voxel
+        self.graphs: dict[tuple[Any, ...], Callable[[], None] | None] = {}
+
+    def _place_records(self) -> None:
+        """Sums, clocks, trace, the probes' temperatures."""
+        device, rows = self.device, 1 + sum(s.count for s in self.steps)
+        corners, weights = layout.monitor_corners(self.monitors, self.grid)
+        pad = 0 if corners.size else 1
+        self.monitor = (
+            np.int32(len(self.monitors)),
+            device.upload(np.pad(corners, (0, pad))),
+            device.upload(np.pad(weights, (0, pad))),
+        )
+        self.width = int(np.diff(self.problem_probe).max()) + len(self.monitors)
+        self.sums = device.zeros(self.count * self.grid.tiles * 4, np.float64)
+        self.power = device.zeros(self.probes, np.float64)
+        self.lost_before = np.zeros(self.count)
+        self.frozen = device.zeros(self.count, np.int32)
+        self.reach = device.zeros(6 * self.count, np.int32)
+        self.rise = device.zeros(self.count, np.int32)
+        self.clock = device.zeros(2 * self.count, np.int32)
+        self.trace_frozen = device.zeros(rows * self.count, np.int32)
+        self.trace_tau = device.zeros(rows * self.count * self.width, np.float32)
+        most = max(s.count * s.stages for s in self.steps)
+        self.drives = device.zeros(most * self.probes, np.float32)
+        self.out = device.zeros(int(np.prod(self.grid.shape)), np.float32)
+        self.stored = device.zeros(self.grid.tiles, np.float64)
+
+    # -- marching ------------------------------------------------------------------------
+
+    def run(self, report: Report) -> None:
+        """The whole timeline."""
+        segments = self.timelines[0]
+        last_freeze = max(n for n, s in enumerate(segments) if s.freezing)
+        self.minima: list[list[NDArray[np.float32]]] = []
+        self.times = [0.0]
+        self.surface = [np.full(self.probes, np.nan)]
+        self.started = np.full(self.probes, np.nan)
+        self.since = np.zeros(self.probes)
+        cold = False  # a cycle has begun
+        freezing = False
+        self._record(cold)
+        for number, steps in enumerate(self.steps):
+            segment = segments[number]
+            if segment.freezing and not freezing:
+                if cold:
+                    self.minima.append(self._read_out(self.low))
+                self.device.copy(self.low, self.state[self.current])
+                cold = True
+            freezing = segment.freezing
+            active = self._enter(number, steps)
+            for step in range(steps.count):
+                self._step(steps, active, cold)
+                if (step + 1) % _STEPS_PER_REPORT == 0 or step + 1 == steps.count:
+                    self.device.synchronise()
+                    words = f"{segment.words} {number + 1} of {len(segments)}"
+                    report(segment.start_s + (step + 1) * steps.dt_s, words)
+            if number == last_freeze:
+                self.end_of_freeze = self._read_out(self.state[self.current])
+        self.minima.append(self._read_out(self.low))
+
+    def _step(self, steps: Steps, active: bool, cold: bool) -> None:
+        """One super-step: launched one by one the first time, then captured, then replayed."""
+        before = self.current
+
+        def work() -> None:
+            self._super_step(steps, active, before)
+            self._record(cold)
+
+        key = (steps.dt_s, steps.stages, active, cold, before)
+        after = before ^ (steps.stages % 2)
+        if key not in self.graphs:
+            work()
+            self.graphs[key] = None
+        else:
+            replay = self.graphs[key]
+            if replay is None:
+                replay = self.graphs[key] = self.device.repeatable(work)
+            replay()
+        self.current = after
+
+    def _super_step(self, steps: Steps, active: bool, before: int) -> None:
+        """Launch all stages: from state ``before``, ending in it where their number is even."""
+        s = steps.stages
+        part = 2.0 / (s * s + s)
+        volume = self.meshes[0].voxel_mm3 * 1e-3  # MJ/m3 in a voxel -> J
+        folds = energy_shares(s, steps.dt_s) * volume
+        gather = self.most_samples if active else 0
+        scatter = -(-self.most_voxels // 256) + 1
+        src = self.sources
+        for j in range(1, s + 1):
+            alpha, beta = np.float32((2.0 * j - 1.0) / j), np.float32((1.0 - j) / j)
+            gamma = np.float32((2.0 * j - 1.0) / j * part * steps.dt_s)
+            old, new = self.state[before ^ (1 - j % 2)], self.state[before ^ (j % 2)]
+            fold = np.float64(folds[j - 1])
+            args = (
+                old, new, *self.tissue, *self.tiles, *self.tables, self.tissue_counts, *self.tau,
+                *self.shape, self.windows, *self.weights, alpha, beta, gamma, fold, self.sums,
+                np.int32(gather), src["problem_sample"], src["sample_ptr"], src["entry"],
+                src["entry_weight"], src["strength"], src["contact"], src["middle"],
+                src["sample_probe"], self.drives, np.int32(s), np.int32(j - 1),
+                np.int32(self.probes), self.clock, self.heat,
+            )  # fmt: skip
+            self._launch("bioheat_stage", gather + self.grid.tiles, args)
+            if not active:
+                continue
+            args = (
+                new, *self.tissue, *self.tables, *self.tau, self.shape[0], self.shape[1],
+                self.shape[3], gamma, fold, src["problem_voxel"], src["voxel"], src["voxel_ptr"],
+                src["voxel_sample"], src["voxel_weight"], src["problem_probe"],
+                src["probe_sample"], self.heat, self.lost, self.power,
+            )  # fmt: skip
+            self._launch("bioheat_scatter", scatter, args, block=(256, 1, 1))
+        self.current = before ^ (s % 2)
+
+    def _record(self, cold: bool) -> None:
+        """Launch minima, ice, window and trace of the present state."""
+        now = self.state[self.current]
+        args = (
+            now, self.low, np.int32(cold), *self.tissue, *self.tables, *self.shape, self.windows,
+            np.float32(-self.body), np.float32(WINDOW_TOLERANCE_K),
+            *(np.int32(d) for d in self.deep), self.frozen, self.reach, self.rise,
+        )  # fmt: skip
+        self._launch("bioheat_record", self.grid.tiles, args)
+        src = self.sources
+        args = (
+            now, *self.shape, self.windows, self.reach, self.frozen, src["problem_probe"],
+            src["probe_sample"], src["sample_ptr"], src["entry"], src["entry_weight"],
+            *self.monitor, np.int32(self.width), self.clock, self.trace_frozen, self.trace_tau,
+        )  # fmt: skip
+        self._launch("bioheat_advance", 1, args)
+
+    def _launch(
+        self,
+        kernel: str,
+        blocks: int,
+        args: tuple[Any, ...],
+        *,
+        block: tuple[int, int, int] = layout.BLOCK,
+        problems: int | None = None,
+    ) -> None:
+        grid = (blocks, self.count if problems is None else problems, 1)
+        self.device.launch("bioheat", kernel, grid, block, args, self.defines)
+
+    # -- probes --------------------------------------------------------------------------
+
+    def _enter(self, number: int, steps: Steps) -> bool:
+        """Begin a segment: pull back, ramps, temperatures of every stage; some probe is on."""
+        segments = [t[number] for t in self.timelines]
+        moved = self._withdraw(segments)
+        row = len(self.times) - 1
+        new = any(any(s.began) for s in segments)
+        gathered = None
+        if moved:
+            gathered = self._gathered()
+        elif new and row > 0:
+            gathered = self._trace_rows()[row]
+        for n, segment in enumerate(segments):
+            for p in range(len(segment.phases)):
+                at = int(self.problem_probe[n]) + p
+                if segment.began[p]:
+                    last = self.surface[-1][at]
+                    tissue = 0.0 if gathered is None else float(gathered[n, p])
+                    self.started[at] = tissue if np.isnan(last) else last
+                    self.since[at] = segment.start_s
+        start = segments[0].start_s
+        table = np.empty((steps.count, steps.stages, self.probes), np.float32)
+        for step in range(steps.count):
+            for j in range(steps.stages):
+                at_s = start + step * steps.dt_s + stage_time_s(steps.dt_s, steps.stages, j)
+                table[step, j] = self._working(segments, at_s)
+            end = start + (step + 1) * steps.dt_s
+            self.times.append(end)
+            self.surface.append(self._working(segments, end))
+        self.device.write(self.drives[: table.size], table.reshape(-1))
+        clock = np.tile(np.array([0, row + 1], np.int32), self.count)
+        self.device.write(self.clock, clock)
+        return not bool(np.isnan(table).all())
+
+    def _working(self, segments: Sequence[Segment], at_s: float) -> NDArray[np.float64]:
+        """Working temperature of every probe at ``at_s``, relative to the body, K."""
+        out = np.empty(self.probes)
+        for n, segment in enumerate(segments):
+            for p, phase in enumerate(segment.phases):
+                at = int(self.problem_probe[n]) + p
+                out[at] = working_tau(
+                    phase,
+                    self.placements[n][p],
+                    self.body,
+                    float(self.started[at]),
+                    at_s - float(self.since[at]),
+                )
+        return out
+
+    def _withdraw(self, segments: Sequence[Segment]) -> bool:
+        """Pull applicators back and lay their sources out anew; whether any was."""
+        moved = False
+        for n, segment in enumerate(segments):
+            for p, phase in enumerate(segment.phases):
+                if phase is not None and segment.began[p] and phase.withdraw_mm > 0.0:
+                    self.placements[n][p] = withdrawn(self.placements[n][p], phase.withdraw_mm)
+                    moved = True
+        if not moved:
+            return False
+        self.lost_before += self._lost()
+        for n, mesh in enumerate(self.meshes):
+            sources = line_sources(tuple(self.placements[n]), mesh.grid)
+            self.meshes[n] = replace(mesh, sources=sources)
+        self._place_sources()
+        now = self.device.download(self.windows).reshape(-1, 6)
+        new = np.stack([first_window(m, self.deep) for m in self.meshes])
+        now[:, ::2] = np.minimum(now[:, ::2], new[:, ::2])
+        now[:, 1::2] = np.maximum(now[:, 1::2], new[:, 1::2])
+        self.device.write(self.windows, now.reshape(-1))
+        return True
+
+    def _gathered(self) -> NDArray[np.float64]:
+        """(problems, probes) mean temperature along each probe, relative to the body, K."""
+        states = self.device.download(self.state[self.current]).reshape(self.count, -1)
+        out = np.zeros((self.count, self.width))
+        for n, mesh in enumerate(self.meshes):
+            for p, source in enumerate(mesh.sources):
+                t = states[n, self.grid.flat(source.voxels)][source.local]
+                out[n, p] = (source.weight * t).sum(dtype=np.float64) / (source.sample_ptr.size - 1)
+        return out
+
+    # -- what comes back -----------------------------------------------------------------
+
+    def _read_out(self, state: Any) -> list[NDArray[np.float32]]:
+        """Temperature of every problem, degC; leaves the stored energy of the last one behind."""
+        return [self._celsius(state, n)[0] for n in range(self.count)]
+
+    def _celsius(self, state: Any, problem: int) -> tuple[NDArray[np.float32], float]:
+        """Temperature, degC, and stored energy, J, of one problem."""
+        size = self.grid.size
+        cell, stride = self.tissue
+        table, width = self.tables
+        part = slice(problem * int(stride), problem * int(stride) + size)
+        rows = slice(problem * int(width), (problem + 1) * int(width))
+        args = (
+            state[problem * size : (problem + 1) * size], cell[part], np.int64(0), table[rows],
+            np.int32(0), *self.tau, *self.shape, np.float32(self.body), self.out, self.stored,
+        )  # fmt: skip
+        self._launch("bioheat_read_out", self.grid.tiles, args, problems=1)
+        array = np.array(self.device.download(self.out).reshape(self.grid.shape))
+        stored = float(self.device.download(self.stored).sum())
+        return array, stored * self.meshes[0].voxel_mm3 * 1e-3
+
+    def _trace_rows(self) -> NDArray[np.float32]:
+        rows = self.device.download(self.trace_tau)
+        return rows.reshape(-1, self.count, self.width)
+
+    def _lost(self) -> NDArray[np.float64]:
+        """Heat of line sources that fell on fixed voxels, per problem, J."""
+        lost = self.device.download(self.lost)
+        return np.array(
+            [
+                lost[a:b].sum()
+                for a, b in zip(self.problem_voxel[:-1], self.problem_voxel[1:], strict=True)
+            ]
+        )
+
+    def energies(self) -> NDArray[np.float64]:
+        """(problems, 6) J: stored, probes, perfusion, metabolism, fixed tissue, boundary."""
+        sums = self.device.download(self.sums).reshape(self.count, -1, 4).sum(axis=1)
+        power, lost = self.device.download(self.power), self._lost() + self.lost_before
+        out = np.empty((self.count, 6))
+        for n in range(self.count):
+            stored = self._celsius(self.state[self.current], n)[1]
+            own = slice(int(self.problem_probe[n]), int(self.problem_probe[n + 1]))
+            out[n] = (stored, power[own].sum(), *sums[n, :2], sums[n, 2] - lost[n], sums[n, 3])
+        return out
+
+    def boundary_rise_c(self) -> NDArray[np.float32]:
+        """Largest departure from rest at the grid's faces, K, per problem."""
+        return self.device.download(self.rise).view(np.float32)
+
+    def traces(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Per problem: (rows, probes + monitors) degC and (rows,) ice volume, cm3."""
+        tau = self._trace_rows().astype(np.float64)
+        frozen = self.device.download(self.trace_frozen).reshape(-1, self.count)
+        surface = np.array(self.surface)
+        out = []
+        for n in range(self.count):
+            own = surface[:, self.problem_probe[n] : self.problem_probe[n + 1]]
+            probes = np.where(np.isnan(own), tau[:, n, : own.shape[1]], own)
+            points = tau[:, n, self.width - len(self.monitors) :]
+            celsius = self.body + np.concatenate([probes, points], axis=1)
+            out.append((celsius, frozen[:, n] * self.meshes[n].voxel_mm3 / 1000.0))
+        return out
+
+
+def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:
+    """(stages,) seconds by which each stage's heat rate counts in a super-step.
+
+    The recursion of the field, e_j = alpha e_j-1 + beta e_j-2 + gamma rate_j, is linear in the
+    rates; these are its coefficients.  They add up to ``dt_s``.
+    """
+    part = 2.0 / (stages * stages + stages)
+    now, before = np.zeros(stages), np.zeros(stages)
+    for j in range(1, stages + 1):
+        alpha, beta = (2.0 * j - 1.0) / j, (1.0 - j) / j
+        following = alpha * now + beta * before
+        following[j - 1] += alpha * part * dt_s
+        now, before = following, now
+    return now
+
+
+def first_window(mesh: Discretisation, deep: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(z0, z1, y0, y1, x0, x1) round probes and what is not at rest, ``deep`` voxels larger."""
+    shape = np.array(mesh.shape)
+    low = np.min([s.voxels.min(axis=0) for s in mesh.sources], axis=0)
+    high = np.max([s.voxels.max(axis=0) + 1 for s in mesh.sources], axis=0)
+    if mesh.held_away:
+        where = np.nonzero(np.abs(mesh.interior(mesh.resting())) > WINDOW_TOLERANCE_K)
+        low = np.minimum(low, [w.min() for w in where])
+        high = np.maximum(high, [w.max() + 1 for w in where])
+    if mesh.needs_full_window:
+        low, high = np.zeros(3, np.int64), shape
+    low, high = np.maximum(low - deep, 0), np.minimum(high + deep, shape)
+    return np.stack([low, high], axis=1).reshape(-1)

@@ -1,0 +1,63 @@
+"""What the marches of a cryoablation share on any processor: probes over time, reach of heat."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation.device import CryoDevice
+from irplan.ablation.discretisation import Discretisation
+from irplan.ablation.placement import Placement
+from irplan.ablation.schedule import Phase
+from irplan.geometry import Needle
+
+#: The active region grows where temperature departs from rest by more than this, K.
+WINDOW_TOLERANCE_K = 0.01
+#: It grows by this many diffusion lengths sqrt(a dt) of the fastest unfrozen tissue a step.
+_REACH_LENGTHS = 3.0
+
+
+def working_tau(
+    phase: Phase | None, placement: Placement, body_c: float, start_tau: float, since_s: float
+) -> float:
+    """A cryoprobe's temperature relative to the body ``since_s`` into ``phase``, K; NaN when off.
+
+    It falls from ``start_tau`` at the rate that takes it from body to working temperature in the
+    applicator's ``ramp_s``; active thaw heats at once (a slow ramp would go on freezing).
+    """
+    if phase is None or phase.kind not in ("freeze", "active_thaw"):
+        return math.nan
+    applicator = placement.applicator
+    if phase.kind == "active_thaw":
+        device = applicator.device
+        thaw = device if isinstance(device, CryoDevice) else CryoDevice()
+        return thaw.thaw_temperature_c - body_c
+    end = applicator.working_temperature_c - body_c
+    way = math.inf if applicator.ramp_s == 0.0 else since_s * abs(end) / applicator.ramp_s
+    return start_tau + math.copysign(min(way, abs(end - start_tau)), end - start_tau)
+
+
+def stage_time_s(dt_s: float, stages: int, stage: int) -> float:
+    """Time within a super-step of the state that RKL1 stage ``stage`` (from 0) starts from, s."""
+    return dt_s * (stage * stage + stage) / (stages * stages + stages)
+
+
+def reach_voxels(mesh: Discretisation, dt_s: float) -> NDArray[np.int64]:
+    """Voxels (z, y, x) by which the disturbed region may grow in ``dt_s``."""
+    k, c = mesh.tissues[:, 3], mesh.tissues[:, 0]
+    a = float((k / np.where(c > 0, c, np.inf)).max())
+    spacing = np.asarray(mesh.grid.spacing_mm)
+    way = max(3.0 * float(spacing.max()), _REACH_LENGTHS * math.sqrt(a * dt_s))
+    out: NDArray[np.int64] = np.ceil(way / spacing).astype(np.int64)
+    return out
+
+
+def withdrawn(placement: Placement, distance_mm: float) -> Placement:
+    """The placement pulled back along its own axis."""
+    tip, entry = np.array(placement.needle.tip_mm), np.array(placement.needle.entry_mm)
+    way = (entry - tip) / np.linalg.norm(entry - tip) * distance_mm
+    x, y, z = (float(v) for v in tip + way)
+    return replace(placement, needle=Needle((x, y, z), placement.needle.entry_mm))
