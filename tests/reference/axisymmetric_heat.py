@@ -2,7 +2,7 @@
 
 The needle's cooled wall is a real boundary with a film coefficient, cells are 0.2 mm where it
 matters, temperature is advanced by plain forward Euler, perfusion by the true tanh and the
-dielectric change at every step.  It shares with the solver under test only the solved antenna field.
+dielectric change at every step.  It shares with the solver under test only the antenna field.
 """
 
 from __future__ import annotations

@@ -70,6 +70,19 @@ class DamageTrack:
             remedy="Use 'temperature', or add such a model.",
         )
 
+    def begin(self, v: NDArray[np.float32], window: NDArray[np.int64]) -> None:
+        """Take in what is warm from the start: tissue held at a temperature."""
+        from irplan.compute.cpu import damage
+
+        lay = self.layout
+        shape, floor = np.array(lay.shape), np.float32(DAMAGE_FLOOR_C - lay.body_c)
+        if self.models:
+            rest = self.rest.astype(np.float32)
+            damage.grow_extents(
+                v, floor, shape, window, self.extents, self.before, self.states, rest
+            )
+            damage.remember(v, lay.kind, lay.tissues, lay.levels, shape, self.extents, self.before)
+
     @property
     def stops_perfusion(self) -> bool:
         """Perfusion follows `alive` and not the temperature."""

@@ -32,6 +32,8 @@ FIRST_STEP_S, STEP_GROWTH = 0.5, 1.3
 WINDOW_TOLERANCE_K = 0.002
 #: A change of temperature at the outer faces above this is reported, K.
 BOUNDARY_WARNING_K = 1.0
+#: Tissue hotter than this is a mistake, degC.
+ABSURD_C = 3000.0
 _NO_SOURCE = np.zeros((0, 0, 0), np.float32)
 
 
@@ -139,6 +141,8 @@ class HeatMarch:
         self._source_sums = np.zeros(nz)
         self.absorbed_w = 0.0
         self._window = self._first_window()
+        if self._held_away:
+            self._track.begin(v, self._window)
 
     # -- what can be read ----------------------------------------------------------------
 
@@ -414,12 +418,12 @@ class HeatMarch:
         return temperature_at(self.layout, self._v[0], index)
 
     def _check_finite(self) -> None:
-        if not math.isfinite(self._stored_mj()):
+        if not (math.isfinite(self._stored_mj()) and self.hottest_c < ABSURD_C):
             raise SolverError(
                 "simulation",
-                got="temperatures that are not finite",
+                got=f"temperatures that are not finite or above {ABSURD_C:g} degC",
                 expected="a stable solution",
-                remedy="Report this problem; a smaller time_error_mm takes shorter steps.",
+                remedy="Check the power and its unit; a smaller time_error_mm takes shorter steps.",
             )
 
     def _stored_mj(self) -> float:
@@ -523,7 +527,7 @@ class HeatMarch:
     def restore(self, state: HeatState) -> None:
         """Go back to ``state`` of this march, or on from that of one on an equal problem.
 
-        Of another march's trace nothing is taken over: the trace begins at the state's time.
+        The trace keeps this march's own samples before the state's time.
         """
         for mine, theirs in zip(self._live(), state.arrays, strict=True):
             if mine.shape != theirs.shape:

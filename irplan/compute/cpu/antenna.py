@@ -9,23 +9,17 @@ import numpy as np
 from numba import njit, prange
 
 #: Within these distances of the axis, mm, a voxel is cut into parts no longer than these, mm.
-_NEAR_MM, _NEAR_PART_MM = 4.0, 0.2
-_MID_MM, _MID_PART_MM = 10.0, 0.55
-_FAR_PART_MM = 1.1
+_REACHES_MM = (2.5, 6.0, 12.0, np.inf)
+_PARTS_MM = (0.1, 0.25, 0.55, 1.1)
 
 
 @njit(cache=True, inline="always")
 def _look(table: Any, z: Any, r: Any) -> Any:
-    """Bilinear value at fractional row z and column r; zero outside."""
-    i, j = int(np.floor(z)), int(np.floor(r))
-    if i < 0 or i + 1 >= table.shape[0] or j + 1 >= table.shape[1]:
+    """Value at fractional row z (linear) and ring r (its own: no power leaks into the metal)."""
+    i, j = int(np.floor(z)), int(r)
+    if i < 0 or i + 1 >= table.shape[0] or j >= table.shape[1]:
         return 0.0
-    fz, fr = z - i, r - j
-    if j < 0:
-        j, fr = 0, 0.0
-    low = table[i, j] + fr * (table[i, j + 1] - table[i, j])
-    high = table[i + 1, j] + fr * (table[i + 1, j + 1] - table[i + 1, j])
-    return low + fz * (high - low)
+    return table[i, j] + (z - i) * (table[i + 1, j] - table[i, j])
 
 
 @njit(cache=True, parallel=True, nogil=True)
@@ -52,10 +46,10 @@ def deposit(
                 out[a, b, c] = 0.0
                 if r - half > reach_r or along + half < first_z or along - half > last_z:
                     continue
-                part = (
-                    _NEAR_PART_MM if r < _NEAR_MM
-                    else (_MID_PART_MM if r < _MID_MM else _FAR_PART_MM)
-                )  # fmt: skip
+                part = _PARTS_MM[3]
+                for n in range(3):
+                    if r < _REACHES_MM[2 - n]:
+                        part = _PARTS_MM[2 - n]
                 nz = int(np.ceil(spacing[0] / part - 1e-6))
                 ny = int(np.ceil(spacing[1] / part - 1e-6))
                 nx = int(np.ceil(spacing[2] / part - 1e-6))
@@ -68,5 +62,5 @@ def deposit(
                             px = dx + ((k + 0.5) / nx - 0.5) * spacing[2]
                             s = pz * axis[0] + py * axis[1] + px * axis[2]
                             q = np.sqrt(max(0.0, pz * pz + py * py + px * px - s * s))
-                            total += _look(table, (s - first_z) / step_z, q / step_r - 0.5)
+                            total += _look(table, (s - first_z) / step_z, q / step_r)
                 out[a, b, c] = total / (nz * ny * nx)
