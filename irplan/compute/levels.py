@@ -36,10 +36,10 @@ class Levels:
     shape: NDArray[np.int64]
     size: int
     table_at: NDArray[np.int64]
-    lower: NDArray[np.int64]
-    weight: NDArray[np.float32]
+    parent: NDArray[np.int64]
+    side: NDArray[np.int64]
+    share: NDArray[np.float32]
     span_at: NDArray[np.int64]
-    span: NDArray[np.int64]
     child: NDArray[np.int64]
 
     @classmethod
@@ -47,7 +47,7 @@ class Levels:
         """Levels for cells of the given widths along (slice, row, column), any unit."""
         axes = [np.asarray(w, dtype=np.float64) for w in widths]
         target = min(float(w.min()) for w in axes)
-        shapes, lowers, weights, spans, children = [], [], [], [], []
+        shapes, parents, sides, shares, children = [], [], [], [], []
         table_at, span_at = [], []
         offset = table = span = 0
         while True:
@@ -65,11 +65,11 @@ class Levels:
             if joined is axes:
                 break
             for a in range(3):
-                low, share = _interpolation(axes[a], joined[a])
                 table_at[-1][a], span_at[-1][a] = table, span
-                lowers.append(low)
-                weights.append(share)
-                spans.append(_spans(low, share, joined[a].size))
+                own, side, share = _interpolation(axes[a], joined[a], firsts[a])
+                parents.append(own)
+                sides.append(side)
+                shares.append(share)
                 counts = np.diff(np.append(firsts[a], axes[a].size))
                 children.append(np.stack([firsts[a], counts], axis=1))
                 table += axes[a].size
@@ -79,10 +79,10 @@ class Levels:
             shape=np.array(shapes, dtype=np.int64),
             size=offset,
             table_at=np.array(table_at, dtype=np.int64),
-            lower=np.concatenate([*lowers, [0]]).astype(np.int64),
-            weight=np.concatenate([*weights, [1.0]]).astype(np.float32),
+            parent=np.concatenate([*parents, [0]]).astype(np.int64),
+            side=np.concatenate([*sides, [0]]).astype(np.int64),
+            share=np.concatenate([*shares, [0.0]]).astype(np.float32),
             span_at=np.array(span_at, dtype=np.int64),
-            span=np.concatenate([*spans, [[0, 0]]]).astype(np.int64),
             child=np.concatenate([*children, [[0, 0]]]).astype(np.int64),
         )
 
@@ -109,20 +109,14 @@ def _first_children(widths: NDArray[np.float64], target: float) -> NDArray[np.in
 
 
 def _interpolation(
-    fine: NDArray[np.float64], coarse: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Lower coarse cell and its weight at each fine cell's middle; constant beyond the ends."""
+    fine: NDArray[np.float64], coarse: NDArray[np.float64], first: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """(parent, side, share) of each fine cell; share is 0 at the ends and on a coarse middle."""
     x, c = np.cumsum(fine) - 0.5 * fine, np.cumsum(coarse) - 0.5 * coarse
-    low = np.clip(np.searchsorted(c, x, side="right") - 1, 0, max(0, c.size - 2))
-    high = np.minimum(low + 1, c.size - 1)
-    gap = np.where(high > low, c[high] - c[low], 1.0)
-    return low.astype(np.int64), np.clip(1.0 - (x - c[low]) / gap, 0.0, 1.0)
-
-
-def _spans(low: NDArray[np.int64], share: NDArray[np.float64], coarse: int) -> NDArray[np.int64]:
-    """(coarse, 2) first and past-last fine cell whose interpolation uses each coarse cell."""
-    out = np.empty((coarse, 2), dtype=np.int64)
-    for c in range(coarse):
-        used = np.flatnonzero(((low == c) & (share > 0.0)) | ((low == c - 1) & (share < 1.0)))
-        out[c] = used[0], used[-1] + 1
-    return out
+    parent = np.searchsorted(first, np.arange(fine.size), side="right") - 1
+    off = x - c[parent]
+    side = np.where(np.abs(off) > 1e-9 * coarse[parent], np.sign(off), 0.0).astype(np.int64)
+    beside = parent + side
+    side = np.where((beside < 0) | (beside >= coarse.size), 0, side)
+    gap = np.where(side == 0, 1.0, np.abs(c[parent + side] - c[parent]))
+    return parent, side, np.where(side == 0, 0.0, np.abs(off) / gap)

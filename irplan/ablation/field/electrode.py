@@ -10,9 +10,9 @@ a line current's potential equals the gathered one joins the two:
 All samples share the metal's potential U, so the current's density along the wire is part of
 the solution.  It is the well model of Peaceman (SPE J. 23 (1983) 531) with the equivalent radius
 from the lattice's Green's function, as for the cryoprobe (ablation specification, "The probe on
-the grid decides the result", steps 1 to 5), for voxels of unequal edges and bent wires.  Heat between a and r_eff that the grid does not see, I_m^2 / link_m, is laid into the
-voxels as the closed form says: the density 1/r^2 outside the wire less what the grid's own smeared
-field has.
+the grid decides the result", steps 1 to 5), for voxels of unequal edges and bent wires.  Heat
+between a and r_eff that the grid does not see, I_m^2 / link_m, is laid into the voxels as the
+closed form says: the density 1/r^2 outside the wire less what the grid's own smeared field has.
 
 Known limits: tissue that changes within 2 voxels of a wire (its conductivity is averaged with
 the weights of that heat), wires closer than two voxels to each other, |E| within 1.5 voxels of
@@ -236,8 +236,8 @@ class _Piece:
         axis = wire.end - wire.start
         length = float(np.linalg.norm(axis))
         axis = axis / length
-        along_sigma = float(np.sqrt(np.sum((axis * sigma) ** 2)))
-        cap = _CAP_SIGMA * along_sigma - _CAP_RADIUS * a
+        across2 = float(np.sum(sigma**2) - np.sum((axis * sigma) ** 2))
+        cap = _CAP_SIGMA * math.sqrt(0.5 * across2) - _CAP_RADIUS * a
         before, after = (cap if c else 0.0 for c in wire.caps)
         whole = length + before + after
         count = max(1, math.ceil(whole / float(spacing.min())))

@@ -11,8 +11,10 @@ is at U_m = fixed_m + sum_f modes[f, m] c_f with unknowns c_f (a floating electr
 (V, c) is symmetric and positive definite.  Potentials c_f carry no net current.
 
 All levels lie in flat buffers, each level as a block padded by one cell of zero conductance;
-`irplan.compute.levels.Levels` holds their places.  The preconditioner is one V-cycle: linear
-interpolation, its transpose, coarse conductances from series and parallel links of the fine ones,
+`irplan.compute.levels.Levels` holds their places.  ``g`` (8, size): gx, gy, gz, own, the inverse
+diagonal, and the interpolation's weights along column, row and slice.  The preconditioner is one
+V-cycle: linear interpolation (from a cell's parent and the next coarse cell along each axis, but
+not across insulators), its transpose, coarse conductances from series and parallel links of the fine ones,
 two steps of Chebyshev's fourth kind before and after (Lottes, Numer. Linear Algebra Appl. 30
 (2023) e2518, eq. 3.6), and the samples' term lumped on the diagonal.  Cost of an iteration:
 five passes over the finest level, some 40 bytes a cell each.
@@ -167,90 +169,97 @@ def _residual(x: Any, out: Any, b: Any, g: Any, shape: Any, level: Any) -> None:
             _residual_plane(x, out, b, g[0], g[1], g[2], g[3], at, ny, nx, sy, sz)
 
 
-@njit(cache=True, nogil=True)
-def _share(lower: Any, weight: Any, at: Any, fine: Any, coarse: Any) -> Any:
-    """Weight of a coarse cell in a fine cell's interpolation."""
-    low = lower[at + fine]
-    return weight[at + fine] if low == coarse else np.float32(1.0) - weight[at + fine]
-
-
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _restrict_plane(
-    fine: Any, coarse: Any, shape: Any, level: Any, table_at: Any, lower: Any, weight: Any,
-    span_at: Any, span: Any, z: Any,
+    fine: Any, coarse: Any, w: Any, shape: Any, level: Any, table_at: Any, side: Any,
+    span_at: Any, child: Any, z: Any,
 ) -> None:  # fmt: skip
     """Transpose of the interpolation into slice z of level + 1."""
-    _, _, nxf, syf, szf, start_f = _place(shape, level)
+    nzf, nyf, nxf, syf, szf, start_f = _place(shape, level)
     _, ny, nx, sy, sz, start = _place(shape, level + 1)
     tz, ty, tx = table_at[level]
     pz, py, px = span_at[level]
-    line = np.empty(nxf, np.float32)
+    z0, cz = child[pz + z]
+    one, none = np.float32(1.0), np.float32(0.0)
+    line, along = np.empty(nxf, np.float32), np.empty(nxf, np.float32)
     for j in range(ny):
-        line[:] = np.float32(0.0)
-        for zf in range(span[pz + z, 0], span[pz + z, 1]):
-            wz = _share(lower, weight, tz, zf, z)
-            for jf in range(span[py + j, 0], span[py + j, 1]):
-                w = wz * _share(lower, weight, ty, jf, j)
+        y0, cy = child[py + j]
+        line[:], along[:] = none, none
+        for zf in range(max(0, z0 - 1), min(nzf, z0 + cz + 1)):
+            in_z = z0 <= zf < z0 + cz
+            if not in_z and side[tz + zf] != (1 if zf < z0 else -1):
+                continue
+            for jf in range(max(0, y0 - 1), min(nyf, y0 + cy + 1)):
+                in_y = y0 <= jf < y0 + cy
+                if not (in_z or in_y) or (not in_y and side[ty + jf] != (1 if jf < y0 else -1)):
+                    continue
                 row = start_f + uint64(zf) * szf + uint64(jf) * syf
-                for k in range(nxf):
-                    line[k] += w * fine[row + uint64(k)]
+                if in_z and in_y:
+                    for k in range(nxf):
+                        i = row + uint64(k)
+                        r = fine[i]
+                        along[k] += w[0, i] * r
+                        line[k] += (one - w[0, i] - w[1, i] - w[2, i]) * r
+                elif in_z:
+                    for k in range(nxf):
+                        line[k] += w[1, row + uint64(k)] * fine[row + uint64(k)]
+                else:
+                    for k in range(nxf):
+                        line[k] += w[2, row + uint64(k)] * fine[row + uint64(k)]
         row = start + uint64(z) * sz + uint64(j) * sy
         for k in range(nx):
-            total = np.float32(0.0)
-            for kf in range(span[px + k, 0], span[px + k, 1]):
-                total += _share(lower, weight, tx, kf, k) * line[kf]
+            x0, cx = child[px + k]
+            total = line[x0] + (line[x0 + 1] if cx == 2 else none)
+            if x0 > 0 and side[tx + x0 - 1] == 1:
+                total += along[x0 - 1]
+            if x0 + cx < nxf and side[tx + x0 + cx] == -1:
+                total += along[x0 + cx]
             coarse[row + uint64(k)] = total
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _prolong_plane(
-    fine: Any, coarse: Any, shape: Any, level: Any, table_at: Any, lower: Any, weight: Any, z: Any
-) -> None:
+    fine: Any, coarse: Any, w: Any, shape: Any, level: Any, table_at: Any, parent: Any, side: Any,
+    z: Any,
+) -> None:  # fmt: skip
     """Add the interpolated correction of level + 1 to slice z of ``level``."""
     _, nyf, nxf, syf, szf, start_f = _place(shape, level)
-    nzc, nyc, nx, sy, sz, start = _place(shape, level + 1)
+    _, _, _, sy, sz, start = _place(shape, level + 1)
     tz, ty, tx = table_at[level]
-    one = np.float32(1.0)
-    line = np.empty(nx + 1, np.float32)
-    line[nx] = np.float32(0.0)
-    z0, wz = lower[tz + z], weight[tz + z]
-    z1 = min(z0 + 1, nzc - 1)
+    own_z = start + uint64(parent[tz + z]) * sz
+    next_z = start + uint64(parent[tz + z] + side[tz + z]) * sz
     for j in range(nyf):
-        y0, wy = lower[ty + j], weight[ty + j]
-        y1 = min(y0 + 1, nyc - 1)
-        r00 = start + uint64(z0) * sz + uint64(y0) * sy
-        r01 = start + uint64(z0) * sz + uint64(y1) * sy
-        r10 = start + uint64(z1) * sz + uint64(y0) * sy
-        r11 = start + uint64(z1) * sz + uint64(y1) * sy
-        w00, w01 = wz * wy, wz * (one - wy)
-        w10, w11 = (one - wz) * wy, (one - wz) * (one - wy)
-        for k in range(nx):
-            n = uint64(k)
-            line[k] = (
-                w00 * coarse[r00 + n] + w01 * coarse[r01 + n]
-                + w10 * coarse[r10 + n] + w11 * coarse[r11 + n]
-            )  # fmt: skip
+        at_y = uint64(parent[ty + j]) * sy
+        here, above = own_z + at_y, next_z + at_y
+        beside = own_z + uint64(parent[ty + j] + side[ty + j]) * sy
         row = start_f + uint64(z) * szf + uint64(j) * syf
         for k in range(nxf):
-            low, w = lower[tx + k], weight[tx + k]
-            fine[row + uint64(k)] += w * line[low] + (one - w) * line[low + 1]
+            p = uint64(parent[tx + k])
+            i = row + uint64(k)
+            e = coarse[here + p]
+            fine[i] += (
+                e
+                + w[0, i] * (coarse[here + uint64(parent[tx + k] + side[tx + k])] - e)
+                + w[1, i] * (coarse[beside + p] - e)
+                + w[2, i] * (coarse[above + p] - e)
+            )
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def _restrict_parallel(
-    fine: Any, coarse: Any, shape: Any, level: Any, table_at: Any, lower: Any, weight: Any,
-    span_at: Any, span: Any,
+    fine: Any, coarse: Any, w: Any, shape: Any, level: Any, table_at: Any, side: Any,
+    span_at: Any, child: Any,
 ) -> None:  # fmt: skip
     for z in prange(shape[level + 1, 0]):
-        _restrict_plane(fine, coarse, shape, level, table_at, lower, weight, span_at, span, z)
+        _restrict_plane(fine, coarse, w, shape, level, table_at, side, span_at, child, z)
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def _prolong_parallel(
-    fine: Any, coarse: Any, shape: Any, level: Any, table_at: Any, lower: Any, weight: Any
+    fine: Any, coarse: Any, w: Any, shape: Any, level: Any, table_at: Any, parent: Any, side: Any
 ) -> None:
     for z in prange(shape[level, 0]):
-        _prolong_plane(fine, coarse, shape, level, table_at, lower, weight, z)
+        _prolong_plane(fine, coarse, w, shape, level, table_at, parent, side, z)
 
 
 @njit(cache=True, nogil=True)
@@ -278,11 +287,12 @@ def _coarsest(y: Any, b: Any, g: Any, shape: Any, level: Any) -> None:
 
 @njit(cache=True, nogil=True)
 def v_cycle(
-    x: Any, y: Any, d: Any, b: Any, g: Any, shape: Any, table_at: Any, lower: Any, weight: Any,
-    span_at: Any, span: Any,
+    x: Any, y: Any, d: Any, b: Any, g: Any, shape: Any, table_at: Any, parent: Any, side: Any,
+    span_at: Any, child: Any,
 ) -> None:  # fmt: skip
     """y = M^-1 b on the finest level (b's coarser levels, x and d are overwritten)."""
     last = shape.shape[0] - 1
+    w = g[5:8]
     for level in range(last):
         nz, ny, nx, _, sz, start = _place(shape, level)
         first, past = start - uint64(1), start + uint64(nz) * sz
@@ -291,18 +301,18 @@ def v_cycle(
         _smooth(x, d, y, b, g, shape, level, _MEMORY, _SECOND)
         _residual(y, d, b, g, shape, level)
         if nz * ny * nx >= _PARALLEL:
-            _restrict_parallel(d, b, shape, level, table_at, lower, weight, span_at, span)
+            _restrict_parallel(d, b, w, shape, level, table_at, side, span_at, child)
         else:
             for z in range(shape[level + 1, 0]):
-                _restrict_plane(d, b, shape, level, table_at, lower, weight, span_at, span, z)
+                _restrict_plane(d, b, w, shape, level, table_at, side, span_at, child, z)
     _coarsest(y, b, g, shape, last)
     for back in range(last):
         level = last - 1 - back
         if shape[level, 0] * shape[level, 1] * shape[level, 2] >= _PARALLEL:
-            _prolong_parallel(y, y, shape, level, table_at, lower, weight)
+            _prolong_parallel(y, y, w, shape, level, table_at, parent, side)
         else:
             for z in range(shape[level, 0]):
-                _prolong_plane(y, y, shape, level, table_at, lower, weight, z)
+                _prolong_plane(y, y, w, shape, level, table_at, parent, side, z)
         _smooth(y, d, x, b, g, shape, level, np.float32(0.0), _FIRST)
         _smooth(x, d, y, b, g, shape, level, _MEMORY, _SECOND)
 
@@ -385,7 +395,7 @@ def _matrix(
 @njit(cache=True, nogil=True)
 def solve(
     v: Any, c: Any, fixed: Any, p: Any, x: Any, y: Any, d: Any, b: Any, g: Any, shape: Any,
-    table_at: Any, lower: Any, weight_1d: Any, span_at: Any, span: Any,
+    table_at: Any, parent: Any, side: Any, span_at: Any, child: Any,
     cell: Any, local: Any, weight: Any, ptr: Any, link: Any, modes: Any, lump: Any,
     tolerance: Any, most: Any,
 ) -> tuple[int, float]:  # fmt: skip
@@ -415,7 +425,7 @@ def solve(
             scale[f] += modes[f, m] ** 2 * link[m]
     rho, error = 0.0, 1.0
     for iteration in range(most + 1):
-        v_cycle(x, y, d, b, g, shape, table_at, lower, weight_1d, span_at, span)
+        v_cycle(x, y, d, b, g, shape, table_at, parent, side, span_at, child)
         new = _dot(b, y, planes, plane)
         for f in range(free):
             zc[f] = rc[f] / scale[f]

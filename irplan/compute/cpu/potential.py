@@ -163,7 +163,7 @@ def _line(g: Any, at: Any, step: Any, before: Any, after: Any) -> Any:
     middle = g[at]
     inverse = np.float32(1.0) / (middle + tiny)
     inverse += half * before / (g[at - step] + tiny) + half * after / (g[at + step] + tiny)
-    link = np.float32(1.0) / inverse
+    link = max(np.float32(1.0) / inverse, np.float32(0.25) * middle)
     return link if link > np.float32(1e-16) else np.float32(0.0)
 
 
@@ -239,12 +239,47 @@ def _invert(g: Any, shape: Any, level: Any) -> None:
                 g[4, i] = np.float32(1.0) / total if total > np.float32(1e-16) else np.float32(0.0)
 
 
+@njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
+def _weigh(g: Any, shape: Any, level: Any, table_at: Any, side: Any, share: Any) -> None:
+    """g[5..7] = weight of the next coarse cell along column, row and slice.
+
+    The geometric share, less where the link towards that cell is weak against the one to the
+    cell's sibling: nothing is interpolated through an insulator.
+    """
+    nz, ny, nx, offset = shape[level]
+    sy, sz = nx + 2, (ny + 2) * (nx + 2)
+    tz, ty, tx = table_at[level]
+    one, three, tiny = np.float32(1.0), np.float32(3.0), np.float32(1e-20)
+    for z in prange(nz):
+        up_z, wz = 1 if side[tz + z] > 0 else 0, share[tz + z]
+        for y in range(ny):
+            up_y, wy = 1 if side[ty + y] > 0 else 0, share[ty + y]
+            row = offset + (z + 1) * sz + (y + 1) * sy + 1
+            for x in range(nx):
+                i = row + x
+                up = side[tx + x] > 0
+                a, b = g[0, i], g[0, i + 1]
+                out = b if up else a
+                g[5, i] = share[tx + x] * min(one, three * out / (a + b + tiny))
+            for x in range(nx):
+                i = row + x
+                a, b = g[1, i], g[1, i + sy]
+                g[6, i] = wy * min(one, three * g[1, i + up_y * sy] / (a + b + tiny))
+            for x in range(nx):
+                i = row + x
+                a, b = g[2, i], g[2, i + sz]
+                g[7, i] = wz * min(one, three * g[2, i + up_z * sz] / (a + b + tiny))
+
+
 @njit(cache=True, nogil=True)
-def build_levels(g: Any, shape: Any, span_at: Any, child: Any) -> None:
-    """Coarse conductances and all inverse diagonals from the finest level's rows 0..3 of g."""
+def build_levels(
+    g: Any, shape: Any, table_at: Any, side: Any, share: Any, span_at: Any, child: Any
+) -> None:
+    """Everything that follows from the finest level's rows 0..3 of g (8, size)."""
     for level in range(shape.shape[0]):
         _invert(g, shape, level)
         if level + 1 < shape.shape[0]:
+            _weigh(g, shape, level, table_at, side, share)
             _coarsen(g, shape, level, span_at, child)
 
 
