@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from common import Problem, main, probe, tau_of_theta, u_of_theta
 
-STEP_S = 8.0
+STEP_S = 4.0
 SWEEPS = 1
 TOLERANCE = 1e-4
 
