@@ -166,8 +166,7 @@ def _dead_words(name: str, volume: Volume, level: float) -> str:
 def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
     """Volume and sizes of one zone; trilinear field, edges by linear interpolation.
 
-    Volume: each voxel counts by the share of it on the inner side of the level, taken from the
-    field's slope (exact for a plane).  Sizes: the outermost crossing on rays from the axis in 36
+    Volume: see `_voxels_inside`.  Sizes: the outermost crossing on rays from the axis in 36
     directions at stations a voxel apart; the length on lines two voxels apart.
     """
     grid, h = zone.field.grid, min(zone.field.grid.spacing_mm)
@@ -177,11 +176,7 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
         empty = np.zeros(1)
         return ZoneMeasure(zone.name, 0.0, 0.0, 0.0, 0.0, 0.0, False, empty, empty)
     part = signed[box]
-    slopes = [
-        np.gradient(part, axis=k) if part.shape[k] > 1 else np.zeros_like(part) for k in range(3)
-    ]
-    span = np.sqrt(sum(s**2 for s in slopes)) + 1e-6
-    volume = float(np.clip(0.5 + part / span, 0.0, 1.0).sum(dtype=np.float64))
+    volume = _voxels_inside(part)
     cut_off = any(
         (s.start == 0 and bool((np.take(signed, 0, axis=k) >= 0).any()))
         or (s.stop == n and bool((np.take(signed, n - 1, axis=k) >= 0).any()))
@@ -204,6 +199,27 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
         station_mm=stations,
         radius_mm=mean,
     )
+
+
+def _voxels_inside(signed: NDArray[np.float32]) -> float:
+    """Volume where the field is >= 0, voxels: each counts by its share on the inner side.
+
+    The share of a plane with the voxel's own slope (exact for it).  A temperature has a kink where
+    tissue freezes, so the slope is taken on the voxel's own side of the edge.
+    """
+    inside = signed >= 0
+    total = np.zeros(signed.shape, np.float32)
+    for axis in range(3):
+        if signed.shape[axis] < 2:
+            continue
+        step = np.diff(signed, axis=axis)
+        first, last = (np.take(step, [k], axis=axis) for k in (0, -1))
+        before = np.concatenate([first, step], axis=axis)
+        after = np.concatenate([step, last], axis=axis)
+        slope = np.where((before + after > 0) == inside, after, before)
+        total += slope * slope
+    share = np.clip(0.5 + signed / (np.sqrt(total) + 1e-6), 0.0, 1.0)
+    return float(share.sum(dtype=np.float64))
 
 
 def _box_of_zone(signed: NDArray[np.float32]) -> tuple[slice, slice, slice] | None:

@@ -16,9 +16,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from irplan import RESEARCH_USE_ONLY, __version__
+from irplan.ablation.field.ire import simulate_ire
+from irplan.ablation.field.rfa import simulate_rfa
+from irplan.ablation.heat.mwa import simulate_mwa
 from irplan.ablation.result import AblationResult, FieldResult
 from irplan.ablation.simulated_case import SimulatedCase
 from irplan.ablation.solve import simulate
+from irplan.compute import resolve_backend
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.files import (
     OutputFolder,
@@ -99,6 +103,8 @@ def run_simulation(path: Path, out: Path, *, progress: Progress = no_progress) -
 
 def solve(asked: ProblemFile, *, progress: Progress = no_progress) -> AblationResult:
     """The result of what a problem file asks for."""
+    if asked.kind != "cryo":
+        return _heated(asked, progress)
     return simulate(
         asked.problem,
         backend=asked.solver.backend,
@@ -107,6 +113,30 @@ def solve(asked: ProblemFile, *, progress: Progress = no_progress) -> AblationRe
         history=asked.kind == "cryo" and (asked.solver.frames > 0 or asked.lethal.hold_s > 0),
         monitor_points_mm=tuple(asked.monitors.values()),
         progress=progress,
+    )
+
+
+def _heated(asked: ProblemFile, progress: Progress) -> AblationResult:
+    """Heat and field: the solver of the applicators' kind with the file's models."""
+    resolve_backend(asked.solver.backend, cuda_twin=False)
+    points = np.array(list(asked.monitors.values())).reshape(-1, 3)
+    common: dict[str, Any] = {
+        "time_error_mm": asked.solver.time_error_mm,
+        "monitors": asked.problem.grid.lps_to_index(points),
+        "threads": asked.solver.threads,
+        "progress": progress,
+    }
+    if asked.models.damage is not None:
+        common["damage"] = asked.models.damage
+    if asked.kind == "mwa":
+        return simulate_mwa(asked.problem, **common)
+    if asked.kind == "rfa":
+        return simulate_rfa(asked.problem, control=asked.models.rfa, **common)
+    return simulate_ire(
+        asked.problem,
+        protocol=asked.models.ire,
+        threshold_v_per_cm=asked.models.threshold_v_per_cm,
+        **common,
     )
 
 

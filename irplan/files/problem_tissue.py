@@ -18,6 +18,7 @@ from irplan.ablation.regions import Box, Cylinder, Halfspace, Shape, Sphere, Tub
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import AT_BLOOD_TEMPERATURE, TISSUES
+from irplan.errors import FileFormatError
 from irplan.files.label_table import read_label_table
 from irplan.files.nifti import read_labels
 from irplan.files.toml_table import TomlTable
@@ -94,6 +95,7 @@ def read_problem_tissue(
             notes.append(f"The region '{region.name}' has no voxel in the simulated box.")
         index[inside] = len(tissues)
         tissues.append(region.properties)
+    _check_zones(table, index, tissues, grid, placements)
     index, tissues = _used(index, tissues)
     with table.located():
         return AblationProblem(
@@ -260,6 +262,31 @@ def _from_labels(
             body_temperature_c=body_temperature_c,
             sink_calibre_mm=calibre,
         )
+
+
+def _check_zones(
+    table: TomlTable,
+    index: NDArray[np.uint8],
+    tissues: Sequence[TissueProperties],
+    grid: Grid,
+    placements: Sequence[Placement],
+) -> None:
+    """Raise where an active zone lies partly in bone or gas."""
+    for n, placement in enumerate(placements, start=1):
+        near, far = (np.array(p) for p in placement.active_segment)
+        points = near + np.linspace(0.0, 1.0, 101)[:, None] * (far - near)
+        points = points[grid.contains(points)]
+        at = np.rint(grid.lps_to_index(points)).astype(int)
+        at = np.clip(at, 0, np.array(grid.shape) - 1)
+        met = {tissues[k].name.split(" (")[0] for k in np.unique(index[tuple(at.T)])}
+        for name in ("bone", "gas"):
+            if name in met:
+                raise FileFormatError(
+                    f"'{table.file}' applicator[{n}]",
+                    got=f"an active zone that lies partly in {name}",
+                    expected="an active zone inside soft tissue",
+                    remedy="Move the applicator, or the region.",
+                )
 
 
 def _existing(table: TomlTable, key: str, folder: Path) -> Path:

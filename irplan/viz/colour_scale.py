@@ -49,6 +49,8 @@ def colour_scale(volume: Volume, *, cold: bool) -> ColourScale:
         return ColourScale(_COLD, -150.0, 40.0, words)
     if volume.quantity == "degC":
         return ColourScale(_HEAT, 36.0, 110.0, words)
+    if volume.quantity == "V/cm":
+        return ColourScale(_FIELD, 0.0, 2000.0, words)
     high = float(np.quantile(volume.array, 0.9995))
     return ColourScale(_FIELD, 0.0, max(high, 1e-6), words)
 

@@ -98,15 +98,7 @@ class _Film:
         self.figure.set_layout_engine("none")  # arranged once: most of a frame's time
         self.lines: list[QuadContourSet] = []
         shades = [scale.colours(k / 199.0)[:3] for k in range(200)]
-        inks = (
-            *ZONE_COLOURS,
-            style.INK,
-            style.MUTED,
-            style.NEEDLE,
-            "#7a4b00",
-            "#ffffff",
-            "#e8ecef",
-        )
+        inks = (*ZONE_COLOURS, style.INK, style.MUTED, style.NEEDLE, TISSUE_EDGE, "white")
         greys = [(k / 15.0,) * 3 for k in range(16)]
         colours = [*shades, *greys, *(to_rgb(c) for c in inks)]
         self.palette = Image.new("P", (1, 1))

@@ -52,7 +52,8 @@ def temperature_curves(case: SimulatedCase) -> Figure:
         if highest > _TOP_C:
             upper.set_ylim(top=_TOP_C)
             dotted = dotted[:-1] + f"; up to {highest:.0f} °C above the picture)"
-        upper.set_title(f"Temperature at chosen points{dotted}".replace("-", "−"), pad=34)
+        pad = 8 if case.kind == "ire" else 34
+        upper.set_title(f"Temperature at chosen points{dotted}".replace("-", "−"), pad=pad)
         upper.set_ylabel("temperature (°C)")
         if frozen:
             lower.plot(minutes, trace.frozen_volume_cm3, color=_COLOURS[0], linewidth=2.0)
@@ -92,7 +93,8 @@ def extra_curves(case: SimulatedCase) -> Figure | None:
                     handlelength=1.6,
                 )
             _finish(axes, case, minutes, named=row == 0)
-        panels[0].set_title("Over time", pad=34)
+        panels[0].set_title("Over time", pad=8 if case.kind == "ire" else 34)
+        figure.align_ylabels()
         panels[-1].set_xlabel("time (min)")
     return figure
 
