@@ -117,9 +117,14 @@ def zone_fields(result: AblationResult, lethal: LethalRule | None = None) -> tup
             shown = f"{lethal.threshold_c:g}".replace("-", "\N{MINUS SIGN}")
             times = "one freeze" if lethal.cycles == 1 else f"{lethal.cycles} freezes"
             words = f"lethal: {shown} °C or colder in {times}"
-            known["lethal"] = ZoneField(
-                "lethal", words, result.lethal_temperature(lethal), lethal.threshold_c, True
-            )
+            if lethal.hold_s > 0.0:  # time below a threshold is no isotherm
+                words += f", {lethal.hold_s:g} s in each"
+                held = Volume(result.lethal_zone(lethal).astype(np.uint8), result.grid, "1")
+                known["lethal"] = ZoneField("lethal", words, held, 0.5, False)
+            else:
+                known["lethal"] = ZoneField(
+                    "lethal", words, result.lethal_temperature(lethal), lethal.threshold_c, True
+                )
         for name, level, words in (
             ("ice", 0.0, "ice: 0 °C at the end of the last freeze"),
             ("minus_20", -20.0, "−20 °C at the end of the last freeze"),

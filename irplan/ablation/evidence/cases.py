@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from irplan.ablation.evidence import freezing, heating, probe, published
+from irplan.ablation.evidence import freezing, heating, potential, probe, published
 from irplan.ablation.evidence.row import EvidenceCase, EvidenceRow
 from irplan.compute.progress import Progress, no_progress
 
@@ -21,6 +21,8 @@ CASES: tuple[EvidenceCase, ...] = (
     EvidenceCase("one probe at many angles", probe.rotated_and_shifted),
     EvidenceCase("conduction from a point", heating.point_source),
     EvidenceCase("damage of a ramp", heating.damage_of_a_ramp),
+    EvidenceCase("Laplace, two spheres", potential.two_spheres),
+    EvidenceCase("Laplace, needle before a half space", potential.half_space, in_quick=False),
     EvidenceCase("1 to 4 probes in agar", published.probes_in_agar),
     EvidenceCase("probe in lung", published.probe_in_lung, in_quick=False),
     EvidenceCase("makers' ice", published.makers_ice, in_quick=False),

@@ -151,3 +151,24 @@ def arrhenius_of_ramp(
 
     scale = frequency_per_s * energy_j_per_mol / (rate_c_per_s * gas)
     return scale * (part(start_c + rate_c_per_s * time_s) - part(start_c))
+
+
+def two_spheres_siemens(radius_mm: float, distance_mm: float, sigma_s_per_m: float) -> float:
+    """Conductance between two metal spheres in an endless medium, by the series of images.
+
+    Maxwell, Treatise (1873), section 173: charges alternate between the spheres and shift towards
+    the middle.
+    """
+    charge, shift, total = 1.0, 0.0, 0.0
+    for _ in range(80):
+        total += charge
+        gap = distance_mm - shift
+        charge, shift = charge * radius_mm / gap, radius_mm**2 / gap
+    return 4.0 * math.pi * sigma_s_per_m * radius_mm * 1e-3 * 0.5 * total
+
+
+def parallel_lines_ohm(length_mm: float, distance_mm: float, sigma_s_per_m: float) -> float:
+    """Mutual resistance of two parallel lines of even current, ohm (the double integral of 1/r)."""
+    x = distance_mm / length_mm
+    mean = 2.0 * (math.asinh(1.0 / x) - math.sqrt(1.0 + x * x) + x) / length_mm
+    return 1e3 * mean / (4.0 * math.pi * sigma_s_per_m)

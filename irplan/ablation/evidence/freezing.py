@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from irplan.ablation.cryo import simulate_cryo
 from irplan.ablation.discretisation import discretise
 from irplan.ablation.evidence import closed_forms
 from irplan.ablation.evidence.blocks import (
@@ -20,7 +21,6 @@ from irplan.ablation.evidence.closed_forms import FreezingTissue
 from irplan.ablation.evidence.row import EvidenceRow
 from irplan.ablation.march import March, StepRule
 from irplan.ablation.schedule import Phase, Schedule
-from irplan.ablation.solve import simulate
 from irplan.ablation.timeline import Segment
 from irplan.ablation.tissue import TissueProperties
 from irplan.compute import no_progress
@@ -56,7 +56,7 @@ def planar_neumann(quick: bool) -> tuple[EvidenceRow, ...]:
         problem = block(
             index.shape, h, (_sharp(), wall), (probe,), Schedule((Phase("freeze", time_s),)), index
         )
-        result = simulate(problem, time_error_mm=0.03)
+        result = simulate_cryo(problem, time_error_mm=0.03)
         worst = max(worst, result.energy.residual_fraction)
         mid = wide // 2
         c = result.end_of_freeze_c.array[mid - 1 : mid + 1, mid - 1 : mid + 1, thick - 1 :]
@@ -134,7 +134,7 @@ def ice_held_by_blood(quick: bool) -> tuple[EvidenceRow, ...]:
         problem = block(
             shape, h, (_sharp(perfusion),), (probe,), Schedule((Phase("freeze", 3600.0),))
         )
-        result = simulate(problem)
+        result = simulate_cryo(problem)
         worst = max(worst, result.energy.residual_fraction)
         radius = isotherm_radius_mm(result.end_of_freeze_c, _SHARP.freezing_c, reach_mm=22.0)
         rows.append(
@@ -171,7 +171,7 @@ def _plane_error(h: float) -> float:
     problem = block(
         index.shape, h, (tissue, wall), (probe,), Schedule((Phase("freeze", 500.0),)), index
     )
-    field = simulate(problem).end_of_freeze_c
+    field = simulate_cryo(problem).end_of_freeze_c
     x = np.arange(0.0, 7.0, 2.0)  # on voxel centres of every grid: no error of interpolation
     across = np.full_like(x, h / 2.0 if n % 2 == 0 else 0.0)
     exact = _BODY_C + (10.0 - _BODY_C) * np.exp(-x / closed_forms.pennes_length_mm(0.302, 0.02))
@@ -219,7 +219,7 @@ def steady_pennes_sphere(quick: bool) -> tuple[EvidenceRow, ...]:
         (n, n, n), h, (tissue, ball), (probe,), Schedule((Phase("freeze", 1200.0),)),
         (r <= a).astype(np.uint8),
     )  # fmt: skip
-    result = simulate(problem)
+    result = simulate_cryo(problem)
     delta = closed_forms.pennes_length_mm(0.5, 0.005)
     departure = _BODY_C - result.end_of_freeze_c.array
     far = (r > a + 2.0 * h) & (r < a + 14.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from irplan.ablation.cryo import simulate_cryo
 from irplan.ablation.evidence import axisymmetric
 from irplan.ablation.evidence.blocks import (
     block,
@@ -14,7 +15,6 @@ from irplan.ablation.evidence.blocks import (
 )
 from irplan.ablation.evidence.row import EvidenceRow
 from irplan.ablation.schedule import Phase, Schedule
-from irplan.ablation.solve import simulate
 from irplan.ablation.tissue_table import BLOOD_DENSITY, BLOOD_HEAT_CAPACITY, tissue
 from irplan.image import Volume
 
@@ -38,7 +38,7 @@ _POSES: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...
 def _simulated(axis: tuple[float, float, float], centre: tuple[float, float, float]) -> Volume:
     probe = placed(centre, axis, plain_probe(30.0))
     problem = block((76, 76, 76), 1.0, (tissue("liver"),), (probe,), _FREEZE)
-    return simulate(problem).end_of_freeze_c
+    return simulate_cryo(problem).end_of_freeze_c
 
 
 def one_probe(quick: bool) -> tuple[EvidenceRow, ...]:
