@@ -13,7 +13,7 @@
 #include "tiles.cuh"
 
 #define ROW 8
-#define HEAT_COLUMNS 4  // perfusion, metabolic, from fixed tissue, through the outer faces
+#define HEAT_COLUMNS 5  // perfusion, metabolic, from fixed tissue, through outer faces, source
 
 enum { C, K, B, PERFUSION, METABOLIC, WIDTH, SHARE };
 
@@ -38,16 +38,26 @@ __device__ static inline float living(float t, float stop)
     return 0.5f + 0.5f * x * (27.0f + x2) / (27.0f + 9.0f * x2);
 }
 
-// v0 (Y_j-2) becomes Y_j from v1 (Y_j-1), with source (K/s) inside the index box.  alive: share of
-// perfusion that is left, read where use_alive, else by temperature.  sums[block][4] gain fold
+// 1 / (1 + exp(-y)) by a continued fraction of tanh: within 3e-4 everywhere.
+__device__ static inline float logistic(float y)
+{
+    const float x = fminf(fmaxf(0.5f * y, -4.97f), 4.97f), x2 = x * x;
+    const float top = 135135.0f + x2 * (17325.0f + x2 * (378.0f + x2));
+    const float low = 135135.0f + x2 * (62370.0f + x2 * (3150.0f + 28.0f * x2));
+    return 0.5f + 0.5f * x * top / low;
+}
+
+// v0 (Y_j-2) becomes Y_j from v1 (Y_j-1).  given: power density, W/m3, inside the index box, times
+// 1 / (1 + exp(d T - c)), T relative to rest (d = 0: as it is); held voxels take none.  alive: share
+// of perfusion that is left, read where use_alive, else by temperature.  sums[block][5] gain fold
 // times the block's rates, MJ/m3/s (see bioheat_stage).
 extern "C" __global__ void __launch_bounds__(BLOCK) heat_stage(
     const float* __restrict__ v1, float* __restrict__ v0, const unsigned char* __restrict__ cell,
     const unsigned char* __restrict__ tile_kind, const float* __restrict__ tables, int n_tissues,
     float boil, float cap, float stop, int nz, int ny, int nx, int pitch,
     const int* __restrict__ window, float alpha, float beta, float gamma,
-    const float* __restrict__ source, const int* __restrict__ source_box,
-    const float* __restrict__ alive, int use_alive, double fold, double* sums)
+    const float* __restrict__ given, const int* __restrict__ source_box, float logit_c,
+    float logit_d, const float* __restrict__ alive, int use_alive, double fold, double* sums)
 {
     __shared__ float shared[HEAT_COLUMNS * BLOCK];
     __shared__ float table[TISSUES * ROW + 4 * TISSUES * TISSUES];
@@ -61,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) heat_stage(
     const float* pair_b = pair_g + 3 * square;
     const int uniform = tile_kind[tile];
     const int x = tile_x(tile, nx), y = tile_y(tile, nx, ny);
-    float value[HEAT_COLUMNS] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float value[HEAT_COLUMNS] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
     if (x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1) {
         const bool lit = y >= source_box[2] && y < source_box[3] && x >= source_box[4]
             && x < source_box[5];
@@ -110,14 +120,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK) heat_stage(
                     value[3] -= (faces_z * g[0] + faces_y * g[square] + faces_x * g[2 * square])
                         * phi(t, q[B], cap);
                 }
-                float v = alpha * v_here + beta * v0[i] + gamma / q[C] * (lap + blood + metabolic);
+                float power = 0.0f;
                 if (lit && z >= source_box[0] && z < source_box[1]) {
                     const int wide = source_box[5] - source_box[4];
                     const int deep = source_box[3] - source_box[2];
-                    v += gamma * source[((z - source_box[0]) * deep + y - source_box[2]) * wide
-                                        + x - source_box[4]];
+                    power = 1e-6f * given[((z - source_box[0]) * deep + y - source_box[2]) * wide
+                                          + x - source_box[4]];
+                    if (logit_d != 0.0f) power *= logistic(logit_c - logit_d * t);
+                    value[4] += power;
                 }
-                v0[i] = v;
+                v0[i] = alpha * v_here + beta * v0[i]
+                    + gamma / q[C] * (lap + blood + metabolic + power);
             }
             v_low = v_here;
             v_here = v_high;
@@ -177,40 +190,6 @@ extern "C" __global__ void heat_scatter(
         v0[voxel[n]] += gamma * (float)given / capacity;
     else
         lost[n] += fold * given;
-}
-
-// out = K/s of the power density `given` (W/m3) in the index box, times 1 / (1 + exp(d T - c)), T
-// relative to rest (d = 0: as it is); sums[block] its power, MJ/m3/s.  Held voxels take none.
-extern "C" __global__ void __launch_bounds__(BLOCK) heat_source(
-    const float* __restrict__ given, const float* __restrict__ v,
-    const unsigned char* __restrict__ cell, const float* __restrict__ tables, float boil,
-    int nz, int ny, int nx, int pitch, const int* __restrict__ source_box, float logit_c,
-    float logit_d, float* out, double* sums)
-{
-    __shared__ float shared[BLOCK];
-    const int plane = pitch * (ny + 2), thread = thread_number();
-    const Box box = tile_box(blockIdx.x, nz, ny, nx, source_box);
-    const int x = tile_x(blockIdx.x, nx), y = tile_y(blockIdx.x, nx, ny);
-    float power = 0.0f;
-    if (x >= box.x0 && x < box.x1 && y >= box.y0 && y < box.y1) {
-        for (int z = box.z0; z < box.z1; ++z) {
-            const int i = FRONT + (z + 1) * plane + (y + 1) * pitch + x;
-            const int at = ((z - source_box[0]) * (source_box[3] - source_box[2]) + y
-                            - source_box[2]) * (source_box[5] - source_box[4]) + x - source_box[4];
-            const float* q = tables + ROW * (cell[i] & ~MIXED);
-            float density = given[at] * 1e-6f;
-            if (q[C] <= 0.0f || density == 0.0f) {
-                out[at] = 0.0f;
-                continue;
-            }
-            if (logit_d != 0.0f)
-                density /= 1.0f + expf(logit_d * rise_of(v[i], q, boil) - logit_c);
-            power += density;
-            out[at] = density / q[C];
-        }
-    }
-    block_sum(shared, &power, 1);
-    if (thread == 0) sums[blockIdx.x] = (double)power;
 }
 
 // Linear interpolation in a table whose entry 0 is at `first` with `per_k` a kelvin.

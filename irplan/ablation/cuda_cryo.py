@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from irplan.ablation.cuda_march import CudaMarch, Steps
 from irplan.ablation.cuda_memory import problems_that_fit, too_large
 from irplan.ablation.discretisation import Discretisation, discretise, line_sources
+from irplan.ablation.history import History
 from irplan.ablation.march import StepRule
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
-from irplan.ablation.timeline import timeline
+from irplan.ablation.state import CryoState
+from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress, no_progress
 from irplan.compute.device import Device, DeviceOutOfMemory
 from irplan.errors import SolverError
@@ -36,6 +39,8 @@ class DeviceRun:
     steps: int
     stages: int
     longest_step_s: float
+    history: History | None = None
+    states: tuple[CryoState, ...] = ()
 
 
 def simulate_cryo_cuda(
@@ -44,6 +49,10 @@ def simulate_cryo_cuda(
     *,
     rule: StepRule,
     monitors: NDArray[np.float64] | None = None,
+    start: CryoState | None = None,
+    until_s: float | None = None,
+    history: bool = False,
+    keep_states: bool = False,
     progress: Progress = no_progress,
 ) -> list[DeviceRun]:
     """Freeze (and thaw) ``problems`` on ``device``, as `irplan.ablation.simulate` does on the CPU.
@@ -59,6 +68,7 @@ def simulate_cryo_cuda(
     device : see `irplan.compute.device.open_device`.
     rule : length of the super-steps.
     monitors : (n, 3) fractional grid indices whose temperature goes into every trace.
+    start, until_s, history, keep_states : as in `simulate`; one start for all problems.
     progress : called every 16 super-steps or so; may raise to cancel.
 
     Returns
@@ -71,11 +81,17 @@ def simulate_cryo_cuda(
         what would fit), or too many tissues.
     SolverError : a probe at the edge of the box, or a solution that is not finite.
     """
-    points = np.zeros((0, 3)) if monitors is None else monitors
+    job = _Job(
+        device, rule, np.zeros((0, 3)) if monitors is None else monitors, start, until_s, history,
+        keep_states,
+    )  # fmt: skip
+    if start is not None:
+        for problem in problems:
+            start.check_fits(problem.grid)
     meshes = discretise_all(problems)
     groups: dict[tuple[object, ...], list[int]] = {}
     for n, (problem, mesh) in enumerate(zip(problems, meshes, strict=True)):
-        groups.setdefault(_alike(problem, mesh), []).append(n)
+        groups.setdefault(_alike(problem, mesh, job), []).append(n)
     out: dict[int, DeviceRun] = {}
     for members in groups.values():
         one_map = all(meshes[n].kind is meshes[members[0]].kind for n in members)
@@ -93,7 +109,7 @@ def simulate_cryo_cuda(
 
             chosen = [problems[n] for n in part]
             try:
-                runs = _run(chosen, [meshes[n] for n in part], points, device, rule, report)
+                runs = _run(chosen, [meshes[n] for n in part], job, report)
             except DeviceOutOfMemory as error:
                 raise too_large(device, chosen, refused=True) from error
             out.update(zip(part, runs, strict=True))
@@ -121,46 +137,70 @@ def discretise_all(problems: Sequence[AblationProblem]) -> list[Discretisation]:
     return out
 
 
-def cut(problem: AblationProblem, mesh: Discretisation, rule: StepRule) -> list[Steps]:
-    """The super-steps of each segment of the problem's timeline."""
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is wanted of every problem."""
+
+    device: Device
+    rule: StepRule
+    monitors: NDArray[np.float64]
+    start: CryoState | None
+    until_s: float | None
+    history: bool
+    keep_states: bool
+
+    def segments(self, problem: AblationProblem) -> tuple[Segment, ...]:
+        """The part of the problem's timeline that is simulated."""
+        begun = 0.0 if self.start is None else self.start.time_s
+        end = math.inf if self.until_s is None else self.until_s
+        return tuple(
+            replace(s, duration_s=min(s.duration_s, end - s.start_s))
+            for s in timeline(problem.schedules, from_s=begun)
+            if s.start_s < end - 1e-9
+        )
+
+
+def cut(segments: Sequence[Segment], mesh: Discretisation, rule: StepRule) -> list[Steps]:
+    """The super-steps of each segment."""
     steps = []
-    for segment in timeline(problem.schedules):
+    for segment in segments:
         count, stages = rule.steps(segment.duration_s, mesh.explicit_limit_s)
         steps.append(Steps(count, segment.duration_s / count, stages))
     return steps
 
 
-def _alike(problem: AblationProblem, mesh: Discretisation) -> tuple[object, ...]:
+def _alike(problem: AblationProblem, mesh: Discretisation, job: _Job) -> tuple[object, ...]:
     """What problems must share to march side by side."""
-    segments = timeline(problem.schedules)
     return (
         mesh.shape,
         problem.grid.spacing_mm,
         mesh.tau.tobytes(),
         problem.body_temperature_c,
         mesh.explicit_limit_s,
-        tuple((s.start_s, s.duration_s, s.freezing) for s in segments),
+        tuple((s.start_s, s.duration_s, s.freezing) for s in job.segments(problem)),
     )
 
 
 def _run(
     problems: Sequence[AblationProblem],
     meshes: Sequence[Discretisation],
-    monitors: NDArray[np.float64],
-    device: Device,
-    rule: StepRule,
+    job: _Job,
     progress: Progress,
 ) -> list[DeviceRun]:
     """March one group and collect."""
-    steps = cut(problems[0], meshes[0], rule)
-    march = CudaMarch(problems, meshes, monitors, device, steps, whole_grid=rule.whole_grid)
-    total = problems[0].duration_s
+    timelines = [job.segments(p) for p in problems]
+    steps = cut(timelines[0], meshes[0], job.rule)
+    march = CudaMarch(
+        problems, meshes, job.monitors, job.device, timelines, steps,
+        whole_grid=job.rule.whole_grid, start=job.start, history=job.history,
+    )  # fmt: skip
+    total = sum(s.duration_s for s in timelines[0])
     many = f" ({len(problems)} problems)" if len(problems) > 1 else ""
 
     def report(time_s: float, words: str) -> None:
         progress(time_s / total, f"Simulating {words}: {time_s:.0f} of {total:.0f} s{many}")
 
-    march.run(report)
+    march.run(report, keep_states=job.keep_states)
     energies, rise, traces = march.energies(), march.boundary_rise_c(), march.traces()
     out = []
     for n, problem in enumerate(problems):
@@ -173,7 +213,7 @@ def _run(
                 remedy="Report this problem; stages=1 is the most careful scheme.",
             )
         names = [f"probe {k + 1}" for k in range(len(problem.placements))]
-        names += [f"point {k + 1}" for k in range(len(monitors))]
+        names += [f"point {k + 1}" for k in range(len(job.monitors))]
         celsius, ice = traces[n]
         volumes = [Volume(a, problem.grid, "degC") for a in arrays]
         out.append(
@@ -186,6 +226,8 @@ def _run(
                 steps=sum(s.count for s in steps),
                 stages=max(s.stages for s in steps),
                 longest_step_s=max(s.dt_s for s in steps),
+                history=march.recorders[n].finish() if march.recorders else None,
+                states=tuple(states[n] for states in march.states),
             )
         )
     return out

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.discretisation import Discretisation
+from irplan.ablation.drive import WINDOW_TOLERANCE_K
 from irplan.errors import BackendError
 
 TILE = (8, 8, 32)
@@ -63,6 +64,13 @@ class DeviceGrid:
     def interior(self, volume: NDArray[_Number]) -> NDArray[_Number]:
         """(slice, row, column) view of a device's volume."""
         return self._rows(volume)[1:-1, 1:-1, 1 : self.shape[2] + 1]
+
+    def free(self, mesh: Discretisation) -> NDArray[np.bool_]:
+        """(slice, row, column) True where the temperature can change."""
+        nz, ny, nx = self.shape
+        kind = mesh.kind.reshape(nz + 2, ny + 2, nx + 2)[1:-1, 1:-1, 1:-1]
+        out: NDArray[np.bool_] = mesh.tissues[kind, 0] > 0.0
+        return out
 
     def _rows(self, volume: NDArray[_Number]) -> NDArray[_Number]:
         """View that begins with the padding before the first row's column 0."""
@@ -223,3 +231,21 @@ def monitor_corners(
         np.stack(index, axis=1).reshape(-1).astype(np.int32),
         np.stack(weight, axis=1).reshape(-1).astype(np.float32),
     )
+
+
+def first_window(
+    mesh: Discretisation, deep: NDArray[np.int64], first: NDArray[np.float32] | None
+) -> NDArray[np.int64]:
+    """(z0, z1, y0, y1, x0, x1) round probes and what is not at rest, ``deep`` voxels larger."""
+    shape = np.array(mesh.shape)
+    low = np.min([s.voxels.min(axis=0) for s in mesh.sources], axis=0)
+    high = np.max([s.voxels.max(axis=0) + 1 for s in mesh.sources], axis=0)
+    if first is not None:
+        away = np.nonzero(np.abs(mesh.interior(first)) > WINDOW_TOLERANCE_K)
+        if away[0].size:
+            low = np.minimum(low, [w.min() for w in away])
+            high = np.maximum(high, [w.max() + 1 for w in away])
+    if mesh.needs_full_window:
+        low, high = np.zeros(3, np.int64), shape
+    low, high = np.maximum(low - deep, 0), np.minimum(high + deep, shape)
+    return np.stack([low, high], axis=1).reshape(-1)

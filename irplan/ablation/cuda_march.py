@@ -21,14 +21,18 @@ from irplan.ablation import cuda_layout as layout
 from irplan.ablation.discretisation import Discretisation, line_sources
 from irplan.ablation.drive import (
     WINDOW_TOLERANCE_K,
+    energy_shares,
     reach_voxels,
     stage_time_s,
     withdrawn,
     working_tau,
 )
+from irplan.ablation.history import HistoryRecorder
 from irplan.ablation.problem import AblationProblem
-from irplan.ablation.timeline import Segment, timeline
+from irplan.ablation.state import CryoState
+from irplan.ablation.timeline import Segment
 from irplan.compute.device import Device
+from irplan.image import Volume
 
 #: Super-steps between two waits for the device (and reports of progress).
 _STEPS_PER_REPORT = 16
@@ -48,8 +52,16 @@ class Steps:
 class CudaMarch:
     """The state, on a device, of problems that share grid, times, body and freezing interval.
 
-    ``steps`` says how each segment of the timeline is cut; ``monitors`` are (n, 3) fractional grid
-    indices, the same in every problem; ``whole_grid`` works on every voxel from the start.
+    Parameters
+    ----------
+    problems, meshes : what is solved.
+    monitors : (n, 3) fractional grid indices, the same in every problem.
+    device : where.
+    timelines : each problem's segments, of equal times.
+    steps : how each segment is cut.
+    whole_grid : work on every voxel from the start.
+    start : state to go on from, the same for all; None starts at rest.
+    history : keep snapshots of temperature (each waits for the device).
     """
 
     def __init__(
@@ -58,20 +70,24 @@ class CudaMarch:
         meshes: Sequence[Discretisation],
         monitors: NDArray[np.float64],
         device: Device,
+        timelines: Sequence[Sequence[Segment]],
         steps: Sequence[Steps],
         *,
         whole_grid: bool = False,
+        start: CryoState | None = None,
+        history: bool = False,
     ) -> None:
-        self.problems, self.device, self.steps = problems, device, steps
+        self.problems, self.device = problems, device
+        self.timelines, self.steps, self.start = timelines, steps, start
         self.meshes = list(meshes)
         self.placements = [list(p.placements) for p in problems]
-        self.timelines = [timeline(p.schedules) for p in problems]
         self.grid = layout.DeviceGrid(meshes[0].shape)
         self.count, self.monitors = len(problems), monitors
         self.defines = {"TISSUES": layout.tissue_limit(max(len(m.tissues) for m in meshes))}
         self.body = problems[0].body_temperature_c
         deep = [reach_voxels(m, max(s.dt_s for s in steps)) for m in meshes]
         self.deep = np.max(deep, axis=0)
+        self.recorders = [HistoryRecorder(p.grid, self.body) for p in problems] if history else []
         self._place_tissue(whole_grid)
         self._place_sources()
         self._place_records()
@@ -102,14 +118,28 @@ class CudaMarch:
         self.state = [device.zeros(self.count * grid.size, np.float32) for _ in range(2)]
         self.low = device.zeros(self.count * grid.size, np.float32)
         self.current = 0
-        for n, m in enumerate(self.meshes):
-            if m.held_away:
-                resting = grid.padded(m.resting())
-                for state in (*self.state, self.low):
-                    device.write(state[n * grid.size : (n + 1) * grid.size], resting)
         more = np.array(grid.shape) if whole_grid else self.deep
-        windows = [first_window(m, more) for m in self.meshes]
+        windows = []
+        for n, m in enumerate(self.meshes):
+            first = self._first(m)
+            windows.append(layout.first_window(m, more, first))
+            if first is not None:
+                for state in (*self.state, self.low):
+                    device.write(state[self._part(n)], grid.padded(first))
         self.windows = device.upload(np.concatenate(windows).astype(np.int32))
+
+    def _first(self, mesh: Discretisation) -> NDArray[np.float32] | None:
+        """Padded temperature to begin with, relative to the body, K; None where all is at rest."""
+        if self.start is None:
+            return mesh.resting() if mesh.held_away else None
+        first = mesh.resting()
+        free = self.grid.free(mesh)
+        mesh.interior(first)[free] = (self.start.temperature_c.array - np.float32(self.body))[free]
+        return first
+
+    def _part(self, problem: int) -> slice:
+        """Where a problem's volume lies in an array of all of them."""
+        return slice(problem * self.grid.size, (problem + 1) * self.grid.size)
 
     def _place_sources(self) -> None:
         """Line sources."""
@@ -151,36 +181,93 @@ class CudaMarch:
 
     # -- marching ------------------------------------------------------------------------
 
-    def run(self, report: Report) -> None:
-        """The whole timeline."""
+    def run(self, report: Report, *, keep_states: bool = False) -> None:
+        """The whole timeline; ``keep_states`` keeps a `CryoState` at the end of each segment."""
         segments = self.timelines[0]
-        last_freeze = max(n for n, s in enumerate(segments) if s.freezing)
-        self.minima: list[list[NDArray[np.float32]]] = []
-        self.times = [0.0]
+        freezes = [n for n, s in enumerate(segments) if s.freezing]
+        begun = 0.0 if self.start is None else self.start.time_s
+        self.times = [begun]
         self.surface = [np.full(self.probes, np.nan)]
         self.started = np.full(self.probes, np.nan)
         self.since = np.zeros(self.probes)
-        cold = False  # a cycle has begun
-        freezing = False
-        self._record(cold)
+        self.minima: list[list[NDArray[np.float32]]] = []
+        self.states: list[list[CryoState]] = []
+        self.stored_at_start = np.zeros(self.count)
+        cycle = freezing = False  # a minimum is being followed; some probe was freezing
+        if self.start is not None:
+            cycle = freezing = self._resume(self.start)
+        self._record(cycle)
+        self._snapshot(begun)
         for number, steps in enumerate(self.steps):
             segment = segments[number]
             if segment.freezing and not freezing:
-                if cold:
+                if cycle:
                     self.minima.append(self._read_out(self.low))
                 self.device.copy(self.low, self.state[self.current])
-                cold = True
+                cycle = True
             freezing = segment.freezing
-            active = self._enter(number, steps)
+            active = self._enter(number, steps, resumed=number == 0 and begun > 0.0)
             for step in range(steps.count):
-                self._step(steps, active, cold)
+                self._step(steps, active, cycle)
+                at_s = segment.start_s + (step + 1) * steps.dt_s
+                self._snapshot(at_s)
                 if (step + 1) % _STEPS_PER_REPORT == 0 or step + 1 == steps.count:
                     self.device.synchronise()
-                    words = f"{segment.words} {number + 1} of {len(segments)}"
-                    report(segment.start_s + (step + 1) * steps.dt_s, words)
-            if number == last_freeze:
+                    report(at_s - begun, f"{segment.words} {number + 1} of {len(segments)}")
+            if freezes and number == freezes[-1]:
                 self.end_of_freeze = self._read_out(self.state[self.current])
-        self.minima.append(self._read_out(self.low))
+            if keep_states:
+                self.states.append(self._states(cycle, freezing))
+        if not freezes:
+            self.end_of_freeze = self._read_out(self.state[self.current])
+        if cycle:
+            self.minima.append(self._read_out(self.low))
+
+    def _resume(self, start: CryoState) -> bool:
+        """Take over minima and ramps of ``start``; whether its last cycle is still open."""
+        lows = [[m] * self.count for m in start.cycle_minimum_c]
+        is_open = start.freezing and bool(lows)
+        if is_open:
+            for n, mesh in enumerate(self.meshes):
+                low = mesh.resting()
+                mesh.interior(low)[...] = lows[-1][n] - np.float32(self.body)
+                self.device.write(self.low[self._part(n)], self.grid.padded(low))
+            lows.pop()
+        self.minima = lows
+        for n in range(self.count):
+            own = slice(int(self.problem_probe[n]), int(self.problem_probe[n + 1]))
+            if len(start.probe_start_c) == len(self.placements[n]):
+                self.started[own] = np.array(start.probe_start_c) - self.body
+            self.stored_at_start[n] = self._celsius(self.state[self.current], n)[1]
+        return is_open
+
+    def _states(self, cycle: bool, freezing: bool) -> list[CryoState]:
+        """The present moment of every problem."""
+        now = self._read_out(self.state[self.current])
+        lows = [*self.minima, self._read_out(self.low)] if cycle else self.minima
+        out = []
+        for n, problem in enumerate(self.problems):
+            own = slice(int(self.problem_probe[n]), int(self.problem_probe[n + 1]))
+            out.append(
+                CryoState(
+                    time_s=self.times[-1],
+                    temperature_c=Volume(now[n], problem.grid, "degC"),
+                    cycle_minimum_c=tuple(low[n] for low in lows),
+                    freezing=freezing,
+                    probe_start_c=tuple(float(v) for v in self.body + self.started[own]),
+                )
+            )
+        return out
+
+    def _snapshot(self, at_s: float) -> None:
+        """Keep temperature within each window, where a history is wanted."""
+        if not self.recorders:
+            return
+        windows = self.device.download(self.windows).reshape(-1, 3, 2)
+        states = self.device.download(self.state[self.current])
+        for n, recorder in enumerate(self.recorders):
+            box = tuple((int(a), int(b)) for a, b in windows[n])
+            recorder.add(at_s, self.grid.interior(states[self._part(n)]), box)
 
     def _step(self, steps: Steps, active: bool, cold: bool) -> None:
         """One super-step: launched one by one the first time, then captured, then replayed."""
@@ -267,25 +354,27 @@ class CudaMarch:
 
     # -- probes --------------------------------------------------------------------------
 
-    def _enter(self, number: int, steps: Steps) -> bool:
+    def _enter(self, number: int, steps: Steps, *, resumed: bool) -> bool:
         """Begin a segment: pull back, ramps, temperatures of every stage; some probe is on."""
         segments = [t[number] for t in self.timelines]
         moved = self._withdraw(segments)
         row = len(self.times) - 1
-        new = any(any(s.began) for s in segments)
-        gathered = None
+        gathered: NDArray[np.floating] | None = None
         if moved:
             gathered = self._gathered()
-        elif new and row > 0:
+        elif resumed or any(any(s.began) for s in segments):
             gathered = self._trace_rows()[row]
         for n, segment in enumerate(segments):
             for p in range(len(segment.phases)):
                 at = int(self.problem_probe[n]) + p
-                if segment.began[p]:
+                if gathered is not None and (
+                    segment.began[p] or (resumed and np.isnan(self.started[at]))
+                ):
                     last = self.surface[-1][at]
-                    tissue = 0.0 if gathered is None else float(gathered[n, p])
-                    self.started[at] = tissue if np.isnan(last) else last
+                    self.started[at] = gathered[n, p] if np.isnan(last) else last
                     self.since[at] = segment.start_s
+                elif resumed:
+                    self.since[at] = segment.since_s[p]
         start = segments[0].start_s
         table = np.empty((steps.count, steps.stages, self.probes), np.float32)
         for step in range(steps.count):
@@ -331,7 +420,7 @@ class CudaMarch:
             self.meshes[n] = replace(mesh, sources=sources)
         self._place_sources()
         now = self.device.download(self.windows).reshape(-1, 6)
-        new = np.stack([first_window(m, self.deep) for m in self.meshes])
+        new = np.stack([layout.first_window(m, self.deep, None) for m in self.meshes])
         now[:, ::2] = np.minimum(now[:, ::2], new[:, ::2])
         now[:, 1::2] = np.maximum(now[:, 1::2], new[:, 1::2])
         self.device.write(self.windows, now.reshape(-1))
@@ -361,7 +450,7 @@ class CudaMarch:
         part = slice(problem * int(stride), problem * int(stride) + size)
         rows = slice(problem * int(width), (problem + 1) * int(width))
         args = (
-            state[problem * size : (problem + 1) * size], cell[part], np.int64(0), table[rows],
+            state[self._part(problem)], cell[part], np.int64(0), table[rows],
             np.int32(0), *self.tau, *self.shape, np.float32(self.body), self.out, self.stored,
         )  # fmt: skip
         self._launch("bioheat_read_out", self.grid.tiles, args, problems=1)
@@ -389,7 +478,7 @@ class CudaMarch:
         power, lost = self.device.download(self.power), self._lost() + self.lost_before
         out = np.empty((self.count, 6))
         for n in range(self.count):
-            stored = self._celsius(self.state[self.current], n)[1]
+            stored = self._celsius(self.state[self.current], n)[1] - self.stored_at_start[n]
             own = slice(int(self.problem_probe[n]), int(self.problem_probe[n + 1]))
             out[n] = (stored, power[own].sum(), *sums[n, :2], sums[n, 2] - lost[n], sums[n, 3])
         return out
@@ -411,34 +500,3 @@ class CudaMarch:
             celsius = self.body + np.concatenate([probes, points], axis=1)
             out.append((celsius, frozen[:, n] * self.meshes[n].voxel_mm3 / 1000.0))
         return out
-
-
-def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:
-    """(stages,) seconds by which each stage's heat rate counts in a super-step.
-
-    The recursion of the field, e_j = alpha e_j-1 + beta e_j-2 + gamma rate_j, is linear in the
-    rates; these are its coefficients.  They add up to ``dt_s``.
-    """
-    part = 2.0 / (stages * stages + stages)
-    now, before = np.zeros(stages), np.zeros(stages)
-    for j in range(1, stages + 1):
-        alpha, beta = (2.0 * j - 1.0) / j, (1.0 - j) / j
-        following = alpha * now + beta * before
-        following[j - 1] += alpha * part * dt_s
-        now, before = following, now
-    return now
-
-
-def first_window(mesh: Discretisation, deep: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(z0, z1, y0, y1, x0, x1) round probes and what is not at rest, ``deep`` voxels larger."""
-    shape = np.array(mesh.shape)
-    low = np.min([s.voxels.min(axis=0) for s in mesh.sources], axis=0)
-    high = np.max([s.voxels.max(axis=0) + 1 for s in mesh.sources], axis=0)
-    if mesh.held_away:
-        where = np.nonzero(np.abs(mesh.interior(mesh.resting())) > WINDOW_TOLERANCE_K)
-        low = np.minimum(low, [w.min() for w in where])
-        high = np.maximum(high, [w.max() + 1 for w in where])
-    if mesh.needs_full_window:
-        low, high = np.zeros(3, np.int64), shape
-    low, high = np.maximum(low - deep, 0), np.minimum(high + deep, shape)
-    return np.stack([low, high], axis=1).reshape(-1)

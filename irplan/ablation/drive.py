@@ -61,3 +61,19 @@ def withdrawn(placement: Placement, distance_mm: float) -> Placement:
     way = (entry - tip) / np.linalg.norm(entry - tip) * distance_mm
     x, y, z = (float(v) for v in tip + way)
     return replace(placement, needle=Needle((x, y, z), placement.needle.entry_mm))
+
+
+def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:
+    """(stages,) seconds by which each stage's heat rate counts in a super-step.
+
+    The recursion of the field, e_j = alpha e_j-1 + beta e_j-2 + gamma rate_j, is linear in the
+    rates; these are its coefficients.  They add up to ``dt_s``.
+    """
+    part = 2.0 / (stages * stages + stages)
+    now, before = np.zeros(stages), np.zeros(stages)
+    for j in range(1, stages + 1):
+        alpha, beta = (2.0 * j - 1.0) / j, (1.0 - j) / j
+        following = alpha * now + beta * before
+        following[j - 1] += alpha * part * dt_s
+        now, before = following, now
+    return now

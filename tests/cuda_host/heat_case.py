@@ -9,7 +9,6 @@ import numpy as np
 
 from irplan.ablation import TISSUES, AblationProblem, Applicator, Placement, Schedule
 from irplan.ablation.cuda_layout import BLOCK, DeviceGrid, cells_of, tissue_limit
-from irplan.ablation.cuda_march import energy_shares
 from irplan.ablation.damage import (
     TABLE_FROM_C,
     TABLE_PER_K,
@@ -18,6 +17,7 @@ from irplan.ablation.damage import (
     ThreeState,
     rate_table,
 )
+from irplan.ablation.drive import energy_shares
 from irplan.ablation.heat.coolant import CoolantTables, coolant
 from irplan.ablation.heat.layout import lay_out
 from irplan.compute.cpu import damage as cpu_damage
@@ -84,7 +84,7 @@ class HeatCase:
         before, alive = v[0].copy(), np.ones(size, np.float32)
         highest = v[0].copy()
         extents = np.tile(np.array([0, nx]), (nz, ny, 1))
-        sums, plane_sums = np.zeros((nz, 4)), np.zeros(nz)
+        sums, row_power = np.zeros((nz, 5)), np.zeros(self.source.shape[:2])
         heat, work = np.zeros(5 + cool.rise.size), [np.zeros(cool.voxel.size, np.float32)] * 3
         work = [w.copy() for w in work]
         box, source = np.array(BOX), np.empty_like(self.source)
@@ -92,15 +92,14 @@ class HeatCase:
         for _ in range(STEPS):
             cpu_heat.source_rate(
                 self.source, v[0], lay.kind, lay.tissues, lay.levels, box, shape, response, source,
-                plane_sums,
+                row_power,
             )  # fmt: skip
-            total = float(plane_sums[: self.source.shape[0]].sum())
             cpu_heat.super_step(
                 *v, *hot, hot[0].copy(), lay.kind, shape, window, lay.runs, lay.rows, lay.tissues,
-                lay.pair_g, lay.pair_b, lay.levels, DT_S, self.stages, True, source, box, total,
-                alive, use_alive, cool.rise, cool.log_part, cool.film_part, cool.per_volume,
-                cool.sink_ptr, cool.sample_ptr, cool.local, cool.weight, cool.voxel_ptr,
-                cool.voxel, *work, lay.voxel_mm3, sums, heat,
+                lay.pair_g, lay.pair_b, lay.levels, DT_S, self.stages, True, self.source,
+                response, source, row_power, box, alive, use_alive, cool.rise,
+                cool.log_part, cool.film_part, cool.per_volume, cool.sink_ptr, cool.sample_ptr,
+                cool.local, cool.weight, cool.voxel_ptr, cool.voxel, *work, lay.voxel_mm3, sums, heat,
             )  # fmt: skip
             if self.stages % 2 == 1:
                 v.reverse()
@@ -155,11 +154,8 @@ class HeatCase:
         nz, ny, nx = lay.shape
         window = device.upload(np.array([0, nz, 0, ny, 0, nx], np.int32))
         box = device.upload(np.array(BOX, np.int32))
-        given, source = (
-            device.upload(self.source.reshape(-1)),
-            device.zeros(self.source.size, np.float32),
-        )
-        sums = device.zeros(grid.tiles * 4, np.float64)
+        given = device.upload(self.source.reshape(-1))
+        sums = device.zeros(grid.tiles * 5, np.float64)
         power = device.zeros(grid.tiles, np.float64)
         sink = self._sinks(device, grid)
         rates = device.upload(np.concatenate(self.tables))
@@ -174,15 +170,9 @@ class HeatCase:
 
         s, part = self.stages, 2.0 / (self.stages**2 + self.stages)
         shares = energy_shares(s, DT_S)
-        source_j = sinks_j = 0.0
+        sinks_j = 0.0
         volume = lay.voxel_mm3 * 1e-3
         for _ in range(STEPS):
-            launch(
-                "heat_source", grid.tiles,
-                (given, v[0], cell, tables, levels[0], *shape, box, np.float32(LOGIT[0]),
-                 np.float32(LOGIT[1]), source, power),
-            )  # fmt: skip
-            source_j += float(device.download(power).sum()) * DT_S * volume
             for j in range(1, s + 1):
                 alpha, beta = np.float32((2 * j - 1) / j), np.float32((1 - j) / j)
                 gamma = np.float32((2 * j - 1) / j * part * DT_S)
@@ -191,7 +181,8 @@ class HeatCase:
                 launch(
                     "heat_stage", grid.tiles,
                     (old, new, cell, tile_kind, tables, np.int32(len(lay.tissues)), *levels,
-                     *shape, window, alpha, beta, gamma, source, box, alive, np.int32(use_alive),
+                     *shape, window, alpha, beta, gamma, given, box, np.float32(LOGIT[0]),
+                     np.float32(LOGIT[1]), alive, np.int32(use_alive),
                      fold, sums),
                 )  # fmt: skip
                 launch(
@@ -222,7 +213,7 @@ class HeatCase:
             "heat_read_out", grid.tiles,
             (v[0], cell, tables, levels[0], *shape, np.float32(lay.body_c), out, power),
         )  # fmt: skip
-        flow = device.download(sums).reshape(-1, 4).sum(axis=0)
+        flow = device.download(sums).reshape(-1, 5).sum(axis=0)
         flow[2] -= float(device.download(sink["lost"]).sum())
         stored = float(device.download(power).sum()) * volume
         all_states = device.download(states).reshape(4, -1)
@@ -230,7 +221,7 @@ class HeatCase:
             "celsius": device.download(out).reshape(lay.shape),
             "highest": grid.interior(device.download(highest)),
             **{f"state {n}": grid.interior(all_states[n]) for n in range(4)},
-            "heat": np.array([*flow, source_j, sinks_j, stored]),
+            "heat": np.array([*flow, sinks_j, stored]),
         }
 
     def _sinks(self, device: Device, grid: DeviceGrid) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from irplan.ablation.cuda_cryo import DeviceRun
 from irplan.ablation.device import CryoDevice
 from irplan.ablation.discretisation import discretise
 from irplan.ablation.march import March, StepRule
+from irplan.ablation.state import CryoState
 from irplan.compute import no_progress
 from irplan.compute.threads import ThreadChoice
 from irplan.geometry import Grid, Needle
@@ -99,9 +100,11 @@ def uniform_problem(
     )
 
 
-def cpu_run(problem: AblationProblem, rule: StepRule = RULE) -> March:
+def cpu_run(
+    problem: AblationProblem, rule: StepRule = RULE, start: CryoState | None = None
+) -> March:
     """The CPU's march, finished; `March.fields` is still to be called (once)."""
-    march = March(problem, discretise(problem), MONITORS, ThreadChoice(1))
+    march = March(problem, discretise(problem), MONITORS, ThreadChoice(1), start=start)
     march.run(rule, no_progress)
     return march
 

@@ -14,8 +14,8 @@ import pytest
 
 from irplan.ablation import Phase, Schedule
 from irplan.ablation.cuda_cryo import simulate_cryo_cuda
-from irplan.ablation.cuda_march import energy_shares
 from irplan.ablation.cuda_memory import needed_bytes
+from irplan.ablation.drive import energy_shares
 from irplan.compute import kernel_source
 from irplan.errors import BackendError, CancelledError
 from tests.cuda_host.host_device import HERE, HostDevice, compiler
@@ -97,6 +97,42 @@ def test_a_problem_gives_the_same_bits_alone_or_in_a_batch(device):
         assert alone.energy == run.energy
         assert np.array_equal(alone.trace.temperature_c, run.trace.temperature_c)
     assert not np.array_equal(runs[0].end_of_freeze_c.array, runs[1].end_of_freeze_c.array)
+
+
+def test_going_on_from_a_state(device):
+    """Stop in the thaw, go on from there: the same as the CPU's way through the same states."""
+    problem = mixed_problem()
+    (first,) = simulate_cryo_cuda(
+        [problem], device, rule=RULE, until_s=75.0, keep_states=True, history=True
+    )
+    assert [s.time_s for s in first.states] == pytest.approx([60.0, 75.0])
+    assert [s.freezing for s in first.states] == [True, False]
+    history = first.history
+    assert history is not None
+    assert len(history) == first.steps + 1
+    last = first.states[-1].temperature_c.array
+    assert np.abs(history.temperature_c(-1).array - last).max() <= 0.0051 + 0.01
+    (run,) = simulate_cryo_cuda(
+        [problem], device, rule=RULE, monitors=MONITORS, start=first.states[-1]
+    )
+    march = cpu_run(problem, start=first.states[-1])
+    check(differences(run, march))
+    assert run.trace.time_s[0] == 75.0
+    assert len(run.cycle_minimum_c) == 2
+
+
+def test_going_on_within_a_freeze(device):
+    """The open cycle's minimum and the ramp go on."""
+    problem = mixed_problem(Schedule((Phase("freeze", 30.0),)))
+    (first,) = simulate_cryo_cuda([problem], device, rule=RULE, until_s=15.0, keep_states=True)
+    (run,) = simulate_cryo_cuda([problem], device, rule=RULE, start=first.states[-1])
+    assert len(run.cycle_minimum_c) == 1
+    assert np.all(run.cycle_minimum_c[0].array <= first.cycle_minimum_c[0].array)
+    march = cpu_run(problem, start=first.states[-1])
+    assert march.end_of_freeze is not None
+    assert np.abs(run.end_of_freeze_c.array - march.end_of_freeze).max() < 0.02
+    assert run.energy.stored_j == pytest.approx(march.energy().stored_j, rel=1e-4)
+    assert run.energy.residual_fraction < 1e-4
 
 
 def test_order_of_blocks_and_threads_does_not_matter(folder, device):

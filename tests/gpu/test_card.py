@@ -21,6 +21,7 @@ from irplan.ablation import (
 from irplan.ablation.cuda_cryo import cut, discretise_all, simulate_cryo_cuda
 from irplan.ablation.cuda_march import CudaMarch
 from irplan.ablation.march import StepRule
+from irplan.ablation.timeline import timeline
 from irplan.compute.device import Device
 from irplan.geometry import Grid, Needle
 from tests.cuda_host.heat_case import HEAT_LIMITS, HeatCase, heat_differences
@@ -102,11 +103,12 @@ def march_seconds(
     """Shortest time of the march (tissue on the card, kernels compiled; graphs are made and results
     read back within it), voxels of a problem, and stages."""
     meshes = discretise_all(problems)
-    steps = cut(problems[0], meshes[0], rule)
+    timelines = [timeline(p.schedules) for p in problems]
+    steps = cut(timelines[0], meshes[0], rule)
     best = np.inf
     for _ in range(repeats):
         march = CudaMarch(
-            problems, meshes, np.zeros((0, 3)), card, steps, whole_grid=rule.whole_grid
+            problems, meshes, np.zeros((0, 3)), card, timelines, steps, whole_grid=rule.whole_grid
         )
         card.synchronise()
         started = time.perf_counter()
