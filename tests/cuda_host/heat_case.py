@@ -99,7 +99,8 @@ class HeatCase:
                 lay.pair_g, lay.pair_b, lay.levels, DT_S, self.stages, True, self.source,
                 response, source, row_power, box, alive, use_alive, cool.rise,
                 cool.log_part, cool.film_part, cool.per_volume, cool.sink_ptr, cool.sample_ptr,
-                cool.local, cool.weight, cool.voxel_ptr, cool.voxel, *work, lay.voxel_mm3, sums, heat,
+                cool.local, cool.weight, cool.voxel_ptr, cool.voxel, *work, lay.voxel_mm3,
+                sums, heat,
             )  # fmt: skip
             if self.stages % 2 == 1:
                 v.reverse()
