@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import typer
 
 from irplan.cli.columns import columns
-from irplan.cli.console import JSON, Console, command
+from irplan.cli.console import JSON, QUIET, Console, command
 from irplan.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,25 @@ def applicators(
     as_toml: bool = typer.Option(
         False, "--toml", help="Print NAME as an entry to start a file of your own from."
     ),
+    calibrate: bool = typer.Option(
+        False, "--calibrate", help="Fit NAME's strength to its published zones; shows what is left."
+    ),
+    zone: list[str] = typer.Option(
+        [],
+        metavar="SHORTxLONG@MIN[@W]",
+        help="With --calibrate: your own zone, e.g. 32x45@10@40 "
+        "(mm, minutes, W for heat; 32@15 without a length); repeat for several.",
+    ),
+    tissue: str = typer.Option("liver", help="With --zone: the tissue it was measured in."),
+    level: float | None = typer.Option(
+        None,
+        metavar="DEGC",
+        help="With --zone: the isotherm measured; without it the ice's edge or the dead zone.",
+    ),
+    out: Path | None = typer.Option(
+        None, "-o", "--out", metavar="MINE.toml", help="With --calibrate: write the fitted entry."
+    ),
+    quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
     """List the applicators that can be simulated, with limits, published zones and sources.
@@ -33,8 +52,10 @@ def applicators(
     `irplan applicators --kind cryo`
 
     `irplan applicators cryo-17g-sphere --toml > mine.toml`
+
+    `irplan applicators cryo-17g-sphere --calibrate --zone 32x37@10 --level 0 -o mine.toml`
     """
-    with command(quiet=False, as_json=as_json) as console:
+    with command(quiet=quiet, as_json=as_json) as console:
         from irplan.ablation.catalogue import APPLICATORS, CATALOGUE_VERSION
         from irplan.ablation.device import Kind
         from irplan.files.applicator_file import applicators_to_toml, read_applicators
@@ -57,6 +78,22 @@ def applicators(
                 )
             typer.echo(applicators_to_toml([_renamed(known[name])]), nl=False)
             return
+        if calibrate:
+            from irplan.cli.calibrate import run_calibration
+
+            if name is None:
+                raise InputError(
+                    "--calibrate", got="no name", expected="one applicator", remedy="Give its name."
+                )
+            run_calibration(console, known[name], zone, tissue=tissue, level_c=level, out=out)
+            return
+        if zone or out is not None:
+            raise InputError(
+                "--zone" if zone else "--out",
+                got="without --calibrate",
+                expected="--calibrate as well",
+                remedy="irplan applicators NAME --calibrate --zone 32x37@10",
+            )
         console.result(
             {
                 "version": CATALOGUE_VERSION,
