@@ -7,6 +7,7 @@ MJ/(m3 K), mm and s here, and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class Discretisation:
         )
         return out
 
-    def interior(self, padded: NDArray[np.float32]) -> NDArray[np.float32]:
+    def interior(self, padded: NDArray[Any]) -> NDArray[Any]:
         """(slice, row, column) view of a padded flat array."""
         nz, ny, nx = self.shape
         return padded.reshape(nz + 2, ny + 2, nx + 2)[1:-1, 1:-1, 1:-1]

@@ -68,7 +68,7 @@ class History:
         out[box] = self.rest_c + np.float32(STEP_C) * frame
 
     def cooling_rate(self, from_c: float = 0.0, to_c: float = -20.0) -> Volume:
-        """Mean cooling rate while tissue first fell from ``from_c`` to ``to_c``, K/min.
+        """Mean cooling rate of the fall from ``from_c`` that first reached ``to_c``, K/min.
 
         Crossing times are interpolated linearly between snapshots; 0 where ``to_c`` was not
         reached.  Raises `InputError` unless ``from_c`` > ``to_c``.
@@ -80,26 +80,22 @@ class History:
                 expected="a fall of temperature",
                 remedy="Usual is from 0 to -20 degC.",
             )
-        begin, end = self._first_below(from_c), self._first_below(to_c)
-        reached = np.isfinite(end)
+        begin = np.full(self.grid.shape, -1.0)
         out = np.zeros(self.grid.shape, np.float32)
-        span = np.maximum(end[reached] - begin[reached], 1e-3)
-        out[reached] = (60.0 * (from_c - to_c) / span).astype(np.float32)
-        return Volume(out, self.grid, "K/min")
-
-    def _first_below(self, level_c: float) -> NDArray[np.float64]:
-        """Time at which each voxel first reaches ``level_c``, s; inf where never."""
-        out = np.full(self.grid.shape, np.inf)
         last = self.temperature_c(0).array
-        out[last <= level_c] = self.times_s[0]
+        begin[last <= from_c] = self.times_s[0]
         for n in range(1, len(self)):
             now = self.temperature_c(n).array
-            new = (now <= level_c) & np.isinf(out)
-            fall = last[new] - now[new]
-            part = np.where(fall > 0, (last[new] - level_c) / np.maximum(fall, 1e-6), 1.0)
-            out[new] = self.times_s[n - 1] + part * (self.times_s[n] - self.times_s[n - 1])
+            started, dt = self.times_s[n - 1], self.times_s[n] - self.times_s[n - 1]
+            fall = np.maximum(last - now, np.float32(1e-6))
+            down = (last > from_c) & (now <= from_c)
+            begin[down] = started + dt * ((last[down] - from_c) / fall[down])
+            done = (last > to_c) & (now <= to_c) & (out == 0.0) & (begin >= 0.0)
+            at = started + dt * ((last[done] - to_c) / fall[done])
+            span = np.maximum(at - begin[done], 1e-3)
+            out[done] = (60.0 * (from_c - to_c) / span).astype(np.float32)
             last = now
-        return out
+        return Volume(out, self.grid, "K/min")
 
     def frozen_long_enough(self, threshold_c: float, hold_s: float) -> NDArray[np.int16]:
         """In how many separate stays at or below ``threshold_c`` each voxel stayed ``hold_s``.

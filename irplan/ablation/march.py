@@ -9,11 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.device import CryoDevice
 from irplan.ablation.discretisation import Discretisation, line_sources
+from irplan.ablation.drive import (
+    WINDOW_TOLERANCE_K,
+    reach_voxels,
+    stage_time_s,
+    withdrawn,
+    working_tau,
+)
 from irplan.ablation.history import History, HistoryRecorder
 from irplan.ablation.line_source import LineSource
-from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
 from irplan.ablation.state import CryoState
@@ -21,7 +26,6 @@ from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress
 from irplan.compute.threads import ThreadChoice
 from irplan.errors import SolverError
-from irplan.geometry import Needle
 from irplan.image import Volume
 
 #: Error in time of the isotherms' radii per second of super-step, mm/s: the largest seen over
@@ -29,17 +33,11 @@ from irplan.image import Volume
 TIME_ERROR_MM_PER_S = 0.0015
 #: A segment is cut into this many super-steps at least, at the default error of 0.06 mm.
 LEAST_STEPS = 15
-#: The active region grows where temperature departs from rest by more than this, K.
-WINDOW_TOLERANCE_K = 0.01
-#: It grows by this many diffusion lengths sqrt(a dt) of the fastest unfrozen tissue a step.
-_REACH_LENGTHS = 3.0
 #: The active rows are worked on in so many parts, whatever the number of threads: sums of heat are
 #: then the same to the last bit.
 CHUNKS = 16
 #: Fewer active voxels than this are not worth a second thread.
 _FEW_VOXELS = 30_000
-#: A change of temperature at the outer faces above this is reported, K.
-BOUNDARY_WARNING_K = 2.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,9 @@ class ProbeArrays:
         self.source = np.zeros(self.voxel.size, np.float32)
         _, ny, nx = mesh.shape
         blocks = -(-nx // BLOCK) + 2
-        self.blocks = np.unique(
-            ((voxels[:, 0] + 1) * (ny + 2) + voxels[:, 1] + 1) * blocks + voxels[:, 2] // BLOCK + 1
-        )
+        rows = ((voxels[:, 0] + 1) * (ny + 2) + voxels[:, 1] + 1) * blocks
+        self.block_rows = np.unique(rows)
+        self.blocks = np.unique(rows + voxels[:, 2] // BLOCK + 1)
         low, high = voxels.min(axis=0), voxels.max(axis=0) + 1
         self.box = tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
 
@@ -146,11 +144,11 @@ class March:
         self.low: NDArray[np.float32] | None = None
         if start is not None:
             start.check_fits(problem.grid)
-            free = mesh.tissues[mesh.interior(mesh.kind), 0] > 0
+            free = mesh.tissues[:, 0][mesh.interior(mesh.kind)] > 0
             mesh.interior(first)[free] = (start.temperature_c.array - np.float32(body))[free]
             self.minima = [m - np.float32(body) for m in start.cycle_minimum_c]
             if start.freezing and self.minima:
-                self.low = self.minima.pop()
+                self.low = self.minima[-1]
         self.tau = [first, first.copy()]
         self.end_of_freeze: NDArray[np.float32] | None = None
         blocks = -(-nx // BLOCK) + 2
@@ -224,7 +222,7 @@ class March:
             if phase is None or not segment.began[p]:
                 continue
             if phase.withdraw_mm > 0.0:
-                self.placements[p] = _withdrawn(self.placements[p], phase.withdraw_mm)
+                self.placements[p] = withdrawn(self.placements[p], phase.withdraw_mm)
                 moved = True
         if moved:
             sources = line_sources(tuple(self.placements), self.problem.grid)
@@ -248,10 +246,10 @@ class March:
         drives = np.empty((s, count))
         start = segment.start_s + since_s
         for j in range(s):
-            at = start + dt_s * (j * j + j) / (s * s + s)
+            at = start + stage_time_s(dt_s, s, j)
             drives[j] = [self._drive(segment, p, at) for p in range(count)]
         started = time.perf_counter()
-        reach = self._reach(dt_s)
+        reach = reach_voxels(mesh, dt_s)
         shape = np.array(mesh.shape)
         active, chunks = bioheat_window.grow(
             self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, self.lo, self.hi,
@@ -260,7 +258,8 @@ class March:
         voxels = int((self.hi[active] - self.lo[active]).sum())
         threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
         numba.set_num_threads(threads)
-        self.near[probes.blocks] = 7  # SOME | FIRST | LAST
+        self.near[probes.blocks] |= bioheat.SOME | bioheat.FIRST | bioheat.LAST
+        self.near[probes.block_rows] |= bioheat.ROW
         bioheat.super_step(
             *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
             mesh.runs, mesh.rows, mesh.derived, mesh.table, mesh.signature, mesh.fixed_faces,
@@ -285,19 +284,13 @@ class March:
 
     def _drive(self, segment: Segment, probe: int, at_s: float) -> float:
         """Working temperature of a probe relative to the body, K; NaN when it is off."""
-        phase = segment.phases[probe]
-        if phase is None or phase.kind in ("passive_thaw", "pause"):
-            return math.nan
-        body = self.problem.body_temperature_c
-        applicator = self.placements[probe].applicator
-        if phase.kind == "active_thaw":  # heated at once: a slow ramp would go on freezing
-            device = applicator.device
-            thaw = device.thaw_temperature_c if isinstance(device, CryoDevice) else 15.0
-            return thaw - body
-        since, start = at_s - self.phase_since[probe], self.phase_start[probe]
-        end = applicator.working_temperature_c - body
-        way = math.inf if applicator.ramp_s == 0.0 else since * abs(end) / applicator.ramp_s
-        return start + math.copysign(min(way, abs(end - start)), end - start)
+        return working_tau(
+            segment.phases[probe],
+            self.placements[probe],
+            self.problem.body_temperature_c,
+            self.phase_start[probe],
+            at_s - self.phase_since[probe],
+        )
 
     def _gathered_tau(self, probe: int) -> float:
         """Mean temperature along a probe as the line source sees it, relative to the body, K."""
@@ -307,13 +300,6 @@ class March:
         return float(mean.mean(dtype=np.float64))
 
     # -- active region, records ----------------------------------------------------------
-
-    def _reach(self, dt_s: float) -> NDArray[np.int64]:
-        """Voxels (z, y, x) by which the disturbed region may grow in ``dt_s``."""
-        k, c = self.mesh.tissues[:, 3], self.mesh.tissues[:, 0]
-        a = float((k / np.where(c > 0, c, np.inf)).max())
-        way = max(3.0 * max(self.mesh.grid.spacing_mm), _REACH_LENGTHS * math.sqrt(a * dt_s))
-        return np.ceil(way / np.asarray(self.mesh.grid.spacing_mm)).astype(np.int64)
 
     def _open(self, box: tuple[tuple[int, int], ...]) -> None:
         """Make a box of the grid part of the busy region."""
@@ -326,7 +312,7 @@ class March:
 
     def _first_region(self, *, whole: bool) -> None:
         """Where anything happens at the start: probes, and what is not at rest."""
-        ny, nx = self.mesh.shape[1:]
+        nx = self.mesh.shape[2]
         if self.mesh.held_away or whole:
             away = np.abs(self.mesh.interior(self.tau[0])) > WINDOW_TOLERANCE_K
             some = away.any(axis=2)
@@ -466,31 +452,3 @@ class March:
             names=tuple(names),
             frozen_volume_cm3=np.array([s[2] for s in self.samples]),
         )
-
-    def warnings(self, energy: EnergyBalance) -> list[str]:
-        """What went less than well, with the size of the error it makes."""
-        out = []
-        if self.boundary_rise_c > BOUNDARY_WARNING_K:
-            ice = max(1e-6, max(s[2] for s in self.samples))
-            melt = abs(energy.boundary_j) / 400.0  # some 400 J to cool and freeze 1 cm3
-            radius = (0.75 / math.pi * ice) ** (1 / 3) * 10.0
-            out.append(
-                f"The ice's cold reached the edge of the simulated box ({self.boundary_rise_c:.1f} "
-                f"degC there). Heat that came in through it could melt at most {melt:.2f} cm3 of "
-                f"{ice:.1f} cm3, about {radius * melt / ice / 3:.2f} mm of radius. Use a larger "
-                "margin_mm."
-            )
-        if energy.residual_fraction > 1e-3:
-            out.append(
-                f"The heat balance closes to {100 * energy.residual_fraction:.2f} % only "
-                "(0.1 % is expected)."
-            )
-        return out
-
-
-def _withdrawn(placement: Placement, distance_mm: float) -> Placement:
-    """The placement pulled back along its own axis."""
-    tip, entry = np.array(placement.needle.tip_mm), np.array(placement.needle.entry_mm)
-    way = (entry - tip) / np.linalg.norm(entry - tip) * distance_mm
-    x, y, z = (float(v) for v in tip + way)
-    return replace(placement, needle=Needle((x, y, z), placement.needle.entry_mm))

@@ -15,7 +15,7 @@ from irplan.ablation.schedule import Schedule
 from irplan.ablation.segments import segment_distance_mm
 from irplan.ablation.tissue import TissueProperties
 from irplan.errors import InputError
-from irplan.geometry import Grid
+from irplan.geometry import Grid, Point3, as_point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -295,3 +295,17 @@ def check_range(field: str, value: float, low: float, high: float, unit: str, re
         raise InputError(
             field, got=f"{value}", expected=f"{low:g} to {high:g} {unit}".rstrip(), remedy=remedy
         )
+
+
+def monitor_indices(problem: AblationProblem, points: Sequence[Point3]) -> NDArray[np.float64]:
+    """(n, 3) fractional grid indices of LPS points; `InputError` for one outside the grid."""
+    lps = np.array([as_point(p, field="monitor_points_mm") for p in points]).reshape(-1, 3)
+    outside = ~problem.grid.contains(lps)
+    if outside.any():
+        raise InputError(
+            "monitor_points_mm",
+            got=f"point {int(np.argmax(outside)) + 1} outside the simulated box",
+            expected="LPS points within the box round the probes",
+            remedy="Leave the point out or enlarge margin_mm.",
+        )
+    return problem.grid.lps_to_index(lps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from irplan.ablation.schedule import Phase, Schedule
 
@@ -50,7 +51,7 @@ def timeline(schedules: Sequence[Schedule], *, from_s: float = 0.0) -> tuple[Seg
         spans.append(own)
     times = sorted(edges)
     out = []
-    for start, end in zip(times[:-1], times[1:], strict=True):
+    for start, end in pairwise(times):
         if start < from_s or end - start < 1e-9:
             continue
         now = [_phase_at(own, start) for own in spans]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from irplan.errors import InputError
+
 #: One step in this many tries the other choice again.
 _RETRY = 16
 
@@ -37,3 +42,22 @@ class ThreadChoice:
         rate = work / max(seconds, 1e-9)
         before = self._rate.get(threads, rate)
         self._rate[threads] = 0.5 * (before + rate)
+
+
+@contextmanager
+def thread_cap(threads: int | None) -> Iterator[int]:
+    """At most ``threads`` numba threads inside (gives that number), and the old number after.
+
+    None leaves the number as it is; `InputError` below 1.
+    """
+    import numba
+
+    if threads is not None and threads < 1:
+        raise InputError(
+            "threads", got=f"{threads}", expected="1 or more", remedy="None takes all."
+        )
+    before = int(numba.get_num_threads())
+    try:
+        yield before if threads is None else min(threads, before)
+    finally:
+        numba.set_num_threads(before)

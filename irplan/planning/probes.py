@@ -16,7 +16,7 @@ from irplan.ablation import (
     Placement,
     Schedule,
     TissueMap,
-    simulate,
+    simulate_cryo,
 )
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import PlanningError
@@ -245,7 +245,7 @@ class ProbePlanner:
             self._tissue = TissueMap.from_labels(self.labels, placements, margin_mm=75.0)
         setup = self._tissue.problem(placements, self.schedule, spacing_mm=SEARCH_MM)
         # One thread: too small a grid to gain from more, and barriers suffer on a busy machine.
-        result = simulate(setup, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
+        result = simulate_cryo(setup, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
         self.simulations += 1
         self._report(f"{len(placements)} probe(s), simulation {self.simulations}")
         cold_field = result.lethal_temperature(self.lethal)
@@ -263,7 +263,7 @@ class ProbePlanner:
         setup = AblationProblem.from_labels(
             self.labels, layout.placements, self.schedule, spacing_mm=FINAL_MM
         )
-        result = simulate(setup, progress=portion(self.progress, 0.65, 0.95))
+        result = simulate_cryo(setup, progress=portion(self.progress, 0.65, 0.95))
         self.simulations += 1
         margin = surface_margins(
             result.lethal_temperature(self.lethal),

@@ -19,7 +19,7 @@ from irplan.ablation import (
     LethalRule,
     Placement,
     Schedule,
-    simulate,
+    simulate_cryo,
     tissue,
 )
 from irplan.geometry import Grid, Needle
@@ -67,7 +67,7 @@ class ProbeCold:
             placements=(Placement(needle, applicator),),
             schedule=schedule,
         )
-        result = simulate(problem, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
+        result = simulate_cryo(problem, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
         field = result.lethal_temperature(rule)
         axial = np.arange(-_REACH_MM - half, _REACH_MM + half + 0.5, 1.0)
         radial = np.arange(0.0, _REACH_MM + 0.5, 1.0)

@@ -7,13 +7,15 @@ import pytest
 
 from irplan.ablation import (
     TISSUES,
+    Arrhenius,
     LethalRule,
     Phase,
     Schedule,
     TissueProperties,
     simulate,
 )
-from irplan.errors import BackendError, CancelledError, InputError
+from irplan.ablation.field.control import RfaControl
+from irplan.errors import CancelledError, InputError
 
 FREEZE_THAW_FREEZE = Schedule(
     (Phase("freeze", 240.0), Phase("passive_thaw", 180.0), Phase("freeze", 240.0))
@@ -184,8 +186,14 @@ def test_nothing_is_modified(make_problem):
 
 def test_bad_options(make_problem):
     problem = make_problem(shape=(40, 40, 40), minutes=1.0)
-    with pytest.raises(BackendError, match="CPU only"):
-        simulate(problem, backend="cuda")
+    with pytest.raises(InputError, match="control"):
+        simulate(problem, control=RfaControl())
+    with pytest.raises(InputError, match="damage"):
+        simulate(problem, damage=(Arrhenius(),))
+    with pytest.raises(InputError, match="step_s"):
+        simulate(problem, step_s=float("nan"))
+    with pytest.raises(InputError, match="until_s"):
+        simulate(problem, until_s=100.0)
     with pytest.raises(InputError, match="backend"):
         simulate(problem, backend="gpu")
     for bad in (0.0, -1.0, float("nan"), 5.0):

@@ -21,10 +21,10 @@ from irplan.ablation.calibrate import (
     zone_residuals,
 )
 from irplan.ablation.catalogue import AUTOMATIC_CRYOPROBES, applicator
+from irplan.ablation.cryo import simulate_cryo
 from irplan.ablation.device import Kind
 from irplan.ablation.library.heat_applicators import RFA_PERFUSIONS
 from irplan.ablation.schedule import Phase, Schedule
-from irplan.ablation.solve import simulate
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import tissue
 from irplan.ablation.zone_size import zone_size
@@ -149,7 +149,7 @@ def _gel_row(
         spacing_mm=spacing_mm,
         body_temperature_c=LITTRUP_START_C,
     )
-    result = simulate(problem, progress=progress)
+    result = simulate_cryo(problem, progress=progress)
     temperature = result.volumes()["temperature"]
     cold = zone_size(result, problem.placements, _LETHAL_C)
     ice = zone_size(result, problem.placements, 0.0)

@@ -9,7 +9,9 @@ piecewise linear in tau with the common breakpoints ``tau_l`` (liquidus) and ``t
 
     theta = ku tau + (km - ku) min(tau - tau_l, 0) + (kf - km) min(tau - tau_s, 0)
 
-and u likewise with the heat capacities.  Arrays are flat and padded by one resting voxel on every
+For u and its inverse the three parts are clipped instead of added as differences: below the
+liquidus a step of one unit in the last place of tau is a large step of u, and a constant rounding
+of the slopes would be a source of heat.  Arrays are flat and padded by one resting voxel on every
 side, so no face is special.
 
 Rows are worked on between their active columns only (`bioheat_window`), run by run
@@ -35,16 +37,17 @@ FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
 
 #: Columns of the tissue table.
 CU, CM, CF, KU, KM, KF, PERFUSION, METABOLIC = range(8)
-#: Columns of a tissue's derived row: ku, km - ku, kf - km; cu, cm - cu, cf - cm; 1/cu, 1/cm - 1/cu,
-#: 1/cf - 1/cm; u at liquidus and solidus; perfusion; metabolic heat.
+#: Columns of a tissue's derived row: ku, km - ku, kf - km; cu, cm, cf; 1/cu, 1/cm, 1/cf; u
+#: at liquidus and solidus; perfusion; metabolic heat.
 DK, DC, DI, UL, US, DP, DM, DERIVED = 0, 3, 6, 9, 10, 11, 12, 13
 #: Columns of a signature: 6 faces unfrozen, 6 faces mushy - unfrozen, 6 faces frozen - mushy
 #: (conductivity over distance squared), then the own derived row.
 G_MUSHY, G_FROZEN, G_OWN, SIGNATURE = 6, 12, 18, 18 + 13
 #: Columns of a block.
 BLOCK = 16
-#: Bits of a block's flag: near freezing somewhere, in its first and in its last column.
-SOME, FIRST, LAST = 1, 2, 4
+#: Bits of a block's flag: near freezing somewhere, in its first and in its last column.  ROW is set
+#: in the place before a row's first block: some block of the row is flagged.
+SOME, FIRST, LAST, ROW = 1, 2, 4, 8
 #: A block is linear while it stays this far above the liquidus, K.
 BAND_K = 8.0
 #: Smallest temperature span of a voxel that the liquidus crosses, K.
@@ -61,10 +64,8 @@ def derive(tissues: Any, tau: Any) -> Any:
         q, d = tissues[n], out[n]
         d[DK], d[DK + 1], d[DK + 2] = q[KU], q[KM] - q[KU], q[KF] - q[KM]
         if q[CU] > 0.0:
-            d[DC], d[DC + 1], d[DC + 2] = q[CU], q[CM] - q[CU], q[CF] - q[CM]
-            d[DI] = 1.0 / q[CU]
-            d[DI + 1] = 1.0 / q[CM] - 1.0 / q[CU]
-            d[DI + 2] = 1.0 / q[CF] - 1.0 / q[CM]
+            for phase in range(3):
+                d[DC + phase], d[DI + phase] = q[CU + phase], 1.0 / q[CU + phase]
             d[UL] = q[CU] * tau[0]
             d[US] = d[UL] + q[CM] * (tau[1] - tau[0])
         d[DP], d[DM] = q[PERFUSION], q[METABOLIC]
@@ -85,13 +86,29 @@ def kirchhoff(x: Any, d: Any, tau: Any) -> Any:
 @njit(cache=True, nogil=True, fastmath=FAST)
 def enthalpy(x: Any, d: Any, tau: Any) -> Any:
     """u of tau in the tissue with derived row d."""
-    return d[DC] * x + d[DC + 1] * _below(x, tau[0]) + d[DC + 2] * _below(x, tau[1])
+    return _u(x, d[DC], d[DC + 1], d[DC + 2], tau[0], tau[1], d[UL])
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+def _u(t: Any, cu: Any, cm: Any, cf: Any, tl: Any, ts: Any, ul: Any) -> Any:
+    return max(cu * t, ul) + cm * (min(max(t, ts), tl) - tl) + cf * _below(t, ts)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+def _t(u: Any, iu: Any, im: Any, jf: Any, ul: Any, us: Any, tl: Any) -> Any:
+    return max(iu * u, tl) + im * (min(max(u, us), ul) - ul) + jf * _below(u, us)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def temperature(u: Any, d: Any, tau: Any) -> Any:
+    """tau of u in the tissue with derived row d."""
+    return _t(u, d[DI], d[DI + 1], d[DI + 2], d[UL], d[US], tau[0])
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, inline="always")
 def _warm(
     ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, step: Any, band: Any
-) -> tuple[float, float]:
+) -> tuple[Any, Any]:
     """Advance ``n`` voxels of one tissue far from freezing: (sum of tau, how many come near)."""
     zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
     beta = step[1]
@@ -134,7 +151,7 @@ def _unfrozen(t: Any, span: Any, tl: Any, mushy: Any) -> Any:
 def _cold(
     ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, tau: Any, step: Any,
     band: Any,
-) -> tuple[float, float, float]:  # fmt: skip
+) -> tuple[Any, Any, Any]:  # fmt: skip
     """Advance ``n`` voxels of one tissue, frozen or near it.
 
     Returns (sum of perfusion, of metabolic heat, how many are near freezing).
@@ -182,11 +199,11 @@ def _cold(
         alive += part
         t0 = ta0[i]
         u = (
-            alpha * (cu * t + cm * tm + cf * tf)
-            + beta * (cu * t0 + cm * _below(t0, tl) + cf * _below(t0, ts))
+            alpha * _u(t, cu, cm, cf, tl, ts, ul)
+            + beta * _u(t0, cu, cm, cf, tl, ts, ul)
             + gamma * (flow + blood + metabolic * part)
         )
-        t = iu * u + im * _below(u, ul) + jf * _below(u, us)
+        t = _t(u, iu, im, jf, ul, us, tl)
         cold += one if t <= band else zero
         ta0[i] = t
     return perfused, alive * metabolic, cold
@@ -196,7 +213,7 @@ def _cold(
 def _mixed(
     ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, table: Any, sig: Any, first: Any,
     fixed_faces: Any, tau: Any, step: Any, band: Any, hot: Any,
-) -> tuple[float, float, float, float]:  # fmt: skip
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     """Advance ``n`` voxels by their signatures.
 
     Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours, how many are near
@@ -229,11 +246,11 @@ def _mixed(
             part = _unfrozen(t, span, tl, mushy)
             blood, heat = -d[DP] * part * max(t, tl), d[DM] * part
             u = (
-                alpha * (d[DC] * t + d[DC + 1] * m + d[DC + 2] * f)
-                + beta * (d[DC] * t0 + d[DC + 1] * _below(t0, tl) + d[DC + 2] * _below(t0, ts))
+                alpha * enthalpy(t, d, tau)
+                + beta * enthalpy(t0, d, tau)
                 + gamma * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
             )
-            t = d[DI] * u + d[DI + 1] * _below(u, d[UL]) + d[DI + 2] * _below(u, d[US])
+            t = temperature(u, d, tau)
         else:
             blood, heat = -d[DP] * t, d[DM]
             t = alpha * t + beta * t0 + gamma * d[DI] * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
@@ -301,13 +318,13 @@ def block_flag(first: Any, last: Any, band: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def _bend(ta0: Any, start: Any, n: Any, d: Any) -> None:
+def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
     """Bring voxels that a linear stage took below the liquidus onto the enthalpy's curve."""
     iu, im, jf, ul, us = d[DI], d[DI + 1], d[DI + 2], d[UL], d[US]
     for k in range(n):
         i = start + uint64(k)
-        u = d[DC] * ta0[i]
-        ta0[i] = iu * u + im * _below(u, ul) + jf * _below(u, us)
+        t = ta0[i]
+        ta0[i] = t if t > tl else _t(d[DC] * t, iu, im, jf, ul, us, tl)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -323,6 +340,7 @@ def _mark(ta0: Any, base: Any, x: Any, stop: Any, band: Any, now: Any, flag: Any
         if cold > zero:
             last = min(stop, (b + 1) * BLOCK) - 1
             now[flag + b] |= block_flag(ta0[start], ta0[base + uint64(last)], band)
+            now[flag - 1] |= np.uint8(ROW)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -345,18 +363,27 @@ def _rows(
         left, right = lo[row], hi[row]
         base = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
         flag = (z + 1) * plane + (y + 1) * blocks + 1
-        for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
-            now[flag + b] = was[flag + b]
+        head = flag - 1
+        quiet = (
+            was[head] | was[head - blocks] | was[head + blocks] | was[head - plane]
+            | was[head + plane]
+        ) & ROW == 0  # fmt: skip
+        if (was[head] | now[head]) & ROW:
+            now[head] = was[head]
+            for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
+                now[flag + b] = was[flag + b]
         for r in range(rows[row], rows[row + 1]):
             x = max(runs[r, 0], left)
             end = min(runs[r, 0] + runs[r, 1], right)
             what = runs[r, 2]
             while x < end:
-                b = x // BLOCK
-                hot = _hot(was, flag + b, blocks, plane)
-                while (b + 1) * BLOCK < end and _hot(was, flag + b + 1, blocks, plane) == hot:
-                    b += 1
-                stop = min(end, (b + 1) * BLOCK)
+                hot, stop = False, end
+                if not quiet:
+                    b = x // BLOCK
+                    hot = _hot(was, flag + b, blocks, plane)
+                    while (b + 1) * BLOCK < end and _hot(was, flag + b + 1, blocks, plane) == hot:
+                        b += 1
+                    stop = min(end, (b + 1) * BLOCK)
                 start = base + uint64(x)
                 n = stop - x
                 cold = np.float32(0.0)
@@ -371,7 +398,7 @@ def _rows(
                         perfused -= d[DP] * p
                         metabolised += d[DM] * n
                         if cold > 0.0:
-                            _bend(ta0, start, n, d)
+                            _bend(ta0, start, n, d, tau[0])
                 else:
                     at = uint64(runs[r, 3] + x - runs[r, 0])
                     p, m, g, cold = _mixed(
@@ -462,7 +489,7 @@ def line_sources(
                 lost += source[v]
                 continue
             u = enthalpy(ta0[i], d, tau) + gamma * source[v]
-            ta0[i] = d[DI] * u + d[DI + 1] * _below(u, d[UL]) + d[DI + 2] * _below(u, d[US])
+            ta0[i] = temperature(u, d, tau)
     return lost
 
 
@@ -470,9 +497,9 @@ def line_sources(
 def super_step(
     taa: Any, tab: Any, kind: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any,
     hi: Any, runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any,
-    w: Any, dt_s: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any,
-    voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any, gathered: Any,
-    source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
+    w: Any, dt_s: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any,
+    weight: Any, voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any,
+    gathered: Any, source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
 ) -> None:  # fmt: skip
     """Advance taa by ``dt_s`` in ``stages`` RKL1 stages; the result is in taa or tab.
 

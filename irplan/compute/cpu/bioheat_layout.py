@@ -62,7 +62,7 @@ def _alike(kind: Any, base: Any, nx: Any, sy: Any, sz: Any, out: Any) -> int:
         )  # fmt: skip
         same = np.uint8(1) if odd == 0 else np.uint8(0)
         out[x] = same
-        count += same
+        count += int(same)
     return count
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange, uint64
 
-from irplan.compute.cpu.bioheat import BAND_K, BLOCK, DC, FAST, block_flag, enthalpy
+from irplan.compute.cpu.bioheat import BAND_K, BLOCK, DC, FAST, ROW, block_flag, enthalpy
 
 #: Work of a voxel near freezing and of a mixed voxel, in plain voxels.
 _COLD_WORK, _MIXED_WORK = 2, 5
@@ -48,7 +48,9 @@ def _survey_rows(
             cold += one if t <= band else zero
         frozen += int(ices)
         work[row] = _COLD_WORK * int(cold)
-        for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
+        stale = cold > zero or near[flag - 1] & ROW != 0
+        near[flag - 1] = np.uint8(ROW) if cold > zero else np.uint8(0)
+        for b in range(left // BLOCK, (right - 1) // BLOCK + 1 if stale else 0):
             near[flag + b] = 0
             if cold > zero:
                 x0, x1 = max(left, b * BLOCK), min(right, (b + 1) * BLOCK)
@@ -159,7 +161,7 @@ def grow(
 
 
 @njit(cache=True, nogil=True)
-def edge_rise(ta: Any, kind: Any, derived: Any, shape: Any, active: Any, lo: Any, hi: Any) -> float:
+def edge_rise(ta: Any, kind: Any, derived: Any, shape: Any, active: Any, lo: Any, hi: Any) -> Any:
     """Largest |tau| among the free voxels of the outermost layers, K."""
     nz, ny, nx = shape[0], shape[1], shape[2]
     sy, sz = nx + 2, (ny + 2) * (nx + 2)

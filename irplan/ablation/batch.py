@@ -1,0 +1,66 @@
+"""Many simulations at once: one thread each, so that no barrier is waited for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+
+from irplan.ablation.problem import AblationProblem, check_range
+from irplan.ablation.result import AblationResult
+from irplan.ablation.solve import simulate
+from irplan.compute import Progress, no_progress
+
+
+def simulate_many(
+    problems: Iterable[AblationProblem],
+    *,
+    workers: int | None = None,
+    time_error_mm: float = 0.06,
+    progress: Progress = no_progress,
+    total: int | None = None,
+) -> Iterator[AblationResult]:
+    """Results of ``problems`` in their order, simulated ``workers`` at a time on the CPU.
+
+    Parameters
+    ----------
+    problems : any iterable; it is read only a few problems ahead, so memory does not grow with
+        its length as long as the results are consumed.
+    workers : simulations at a time; None takes one a core that numba may use.
+    time_error_mm : as for `simulate`.
+    progress : called after each result; may raise to cancel, which also abandons what is under way.
+    total : number of problems, for the progress.
+
+    Raises
+    ------
+    Whatever `simulate` raises for the first problem that fails; later ones are abandoned.
+    """
+    import numba
+
+    if workers is not None:
+        check_range("workers", workers, 1, 1024, "", "None takes every core.")
+    at_once = int(numba.get_num_threads()) if workers is None else workers
+    waiting: deque[Future[AblationResult]] = deque()
+    source = iter(problems)
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="irplan")
+    try:
+        for done in count(1):
+            while len(waiting) < 2 * at_once:
+                problem = next(source, None)
+                if problem is None:
+                    break
+                waiting.append(pool.submit(_one, problem, time_error_mm))
+            if not waiting:
+                return
+            result = waiting.popleft().result()
+            yield result
+            share = 0.0 if not total else min(1.0, done / total)
+            of = f" of {total}" if total else ""
+            progress(share, f"Simulating plans: {done}{of}")
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _one(problem: AblationProblem, time_error_mm: float) -> AblationResult:
+    return simulate(problem, threads=1, backend="cpu", time_error_mm=time_error_mm)

@@ -1,0 +1,292 @@
+"""A schedule a probe, going on from a state, history, hold times, batches, edits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from irplan.ablation import (
+    TISSUES,
+    AblationProblem,
+    CryoDevice,
+    EditSession,
+    LethalRule,
+    Phase,
+    Schedule,
+    simulate,
+    simulate_many,
+)
+from irplan.ablation.timeline import timeline
+from irplan.errors import CancelledError, GridMismatchError, InputError
+from irplan.geometry import Grid
+
+DOUBLE = Schedule((Phase("freeze", 120.0), Phase("passive_thaw", 90.0), Phase("freeze", 120.0)))
+
+
+def ice_radius(volume, direction=(1.0, 0.0, 0.0), level: float = 0.0) -> float:
+    r = np.arange(1.5, 25.0, 0.05)
+    c = volume.at(r[:, None] * np.asarray(direction))
+    i = int(np.argmax(c > level))
+    return float(r[i - 1] + (level - c[i - 1]) / (c[i] - c[i - 1]) * 0.05)
+
+
+def test_timeline_cuts_where_any_probe_changes():
+    first = Schedule((Phase("freeze", 100.0), Phase("passive_thaw", 50.0)))
+    second = Schedule((Phase("pause", 60.0), Phase("freeze", 90.0), Phase("active_thaw", 30.0)))
+    got = timeline((first, second))
+    assert [(s.start_s, s.duration_s) for s in got] == [(0, 60), (60, 40), (100, 50), (150, 30)]
+    assert [s.freezing for s in got] == [True, True, True, False]
+    assert got[3].phases[0] is None
+    assert got[1].began == (False, True)
+    assert got[2].since_s == (100.0, 60.0)
+    later = timeline((first, second), from_s=80.0)
+    assert (later[0].start_s, later[0].duration_s) == (80.0, 20.0)
+    assert later[0].since_s == (0.0, 60.0)
+
+
+def test_two_probes_of_their_own_schedules(make_problem, make_placed, make_probe):
+    """A probe that pauses until 100 s and freezes for 140 s makes the ice of 140 s of freezing."""
+    far = 24.0
+    shape = (56, 56, 110)
+    both = make_problem(
+        shape=shape,
+        placements=[make_placed((x, 0, 0), (0, 0, 1), make_probe(20.0)) for x in (-far, far)],
+        schedule=(
+            Schedule((Phase("freeze", 240.0),)),
+            Schedule((Phase("pause", 100.0), Phase("freeze", 140.0))),
+        ),
+    )
+    alone = make_problem(
+        shape=shape,
+        placements=[make_placed((far, 0, 0), (0, 0, 1), make_probe(20.0))],
+        schedule=Schedule((Phase("freeze", 140.0),)),
+    )
+    a = simulate(both, time_error_mm=0.03).end_of_freeze_c.array
+    b = simulate(alone, time_error_mm=0.03).end_of_freeze_c.array
+    right = slice(80, 108)
+    assert np.abs(a[:, :, right] - b[:, :, right]).max() < 2.0  # steps differ near the ramp
+    volume = np.count_nonzero(a[:, :, 60:] <= 0), np.count_nonzero(b <= 0)
+    assert volume[0] == pytest.approx(volume[1], rel=0.02)
+
+
+def test_going_on_from_a_state_is_going_on(make_problem):
+    """Stopping at the end of the first thaw and starting again changes nothing but rounding."""
+    problem = make_problem(shape=(56, 56, 56), schedule=DOUBLE)
+    whole = simulate(problem, keep_states=True)
+    assert [s.time_s for s in whole.states] == [120.0, 210.0, 330.0]
+    first = simulate(problem, until_s=210.0, keep_states=True)
+    rest = simulate(problem, start=first.states[-1])
+    assert np.abs(rest.end_of_freeze_c.array - whole.end_of_freeze_c.array).max() < 0.02
+    for a, b in zip(rest.cycle_minimum_c, whole.cycle_minimum_c, strict=True):
+        assert np.abs(a.array - b.array).max() < 0.02
+    middle = simulate(problem, until_s=60.0, keep_states=True).states[-1]
+    assert middle.freezing
+    again = simulate(problem, start=middle, until_s=120.0)
+    at_120 = whole.states[0].temperature_c
+    assert ice_radius(again.end_of_freeze_c) == pytest.approx(ice_radius(at_120), abs=0.05)
+    assert len(again.cycle_minimum_c) == 1
+    # a probe more from here on
+    moved = replace(problem, schedule=Schedule((*DOUBLE.phases, Phase("passive_thaw", 60.0))))
+    assert simulate(moved, start=whole.states[-1]).energy.residual_fraction <= 1e-3
+    other = make_problem(shape=(40, 40, 40), schedule=DOUBLE)
+    with pytest.raises(GridMismatchError, match="start"):
+        simulate(other, start=middle)
+    with pytest.raises(InputError, match="before the end"):
+        simulate(problem, start=whole.states[-1])
+
+
+def test_history_hold_time_and_cooling_rate(make_problem):
+    problem = make_problem(shape=(56, 56, 56), schedule=DOUBLE)
+    result = simulate(problem, history=True, step_s=6.0)
+    history = result.history
+    assert history.times_s[0] == 0.0
+    assert history.times_s[-1] == 330.0
+    last = history.temperature_c(len(history) - 1).array
+    assert np.abs(last - result.end_of_freeze_c.array).max() <= 0.011
+    between = history.at_time(0.5 * (history.times_s[3] + history.times_s[4])).array
+    mean = 0.5 * (history.temperature_c(3).array + history.temperature_c(4).array)
+    assert np.allclose(between, mean, atol=1e-4)
+    plain = result.lethal_zone(LethalRule(-20.0, 2))
+    held = result.lethal_zone(LethalRule(-20.0, 2, 5.0))
+    longer = result.lethal_zone(LethalRule(-20.0, 2, 50.0))
+    assert 0 < longer.sum() < held.sum() < plain.sum()
+    assert not np.any(longer & ~held)
+    # by hand on one voxel beside the probe
+    c = np.array([history.temperature_c(n).array[28, 28, 33] for n in range(len(history))])
+    fine = np.interp(np.arange(0.0, 330.1, 0.1), history.times_s, c) <= -20.0
+    first = 0.1 * fine[:2100].sum()
+    stays = history.frozen_long_enough(-20.0, first - 1.0)[28, 28, 33]
+    assert stays >= 1
+    assert history.frozen_long_enough(-20.0, first + 1.0)[28, 28, 33] < 2
+    rate = history.cooling_rate(0.0, -20.0).array
+    beside = np.array([history.temperature_c(n).array[28, 28, 31] for n in range(21)])
+    t0, t20 = (np.interp(-v, -beside, history.times_s[:21]) for v in (0.0, -20.0))
+    assert beside.min() < -25.0
+    assert rate[28, 28, 31] == pytest.approx(60.0 * 20.0 / (t20 - t0), rel=0.01)
+    assert rate[0, 0, 0] == 0.0
+    with pytest.raises(InputError, match="history"):
+        simulate(problem).lethal_zone(LethalRule(-20.0, 1, 5.0))
+    with pytest.raises(InputError, match="fall"):
+        history.cooling_rate(-20.0, 0.0)
+
+
+def test_contact_resistance_draws_what_the_circuit_says(make_problem, make_placed, make_probe):
+    """Warm tissue: flux = (T_w - T_far) / (R_contact + ln(R/r) / (2 pi k)), steady cylinder."""
+    k, perfusion = 0.5, 0.02
+    tissue = TISSUES["liver"].properties(k_unfrozen_w_per_mk=k, perfusion_per_s=perfusion)
+    resistance = 0.4
+    probe = replace(
+        make_probe(44.0, temperature_c=5.0, ramp_s=0.0),
+        device=CryoDevice(contact_resistance_mk_per_w=resistance),
+    )
+    problem = make_problem(
+        shape=(80, 36, 36),
+        tissues=(tissue,),
+        placements=(make_placed((0, 0, 0), (0, 0, 1), probe),),
+        schedule=Schedule((Phase("freeze", 600.0),)),
+    )
+    result = simulate(problem, history=True)
+    from scipy.special import k0, k1
+
+    delta = math.sqrt(k / (perfusion * 1060 * 3639)) * 1e3
+    a = 0.75 / delta
+    film = k0(a) / (2 * math.pi * k * a * k1(a))
+    steady = (5.0 - 37.0) / (resistance + film)
+    early = simulate(problem, until_s=480.0).energy.probes_j
+    per_metre = (result.energy.probes_j - early) / 120.0 / 0.044
+    assert per_metre == pytest.approx(steady, rel=0.05)  # ends draw a little more
+
+
+def test_vessel_wall_with_a_film(make_problem, make_placed, make_probe):
+    """Film and half a voxel in series: the wall's neighbour sees h / (h/2k + 1/hw)."""
+    shape = (40, 40, 40)
+    index = np.zeros(shape, np.uint8)
+    index[:, :, :4] = 1
+    liver = TISSUES["liver"].properties(perfusion_per_s=0.0, k_unfrozen_w_per_mk=0.5)
+    k, hw = 0.5, 230.0
+    wall = TISSUES["vessel"].properties(fixed_temperature_c=57.0, wall_transfer_w_per_m2k=hw)
+    off = make_placed((6, 0, 0), (0, 0, 1), make_probe(6.0, temperature_c=37.0, ramp_s=0.0))
+    problem = make_problem(
+        shape=shape,
+        index=index,
+        tissues=(liver, wall),
+        placements=(off,),
+        schedule=Schedule((Phase("freeze", 6000.0), Phase("passive_thaw", 600.0))),
+    )
+    c = simulate(problem).end_of_freeze_c.array[20, 20]
+    # steady slab from the film to the far face (37 degC one voxel outside), in the middle
+    # rows the lateral faces at 37 degC matter; compare the jump at the wall with the gradient
+    flux = k * (c[4] - c[5]) / 1e-3
+    through = (57.0 - c[4]) / (0.5e-3 / k + 1.0 / hw)
+    assert through == pytest.approx(flux, rel=0.06)
+
+
+def test_flat_voxels_give_the_same_ice(make_problem, make_placed, make_probe):
+    """0.8 x 1 x 2 mm voxels, needle oblique: radii within .3 mm of cubic ones."""
+    placement = make_placed((0.2, -0.1, 0.3), (0.3, 0.2, 1.0), make_probe(20.0))
+    cubic = simulate(make_problem(shape=(64, 56, 56), minutes=4.0, placements=(placement,)))
+    grid = Grid.from_spacing((32, 56, 70), (2.0, 1.0, 0.8), (-27.6, -27.5, -31.0))
+    flat = AblationProblem(
+        grid,
+        np.zeros(grid.shape, np.uint8),
+        (TISSUES["liver"].properties(),),
+        (placement,),
+        Schedule((Phase("freeze", 240.0),)),
+    )
+    result = simulate(flat)
+    for direction in ((1, 0, 0), (0, 1, 0), (-1, 0, 0)):
+        assert ice_radius(result.end_of_freeze_c, direction) == pytest.approx(
+            ice_radius(cubic.end_of_freeze_c, direction), abs=0.35
+        )
+    assert result.energy.residual_fraction <= 1e-3
+
+
+def test_withdrawn_probe_freezes_where_it_is_then(make_problem, make_placed, make_probe):
+    placement = make_placed((0, 0, -8), (0, 0, 1), make_probe(10.0))
+    schedule = Schedule(
+        (Phase("freeze", 60.0), Phase("active_thaw", 60.0), Phase("freeze", 90.0, None, 16.0))
+    )
+    problem = make_problem(shape=(64, 40, 40), placements=(placement,), schedule=schedule)
+    result = simulate(problem)
+    first, second = (v.array[:, 20, 20] for v in result.cycle_minimum_c)
+    z = np.arange(64) - 31.5
+    assert z[first <= -20].mean() == pytest.approx(-8.0, abs=0.8)
+    assert z[second <= -20].mean() == pytest.approx(8.0, abs=0.8)
+
+
+def test_schedules_that_do_not_fit(make_problem, make_probe, make_placed):
+    with pytest.raises(InputError, match="2 schedules"):
+        make_problem(schedule=(DOUBLE, DOUBLE))
+    with pytest.raises(InputError, match="'power' phase"):
+        make_problem(schedule=Schedule.constant_power(50.0, 5.0))
+    short = replace(make_probe(), device=CryoDevice(max_phase_s=300.0))
+    with pytest.raises(InputError, match="limit of test probe"):
+        make_problem(placements=(make_placed((0, 0, 0), (0, 0, 1), short),))
+    one = replace(make_probe(), device=CryoDevice(max_probes=1))
+    with pytest.raises(InputError, match="at most 1"):
+        make_problem(
+            placements=[make_placed((x, 0, 0), (0, 0, 1), one) for x in (-8, 8)], minutes=2.0
+        )
+
+
+def test_many_at_once_are_the_same_in_order(make_problem):
+    problems = [make_problem(shape=(44, 44, 44), minutes=m) for m in (1.0, 2.0, 3.0, 1.5, 2.5)]
+    seen = []
+    many = list(
+        simulate_many(iter(problems), workers=2, progress=lambda f, m: seen.append(f), total=5)
+    )
+    for result, problem in zip(many, problems, strict=True):
+        alone = simulate(problem, threads=1)
+        assert result.end_of_freeze_c.array.tobytes() == alone.end_of_freeze_c.array.tobytes()
+    assert seen == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+    def stop(fraction: float, message: str) -> None:
+        raise CancelledError("batch")
+
+    with pytest.raises(CancelledError):
+        list(simulate_many(problems, progress=stop, total=5))
+    with pytest.raises(InputError, match="workers"):
+        list(simulate_many(problems, workers=0))
+
+
+def test_edit_of_two_millimetres(make_problem, make_placed, make_probe):
+    """Two probes beside a vessel, one moved 2 mm: radii within .2 mm of a full solution."""
+    shape = (64, 64, 72)
+    index = np.zeros(shape, np.uint8)
+    _, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
+    index[np.hypot(x - 58, y - 30) < 3.0] = 1
+    tissues = (TISSUES["liver"].properties(), TISSUES["vessel"].properties())
+
+    def at(shift: float):
+        return [
+            make_placed((-7 + shift, 0.4, 0), (0.1, 0, 1), make_probe(20.0)),
+            make_placed((7, 0, 0.3), (0, 0.1, 1), make_probe(20.0)),
+        ]
+
+    problem = make_problem(
+        shape=shape, index=index, tissues=tissues, placements=at(0.0), schedule=DOUBLE
+    )
+    session = EditSession(problem)
+    edited = session.edited(at(-2.0))
+    full = simulate(replace(problem, placements=tuple(at(-2.0))))
+    for field, expected in zip(
+        (edited.end_of_freeze_c, *edited.cycle_minimum_c),
+        (full.end_of_freeze_c, *full.cycle_minimum_c),
+        strict=True,
+    ):
+        for level in (0.0, -20.0):
+            a, b = field.array <= level, expected.array <= level
+            surface = np.count_nonzero(b) ** (2 / 3) * 4.84
+            assert np.count_nonzero(a ^ b) / surface < 0.2  # mean distance of the surfaces, mm
+    assert edited.error.total_mm > full.error.total_mm
+    same = session.edited(at(0.0))
+    assert np.abs(same.end_of_freeze_c.array - session.result.end_of_freeze_c.array).max() < 1e-3
+    settled = session.settle(at(-2.0))
+    assert settled.end_of_freeze_c.array.tobytes() == full.end_of_freeze_c.array.tobytes()
+    more = session.edited([*at(-2.0), make_placed((0, 12, 0), (0, 0, 1), make_probe(20.0))])
+    assert np.count_nonzero(more.end_of_freeze_c.array <= 0) > np.count_nonzero(
+        settled.end_of_freeze_c.array <= 0
+    )
