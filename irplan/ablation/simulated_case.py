@@ -90,6 +90,14 @@ class SimulatedCase:
         return (schedule,) if isinstance(schedule, Schedule) else schedule
 
     @property
+    def trace_names(self) -> tuple[str, ...]:
+        """Names of the trace's points, the monitors by their own."""
+        names, own = list(self.result.trace.names), list(self.monitors)
+        if own and len(names) >= len(own):
+            names[len(names) - len(own) :] = own
+        return tuple(names)
+
+    @property
     def main_volume(self) -> tuple[str, Volume]:
         """Name and volume that a picture shows: the field for ire, else the temperature."""
         volumes = self.result.volumes()

@@ -110,7 +110,8 @@ def solve(asked: ProblemFile, *, progress: Progress = no_progress) -> AblationRe
         backend=asked.solver.backend,
         time_error_mm=asked.solver.time_error_mm,
         threads=asked.solver.threads,
-        history=asked.kind == "cryo" and (asked.solver.frames > 0 or asked.lethal.hold_s > 0),
+        history=asked.lethal.hold_s > 0
+        or (asked.solver.frames > 0 and asked.solver.backend != "cuda"),
         monitor_points_mm=tuple(asked.monitors.values()),
         progress=progress,
     )
@@ -152,7 +153,7 @@ def _write(
         [(z.words, m) for z, m in zip(case.zones, case.measures, strict=True)],
         folder / "table.csv",
     )
-    write_trace(case.result.trace, folder / "trace.csv")
+    write_trace(case.result.trace, folder / "trace.csv", names=case.trace_names)
     _images(case, folder, portion(progress, 0.0, 0.4))
     figures = _figures(case, portion(progress, 0.4, 0.7))
     (folder / "figures").mkdir()

@@ -8,7 +8,6 @@ from irplan import RESEARCH_USE_ONLY, __version__
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import FieldResult
 from irplan.ablation.simulated_case import SimulatedCase
-from irplan.ablation.tissue_table import TISSUES
 from irplan.reports.content import Fact, Table
 from irplan.reports.figures import FigureNote
 from irplan.reports.words import number, plain, point, rule
@@ -137,7 +136,7 @@ def _zones(case: SimulatedCase) -> Table:
         for z, m in zip(case.zones, case.measures, strict=True)
     )
     return Table(
-        "Zones",
+        "Sizes",
         (
             "Zone",
             "Volume (ml)",
@@ -252,7 +251,7 @@ def _tissues(problem: AblationProblem) -> Table:
         fixed = "–" if t.fixed_temperature_c is None else number(t.fixed_temperature_c)
         rows.append(
             (
-                t.name + ("" if t.name in TISSUES else " (of this problem)"),
+                t.name,
                 f"{t.k_unfrozen_w_per_mk:.3g} / {t.k_frozen_w_per_mk:.3g}",
                 f"{t.density_kg_per_m3:.4g}",
                 f"{t.c_unfrozen_j_per_kgk:.4g} / {t.c_frozen_j_per_kgk:.4g}",

@@ -42,7 +42,7 @@ def temperature_curves(case: SimulatedCase) -> Figure:
             upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
         else:
             upper = lower = figure.subplots(1, 1)
-        for k, name in enumerate(_names(case)):
+        for k, name in enumerate(case.trace_names):
             _line(upper, minutes, trace.temperature_c[:, k], name, k)
         levels = _LEVELS.get(case.kind, ())
         for level in levels:
@@ -132,14 +132,6 @@ def zone_profile(case: SimulatedCase) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
-
-
-def _names(case: SimulatedCase) -> tuple[str, ...]:
-    """Trace names with the monitors' own where the solver numbered them."""
-    names, own = list(case.result.trace.names), list(case.monitors)
-    if own and len(names) >= len(own):
-        names[len(names) - len(own) :] = own
-    return tuple(names)
 
 
 def _line(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], name: str, k: int) -> None:

@@ -174,3 +174,28 @@ def test_validate_prints_the_table_and_its_exit_code_tells(
 def test_columns_wrap_the_last_one():
     text = columns(("a", "b"), [("1", "long words " * 20)], width=60)
     assert max(len(line) for line in text.splitlines()) <= 60
+
+
+def test_calibrate_shows_the_residual_and_writes_an_entry(tmp_path: Path):
+    out = tmp_path / "mine.toml"
+    result = RUN.invoke(
+        app,
+        ["applicators", "cryo-17g-seed", "--calibrate", "--zone", "24x34@4", "--level", "0",
+         "-o", str(out), "--json", "-q"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    data = json.loads(result.stdout)
+    assert data["constant"] == "contact_resistance_mk_per_w"
+    (residual,) = data["residuals"]
+    # 24 mm in 4 min is more than the probe can do: the limit is reached and said
+    assert data["at_limit"]
+    assert residual["short_error_mm"] < 0
+    (mine,) = read_applicators(out).values()
+    assert mine.zones[0].short_mm == 24.0
+
+
+@pytest.mark.parametrize("zone", ["24", "24x", "ax3@4", "24x30x40@4", "24@4@5@6", "24@0", "900@4"])
+def test_a_wrong_zone_gives_four_lines(zone: str):
+    result = RUN.invoke(app, ["applicators", "cryo-17g-seed", "--calibrate", "--zone", zone, "-q"])
+    assert result.exit_code == 2
+    four_lines(result.stderr)
