@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from irplan.compute.device import Argument, DeviceMemory, DeviceOutOfMemory, Extent
 from irplan.compute.kernel_files import kernel_source
 
-#: cudaErrorMemoryAllocation
+#: cudaErrorMemoryAllocation, CUDA_ERROR_OUT_OF_MEMORY
 _OUT_OF_MEMORY = 2
 _MODULES: dict[tuple[str, tuple[tuple[str, int], ...], int], Any] = {}
 _KERNELS: dict[tuple[Any, str], Any] = {}
@@ -118,7 +118,7 @@ class CudaDevice:
                 yield
         except cupy.cuda.memory.OutOfMemoryError as error:
             raise DeviceOutOfMemory(wanted_bytes) from error
-        except cupy.cuda.runtime.CUDARuntimeError as error:
+        except (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError) as error:
             if error.status != _OUT_OF_MEMORY:
                 raise
             raise DeviceOutOfMemory(wanted_bytes) from error

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from irplan.ablation import Phase, Schedule
+from irplan.ablation import CryoResult, Phase, Schedule, simulate
 from irplan.ablation.cuda_cryo import simulate_cryo_cuda
 from irplan.ablation.cuda_memory import needed_bytes
 from irplan.ablation.drive import energy_shares
-from irplan.compute import kernel_source
+from irplan.compute import Backend, kernel_source
 from irplan.errors import BackendError, CancelledError
 from tests.cuda_host.host_device import HERE, HostDevice, compiler
 from tests.cuda_host.problems import (
@@ -172,6 +172,22 @@ def test_energy_shares_are_the_recursion_s():
     for stages in (1, 2, 7, 16):
         shares = energy_shares(stages, 12.0)
         assert shares.sum() == pytest.approx(12.0, rel=1e-12)
+
+
+def test_simulate_with_backend_cuda(device, monkeypatch):
+    """The public entry takes the device, and says so."""
+    monkeypatch.setattr("irplan.ablation.cryo.resolve_backend", lambda choice: Backend("cuda", "a"))
+    monkeypatch.setattr("irplan.compute.device.open_device", lambda: device)
+    problem = mixed_problem(Schedule((Phase("freeze", 20.0),)))
+    result = simulate(problem, backend="cuda")
+    twin = simulate(problem, backend="cpu")
+    assert isinstance(result, CryoResult)
+    assert isinstance(twin, CryoResult)
+    assert (result.backend, result.backend_reason) == ("cuda", "a")
+    assert result.options == twin.options
+    assert result.error == twin.error
+    apart = np.abs(result.end_of_freeze_c.array - twin.end_of_freeze_c.array)
+    assert apart.max() < LIMITS["temperature_k"]
 
 
 # -- memory ------------------------------------------------------------------------------
