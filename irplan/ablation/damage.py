@@ -217,6 +217,35 @@ class ThreeState:
 
 DamageModel = Arrhenius | Cem43 | ThreeState
 
+_JACQUES = (
+    "pig liver, half coagulated (whitening): dS 553.5 J/(mol K), dH 2.768e5 J/mol, Jacques, "
+    "Newman & He 1991 [V, omlc.org/news/may06/livercoag]; A = (k_B T / h) exp(dS / R) at 50 degC"
+)
+_HCC = (
+    "hepatocellular carcinoma cells, 45 to 60 degC: A 3.25e43 /s, Ea 281 kJ/mol, R 0.72, "
+    "'Cytotoxicity of hepatocellular carcinoma cells to hyperthermic and ablative temperature "
+    "exposures' [V, abstract]; A, Ea and the dose: see there"
+)
+_HEPG2 = (
+    "HepG2 cells, 40 to 70 degC: Ea 170.17 kJ/mol, A 4.11e24 /s, 'Investigation on "
+    "supraphysiological thermal injury in two well-differentiated human hepatoma cell lines' [V, "
+    "abstract]"
+)
+#: Published sets by name; a set's constants belong together.  Dead fractions other than the
+#: first one's are conventions: 0.632 is Omega = 1.
+DAMAGE_SETS: dict[str, DamageModel] = {
+    "liver": Arrhenius(
+        source="liver (human): A 7.39e39 /s, Ea 2.577e5 J/mol [V, ablation specification and the "
+        "bioheat materials table of COMSOL 5.5]; dead at 1 - exp(-Omega) > 0.98 [V]"
+    ),
+    "pig liver, whitening": Arrhenius(5.49e41, 2.768e5, 0.632, _JACQUES),
+    "liver cancer cells": Arrhenius(3.25e43, 2.81e5, 0.632, _HCC),
+    "hepg2 cells": Arrhenius(4.11e24, 1.7017e5, 0.632, _HEPG2),
+    "cem43": Cem43(),
+    "cem43, liver cancer cells": Cem43(r_above=0.72, source=_HCC),
+    "three-state": ThreeState(),
+}
+
 
 def rate_table(model: DamageModel) -> NDArray[np.float32]:
     """``model.rate`` from TABLE_FROM_C to TABLE_TO_C for the kernels."""

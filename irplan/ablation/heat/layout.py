@@ -80,7 +80,7 @@ class HeatLayout:
 
 def lay_out(problem: AblationProblem) -> HeatLayout:
     """Lay ``problem`` out for the kernels; O(voxels), some 15 ms at 128^3."""
-    from irplan.compute.cpu import heat
+    from irplan.compute.cpu import heat, heat_layout
 
     body = problem.body_temperature_c
     spacing = problem.grid.spacing_mm
@@ -89,7 +89,7 @@ def lay_out(problem: AblationProblem) -> HeatLayout:
     pair_g, pair_b = _pairs(used, table.astype(np.float64), spacing)
     kind = np.ascontiguousarray(np.pad(index, 1, mode="edge")).reshape(-1)
     shape = problem.grid.shape
-    runs, rows = heat.cut_runs(kind, table[:, heat.C], np.array(shape), _SHORTEST_RUN)
+    runs, rows = heat_layout.cut_runs(kind, table[:, heat.C], np.array(shape), _SHORTEST_RUN)
     levels = np.array(
         [BOILING_FROM_C, CONDUCTIVITY_CAP_C, PERFUSION_STOP_C, heat.HOT_C], np.float32
     ) - np.float32(body)

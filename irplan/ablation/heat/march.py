@@ -15,26 +15,23 @@ from irplan.ablation.heat.coolant import Coolant, CoolantTables
 from irplan.ablation.heat.damage_track import DamageTrack
 from irplan.ablation.heat.layout import lay_out
 from irplan.ablation.heat.record import HeatRecord, temperature_at
+from irplan.ablation.heat.source import Box, checked_source
+from irplan.ablation.heat.window import HeatWindow
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
 from irplan.compute.threads import ThreadChoice
 from irplan.errors import InputError, SolverError
 from irplan.image import Volume
 
-Box = tuple[int, int, int, int, int, int]
-
 #: Error of the 60 degC and lethal radii per second of super-step, mm/s [M: 0.016 mm at 6 s to
 #: 0.06 mm at 20 s, 40 W microwave for 10 min].
 TIME_ERROR_MM_PER_S = 0.003
 #: First super-step after the heat has changed, s, and how much longer each next one may be.
 FIRST_STEP_S, STEP_GROWTH = 0.5, 1.3
-#: The window grows where its shell departs from rest by more than this, K.
-WINDOW_TOLERANCE_K = 0.002
 #: A change of temperature at the outer faces above this is reported, K.
 BOUNDARY_WARNING_K = 1.0
 #: Tissue hotter than this is a mistake, degC.
 ABSURD_C = 3000.0
-_NO_SOURCE = np.zeros((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +109,6 @@ class HeatMarch:
         self.steps = 0
         self.stages = 0
         self.longest_dt_s = 0.0
-        self.boundary_rise_c = 0.0
         self._since_change_s = 0.0
         self._allocate()
         self._sample()
@@ -134,15 +130,16 @@ class HeatMarch:
             self._sticky[1:-1, 1:-1] = warm
             for flags in self._hot:
                 flags[...] = self._sticky
-        self._sums = np.zeros((nz, 4))
+        self._sums = np.zeros((nz, 5))
         self._heat = np.zeros(5 + self.coolants.rise.size)
         cells = self.coolants.voxel.size
         self._work = [np.zeros(cells, np.float32) for _ in range(3)]
-        self._source_sums = np.zeros(nz)
         self.absorbed_w = 0.0
-        self._window = self._first_window()
+        capacity = lay.tissues[:, 0]
+        self._least_capacity = float(capacity[capacity > 0.0].min())
+        self._window = HeatWindow(lay, v, self.coolants.boxes)
         if self._held_away:
-            self._track.begin(v, self._window)
+            self._track.begin(v, self._window.box)
 
     # -- what can be read ----------------------------------------------------------------
 
@@ -159,9 +156,14 @@ class HeatMarch:
         out = np.full(lay.shape, lay.body_c, np.float32)
         heat.read_out(
             v, lay.kind, lay.tissues, lay.levels, np.float32(lay.body_c), np.array(lay.shape),
-            self._window, out,
+            self._window.box, out,
         )  # fmt: skip
         return out
+
+    @property
+    def boundary_rise_c(self) -> float:
+        """Largest change of temperature at the grid's outer faces so far, K."""
+        return self._window.boundary_rise_c
 
     @property
     def maximum_c(self) -> NDArray[np.float32]:
@@ -192,7 +194,7 @@ class HeatMarch:
         """Highest temperature now, degC."""
         lo, hi = self._warm_box()
         if np.any(hi <= lo):
-            lo, hi = self._window[::2], self._window[1::2]
+            lo, hi = self._window.box[::2], self._window.box[1::2]
         cut = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
         lay = self.layout
         v = lay.interior(self._v[0])[cut]
@@ -222,8 +224,8 @@ class HeatMarch:
         box : (z0, z1, y0, y1, x0, x1) index box outside which the source is zero; it should be
             tight, for everything inside is computed.  None: the source's own bounding box.
         cooling : which coolants flow; None: all of them.
-        logit : (c, d): the source is multiplied by 1 / (1 + exp(d T - c)), T in degC, at the
-            temperature at each super-step's start.
+        logit : (c, d): the source is multiplied by 1 / (1 + exp(d T - c)), T in degC: where tissue
+            is above 56 degC at every stage, elsewhere at each super-step's start.
         changed : the source jumped (the first steps are short); False where the caller updates
             a source that varies slowly.
         on_step : called with the time, s, after each super-step; may raise to cancel.
@@ -232,7 +234,8 @@ class HeatMarch:
             raise InputError(
                 "duration_s", got=f"{duration_s}", expected="more than 0 s", remedy="Give seconds."
             )
-        given, cut = self._source(source_w_per_m3, box)
+        given, cut = checked_source(source_w_per_m3, box, self.layout.shape)
+        self._window.include(cut)
         if changed:
             self._since_change_s = 0.0
         left = duration_s
@@ -250,43 +253,6 @@ class HeatMarch:
                 on_step(self.time_s)
         self._check_finite()
 
-    def _source(
-        self, source: NDArray[np.float32] | None, box: Box | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The source in a tight index box, checked; the window is widened to hold it."""
-        shape = self.layout.shape
-        if source is None:
-            return _NO_SOURCE, np.zeros(6, np.int64)
-        array = np.ascontiguousarray(source, dtype=np.float32)
-        cut = np.array(box if box is not None else (0, shape[0], 0, shape[1], 0, shape[2]))
-        size = tuple(int(n) for n in cut[1::2] - cut[::2])
-        inside = np.all(cut[::2] >= 0) and np.all(cut[1::2] <= np.array(shape))
-        if array.shape != size or not inside:
-            raise InputError(
-                "source_w_per_m3",
-                got=f"shape {array.shape} for box {tuple(int(n) for n in cut)}",
-                expected=f"the box's size, inside a grid of {shape}",
-                remedy="Give the whole grid, or the array of the box only.",
-            )
-        if not np.isfinite(array).all() or float(array.min(initial=0.0)) < 0.0:
-            raise SolverError(
-                "source_w_per_m3",
-                got="values that are negative or not finite",
-                expected="power densities of 0 or more, W/m3",
-                remedy="Check the field solution that the heat comes from.",
-            )
-        if box is None:
-            away = [np.flatnonzero(array.any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
-            if away[0].size == 0:
-                return _NO_SOURCE, np.zeros(6, np.int64)
-            cut = np.array([v for w in away for v in (int(w[0]), int(w[-1]) + 1)])
-            array = np.ascontiguousarray(array[cut[0] : cut[1], cut[2] : cut[3], cut[4] : cut[5]])
-        self._window[::2] = np.minimum(self._window[::2], np.maximum(cut[::2] - 3, 0))
-        self._window[1::2] = np.maximum(
-            self._window[1::2], np.minimum(cut[1::2] + 3, np.array(shape))
-        )
-        return array, cut.astype(np.int64)
-
     def _super_step(
         self,
         dt_s: float,
@@ -300,31 +266,34 @@ class HeatMarch:
         from irplan.compute.cpu import heat
 
         lay, cool = self.layout, self.coolants
-        s = math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt_s / lay.explicit_limit_s) - 1.0) - 1e-9)
-        s = max(1, s)
+        c, d = (0.0, 0.0) if logit is None else logit
+        # a source that falls with temperature adds its steepest slope to the stiffness
+        slope = 0.25 * d * float(given.max(initial=0.0)) * 1e-6 / self._least_capacity
+        limit = 1.0 / (1.0 / lay.explicit_limit_s + 0.5 * slope)
+        s = max(1, math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt_s / limit) - 1.0) - 1e-9))
         self.stages = max(self.stages, s)
         self.longest_dt_s = max(self.longest_dt_s, dt_s)
         rise = cool.rise.copy()
         if cooling is not None:
             rise[~np.asarray(cooling, bool)] = np.nan
-        shape, w = np.array(lay.shape), self._window
-        touching = bool(np.any(w[::2] == 0) or np.any(w[1::2] == shape))
+        shape, w = np.array(lay.shape), self._window.box
         before, threads = numba.get_num_threads(), self.threads.pick()
         numba.set_num_threads(threads)
         started = time.perf_counter()
         source = np.empty_like(given)
+        row_power = np.zeros(given.shape[:2])
+        response = np.array([c - d * lay.body_c, d], np.float32)
         if given.size:
-            c, d = (0.0, 0.0) if logit is None else logit
-            response = np.array([c - d * lay.body_c, d], np.float32)
             heat.source_rate(
                 given, self._v[0], lay.kind, lay.tissues, lay.levels, box, shape, response,
-                source, self._source_sums,
+                source, row_power,
             )  # fmt: skip
-        total = float(self._source_sums[: given.shape[0]].sum())
+        source_before = float(self._heat[heat.E_SOURCE])
         heat.super_step(
             *self._v, *self._hot, self._sticky, lay.kind, shape, w, lay.runs, lay.rows,
-            lay.tissues, lay.pair_g, lay.pair_b, lay.levels, dt_s, s, touching, source, box, total,
-            self._track.alive, self._track.stops_perfusion, rise, cool.log_part, cool.film_part,
+            lay.tissues, lay.pair_g, lay.pair_b, lay.levels, dt_s, s, self._window.at_edge,
+            given, response, source, row_power, box, self._track.alive,
+            self._track.stops_perfusion, rise, cool.log_part, cool.film_part,
             cool.per_volume, cool.sink_ptr, cool.sample_ptr, cool.local, cool.weight,
             cool.voxel_ptr, cool.voxel, *self._work, lay.voxel_mm3, self._sums, self._heat,
         )  # fmt: skip
@@ -338,62 +307,11 @@ class HeatMarch:
         numba.set_num_threads(before)
         self.time_s += dt_s
         self.steps += 1
-        self.absorbed_w = total * lay.voxel_mm3 * 1e-3
-        self._grow_window(dt_s)
+        self.absorbed_w = (float(self._heat[heat.E_SOURCE]) - source_before) / dt_s
+        self._window.grow(self._v[0], dt_s)
         self._sample()
 
     # -- window, records -----------------------------------------------------------------
-
-    def _first_window(self) -> NDArray[np.int64]:
-        """The box in which anything happens at the start: coolants, and what is not at rest."""
-        lay = self.layout
-        shape = np.array(lay.shape)
-        low, high = shape // 2, shape // 2 + 1
-        for first, end in self.coolants.boxes:
-            low, high = np.minimum(low, first), np.maximum(high, end)
-        if self._held_away:
-            away = np.nonzero(lay.interior(self._v[0]))
-            if away[0].size:
-                low = np.minimum(low, [int(w.min()) for w in away])
-                high = np.maximum(high, [int(w.max()) + 1 for w in away])
-        if lay.needs_full_window:
-            low, high = np.zeros(3, np.int64), shape
-        low, high = np.maximum(low - 4, 0), np.minimum(high + 4, shape)
-        return np.stack([low, high], axis=1).reshape(-1).astype(np.int64)
-
-    def _grow_window(self, dt_s: float) -> None:
-        """Move a face outwards until the layer some diffusion lengths inside it is at rest."""
-        lay, w = self.layout, self._window
-        v = lay.interior(self._v[0])
-        free = lay.tissues[:, 0] > 0.0
-        a = float((lay.tissues[free, 1] / lay.tissues[free, 0]).max()) if free.any() else 0.0
-        spread = math.sqrt(4.0 * a * dt_s)
-        for axis in range(3):
-            deep = max(3, math.ceil(2.0 * spread / lay.spacing_mm[axis]))
-            for side in (0, 1):
-                face = int(w[2 * axis + side])
-                wall = 0 if side == 0 else lay.shape[axis]
-                box = [slice(int(w[2 * n]), int(w[2 * n + 1])) for n in range(3)]
-                if face == wall:
-                    box[axis] = slice(0, 1) if side == 0 else slice(wall - 1, wall)
-                    layer = np.abs(v[tuple(box)])
-                    if float(layer.max()) > self.boundary_rise_c:
-                        loose = free[lay.interior(lay.kind)[tuple(box)]]
-                        worst = float(np.where(loose, layer, 0.0).max())
-                        self.boundary_rise_c = max(self.boundary_rise_c, worst)
-                    continue
-                deep_here = min(deep, int(w[2 * axis + 1] - w[2 * axis]))
-                box[axis] = (
-                    slice(face, face + deep_here) if side == 0 else slice(face - deep_here, face)
-                )
-                layers = v[tuple(box)]
-                other = tuple(n for n in range(3) if n != axis)
-                worst_of = np.maximum(layers.max(axis=other), -layers.min(axis=other))
-                busy = np.flatnonzero(worst_of > WINDOW_TOLERANCE_K)
-                if busy.size:
-                    need = deep_here - int(busy[0]) if side == 0 else int(busy[-1]) + 1
-                    moved = face - need if side == 0 else face + need
-                    w[2 * axis + side] = min(max(moved, 0), lay.shape[axis])
 
     def _warm_box(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Index box of the voxels that damage is followed in (empty: end <= start)."""
@@ -431,7 +349,9 @@ class HeatMarch:
 
         lay = self.layout
         return float(
-            heat.stored_heat(self._v[0], lay.kind, lay.tissues, np.array(lay.shape), self._window)
+            heat.stored_heat(
+                self._v[0], lay.kind, lay.tissues, np.array(lay.shape), self._window.box
+            )
         )
 
     # -- results -------------------------------------------------------------------------
@@ -473,11 +393,12 @@ class HeatMarch:
         """What went less than well, with the size of the error it makes."""
         out = []
         if self.boundary_rise_c > BOUNDARY_WARNING_K:
+            error = self._window.edge_error_c(self.time_s, *self._warm_box())
             loss = abs(float(self._heat[3])) / max(1e-9, abs(float(self._heat[4:].sum())))
             out.append(
                 f"Heat reached the edge of the simulated box ({self.boundary_rise_c:.1f} degC "
                 f"there); {100.0 * loss:.1f} % of the applied heat left through it. The edge of "
-                f"the zone may be too cold by up to {self._edge_error_c():.2f} degC. Use a larger "
+                f"the zone may be too cold by up to {error:.2f} degC. Use a larger "
                 "margin_mm."
             )
         residual = self.energy().residual_fraction
@@ -486,24 +407,6 @@ class HeatMarch:
                 f"The heat balance closes to {100.0 * residual:.2f} % only (0.1 % is expected)."
             )
         return out
-
-    def _edge_error_c(self) -> float:
-        """How much too cold the held outer faces can make the 50 degC surface, K.
-
-        The faces act as images of opposite sign.  Without them the face itself would be warmer by
-        twice the last layer's rise times the decay length over a voxel and a half; the image's
-        field falls by that decay length on its way to the zone.
-        """
-        lay = self.layout
-        q = lay.tissues[lay.tissues[:, 0] > 0.0].astype(float)
-        spread = float(np.sqrt(np.pi * q[:, 1] / q[:, 0] * max(self.time_s, 1.0)).max())
-        flow = float(q[:, 3].min())
-        decay = min(spread, math.sqrt(float(q[:, 1].max()) / flow)) if flow > 0.0 else spread
-        h = max(lay.spacing_mm)
-        lo, hi = self._warm_box()
-        gap = np.minimum(lo, np.array(lay.shape) - hi) * np.array(lay.spacing_mm)
-        near = float(np.clip(gap.min(), 0.0, None))
-        return 0.5 * self.boundary_rise_c * max(1.0, decay / h) * math.exp(-near / decay)
 
     # -- snapshot ------------------------------------------------------------------------
 
@@ -518,7 +421,7 @@ class HeatMarch:
         return HeatState(
             time_s=self.time_s,
             steps=self.steps,
-            window=self._window.copy(),
+            window=self._window.box.copy(),
             arrays=tuple(a.copy() for a in self._live()),
             since_change_s=self._since_change_s,
             boundary_rise_c=self.boundary_rise_c,
@@ -539,9 +442,9 @@ class HeatMarch:
                 )
             mine[...] = theirs
         self.time_s, self.steps = state.time_s, state.steps
-        self._window = state.window.copy()
+        self._window.box[...] = state.window
         self._since_change_s = state.since_change_s
-        self.boundary_rise_c = state.boundary_rise_c
+        self._window.boundary_rise_c = state.boundary_rise_c
         self._record.forget_from(state.time_s)
         self._sample()
 

@@ -14,7 +14,8 @@ from irplan.ablation.damage import Arrhenius, Cem43, DamageModel, ThreeState
 from irplan.ablation.device import MwaDevice
 from irplan.ablation.heat.antenna import TABLE_STEP_MM, AntennaPattern, antenna_pattern
 from irplan.ablation.heat.coolant import Coolant, coolant
-from irplan.ablation.heat.march import TIME_ERROR_MM_PER_S, Box, HeatMarch
+from irplan.ablation.heat.march import TIME_ERROR_MM_PER_S, HeatMarch
+from irplan.ablation.heat.source import Box
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem, check_range
 from irplan.ablation.result import ErrorEstimate, HeatResult

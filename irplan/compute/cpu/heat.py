@@ -74,52 +74,17 @@ def _alive(t: Any, stop: Any) -> Any:
     return half + half * x * (n27 + x2) / (n27 + n9 * x2)
 
 
-@njit(cache=True)
-def cut_runs(kind: Any, capacity: Any, shape: Any, shortest: Any) -> tuple[Any, Any]:
-    """(runs (r, 3), rows (nz * ny + 1)) of the padded ``kind``; see the module's text."""
-    nz, ny, nx = shape[0], shape[1], shape[2]
-    sy = nx + 2
-    sz = (ny + 2) * sy
-    what = np.empty(nx, np.int64)
-    rows = np.zeros(nz * ny + 1, np.int64)
-    runs = np.empty((0, 3), np.int64)
-    for fill in range(2):
-        count = 0
-        for z in range(nz):
-            for y in range(ny):
-                rows[z * ny + y] = count
-                row = (z + 1) * sz + (y + 1) * sy + 1
-                for x in range(nx):
-                    i = row + x
-                    own = kind[i]
-                    same = (
-                        own == kind[i - 1] and own == kind[i + 1]
-                        and own == kind[i - sy] and own == kind[i + sy]
-                        and own == kind[i - sz] and own == kind[i + sz]
-                    )  # fmt: skip
-                    what[x] = -2 if capacity[own] <= 0.0 else (own if same else -1)
-                x = 0
-                while x < nx:
-                    end = x + 1
-                    while end < nx and what[end] == what[x]:
-                        end += 1
-                    if what[x] >= 0 and end - x < min(shortest, nx):
-                        what[x:end] = -1
-                    x = end
-                x = 0
-                while x < nx:
-                    end = x + 1
-                    while end < nx and what[end] == what[x]:
-                        end += 1
-                    if what[x] != -2:
-                        if fill == 1:
-                            runs[count, 0], runs[count, 1], runs[count, 2] = x, end - x, what[x]
-                        count += 1
-                    x = end
-        rows[nz * ny] = count
-        if fill == 0:
-            runs = np.empty((count, 3), np.int64)
-    return runs, rows
+@njit(cache=True, fastmath=_FAST, inline="always")
+def _logistic(y: Any) -> Any:
+    """1 / (1 + exp(-y)) by a continued fraction of tanh: within 3e-4 everywhere."""
+    half, most = np.float32(0.5), np.float32(4.97)
+    x = min(max(half * y, -most), most)
+    x2 = x * x
+    top = np.float32(135135.0) + x2 * (np.float32(17325.0) + x2 * (np.float32(378.0) + x2))
+    low = np.float32(135135.0) + x2 * (
+        np.float32(62370.0) + x2 * (np.float32(3150.0) + np.float32(28.0) * x2)
+    )
+    return half + half * x * top / low
 
 
 @njit(cache=True, fastmath=_FAST)
@@ -252,18 +217,39 @@ def _boundary_heat(
     return total
 
 
+@njit(cache=True, fastmath=_FAST)
+def _responding_source(
+    v1: Any, v0: Any, start: Any, n: Any, kind: Any, tissues: Any, levels: Any, gamma: Any,
+    given: Any, logit: Any,
+) -> float:  # fmt: skip
+    """Add a source that falls with temperature to ``n`` voxels; returns its power."""
+    c, d, boil, zero = logit[0], logit[1], levels[BOIL], np.float32(0.0)
+    mega = np.float32(1e-6)
+    total = zero
+    for k in range(n):
+        i = start + uint64(k)
+        q = tissues[kind[i]]
+        if q[C] > zero:
+            y = c - d * _rise(v1[i], boil, q[WIDTH], q[SHARE])
+            density = given[k] * mega * _logistic(y)
+            total += density
+            v0[i] += gamma * density / q[C]
+    return np.float64(total)
+
+
 @njit(cache=True, parallel=True, fastmath=_FAST)
 def _stage(
     v1: Any, v0: Any, hot1: Any, hot0: Any, sticky: Any, kind: Any, shape: Any, window: Any,
     runs: Any, rows: Any, tissues: Any, pair_g: Any, pair_b: Any, levels: Any, step: Any,
-    source: Any, box: Any, alive: Any, use_alive: Any, at_boundary: Any, sums: Any,
+    given: Any, logit: Any, source: Any, row_power: Any, box: Any, alive: Any, use_alive: Any,
+    at_boundary: Any, sums: Any,
 ) -> None:  # fmt: skip
     """One RKL1 stage over the window: v0 (Y_j-2) becomes Y_j; per-plane heat sums."""
     ny = shape[1]
     sy = uint64(shape[2] + 2)
     sz = uint64((shape[1] + 2) * (shape[2] + 2))
     for z in prange(window[0], window[1]):
-        perfused, metabolised, held = 0.0, 0.0, 0.0
+        perfused, metabolised, held, absorbed = 0.0, 0.0, 0.0, 0.0
         for y in range(window[2], window[3]):
             row = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
             is_hot = (
@@ -294,10 +280,17 @@ def _stage(
                 perfused += p
                 metabolised += m
             if box[0] <= z < box[1] and box[2] <= y < box[3]:
-                part = source[z - box[0], y - box[2]]
-                first, gamma = row + uint64(box[4]), step[2]
-                for k in range(box[5] - box[4]):
-                    v0[first + uint64(k)] += gamma * part[k]
+                first, n = row + uint64(box[4]), box[5] - box[4]
+                if is_hot and logit[1] != 0.0:
+                    absorbed += _responding_source(
+                        v1, v0, first, n, kind, tissues, levels, step[2],
+                        given[z - box[0], y - box[2]], logit,
+                    )  # fmt: skip
+                else:
+                    part, gamma = source[z - box[0], y - box[2]], step[2]
+                    for k in range(n):
+                        v0[first + uint64(k)] += gamma * part[k]
+                    absorbed += row_power[z - box[0], y - box[2]]
             count = 0
             limit = levels[HOT]
             for i in range(row + uint64(window[4]), row + uint64(window[5])):
@@ -306,6 +299,7 @@ def _stage(
         sums[z, E_PERFUSION] = perfused
         sums[z, E_METABOLIC] = metabolised
         sums[z, E_FIXED] = held
+        sums[z, E_SOURCE] = absorbed
         sums[z, E_BOUNDARY] = (
             _boundary_heat(v1, kind, tissues, pair_g, z, shape, sy, sz, levels)
             if at_boundary
@@ -317,7 +311,7 @@ def _stage(
 def _line_sinks(
     v1: Any, v0: Any, kind: Any, tissues: Any, levels: Any, gamma: Any, coolant: Any,
     log_part: Any, film_part: Any, per_volume: Any, sink_ptr: Any, sample_ptr: Any, local: Any,
-    weight: Any, voxel_ptr: Any, voxel: Any, gathered: Any, k_here: Any, given: Any, power: Any,
+    weight: Any, voxel_ptr: Any, voxel: Any, gathered: Any, k_here: Any, spread: Any, power: Any,
 ) -> float:  # fmt: skip
     """Add the coolants' heat to Y_j (v0) from Y_j-1 (v1).
 
@@ -335,7 +329,7 @@ def _line_sinks(
             gathered[n] = _rise(v1[voxel[n]], levels[BOIL], q[WIDTH], q[SHARE])
             tc = min(gathered[n], levels[CAP])
             k_here[n] = q[K] * (np.float32(1.0) + np.float32(2.0) * q[B] * tc)
-            given[n] = 0.0
+            spread[n] = 0.0
         for m in range(sink_ptr[p], sink_ptr[p + 1]):
             t, k = 0.0, 0.0
             for e in range(sample_ptr[m], sample_ptr[m + 1]):
@@ -344,13 +338,13 @@ def _line_sinks(
             heat = per_volume[p] * (coolant[p] - t) / (log_part[p] / k + film_part[p])
             power[p] += heat
             for e in range(sample_ptr[m], sample_ptr[m + 1]):
-                given[v_first + local[e]] += weight[e] * heat
+                spread[v_first + local[e]] += weight[e] * heat
         for n in range(v_first, v_end):
             capacity = tissues[kind[voxel[n]], C]
             if capacity > 0.0:
-                v0[voxel[n]] += gamma * given[n] / capacity
+                v0[voxel[n]] += gamma * spread[n] / capacity
             else:
-                lost += given[n]
+                lost += spread[n]
     return lost
 
 
@@ -358,16 +352,17 @@ def _line_sinks(
 def super_step(
     va: Any, vb: Any, hot_a: Any, hot_b: Any, sticky: Any, kind: Any, shape: Any, window: Any,
     runs: Any, rows: Any, tissues: Any, pair_g: Any, pair_b: Any, levels: Any, dt_s: Any,
-    stages: Any, at_boundary: Any, source: Any, box: Any, source_sum: Any, alive: Any,
-    use_alive: Any, coolant: Any, log_part: Any, film_part: Any, per_volume: Any, sink_ptr: Any,
-    sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any, gathered: Any,
-    k_here: Any, given: Any, voxel_mm3: Any, sums: Any, heat: Any,
+    stages: Any, at_boundary: Any, given: Any, logit: Any, source: Any, row_power: Any, box: Any,
+    alive: Any, use_alive: Any, coolant: Any, log_part: Any, film_part: Any, per_volume: Any,
+    sink_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
+    gathered: Any, k_here: Any, spread: Any, voxel_mm3: Any, sums: Any, heat: Any,
 ) -> None:  # fmt: skip
     """Advance va by ``dt_s`` in ``stages`` RKL1 stages, ending in va (even) or vb (odd).
 
-    ``source`` holds K/s (power over capacity) in the index box ``box`` (z0, z1, y0, y1, x0, x1)
-    inside the window, ``source_sum`` its power summed over voxels, MJ/(m3 s).  ``heat[c]`` gains
-    the energy of column c (then one a sink) in J by the field's own recursion, so the balance
+    ``source`` and ``row_power`` are `source_rate`'s at the start, in the index box ``box`` (z0, z1,
+    y0, y1, x0, x1) inside the window; in hot rows a responding source is taken anew from
+    ``given`` at every stage.  ``heat[c]`` gains the energy of column c (then one a sink) in J by
+    the field's own recursion, so the balance
     closes to rounding.
     """
     s = stages
@@ -385,19 +380,18 @@ def super_step(
             v1, v0, hot1, hot0 = vb, va, hot_b, hot_a
         _stage(
             v1, v0, hot1, hot0, sticky, kind, shape, window, runs, rows, tissues, pair_g, pair_b,
-            levels, step, source, box, alive, use_alive, at_boundary, sums,
+            levels, step, given, logit, source, row_power, box, alive, use_alive,
+            at_boundary, sums,
         )  # fmt: skip
         lost = _line_sinks(
             v1, v0, kind, tissues, levels, np.float32(gamma), coolant, log_part, film_part,
             per_volume, sink_ptr, sample_ptr, local, weight, voxel_ptr, voxel, gathered, k_here,
-            given, power,
+            spread, power,
         )  # fmt: skip
         for col in range(columns):
             rate = 0.0
             if col >= E_SINKS:
                 rate = power[col - E_SINKS]
-            elif col == E_SOURCE:
-                rate = source_sum
             else:
                 for z in range(window[0], window[1]):
                     rate += sums[z, col]
@@ -410,25 +404,12 @@ def super_step(
         heat[col] += e1[col] * voxel_mm3 * 1e-3
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
-def _logistic(y: Any) -> Any:
-    """1 / (1 + exp(-y)) by a continued fraction of tanh: within 3e-4 everywhere."""
-    half, most = np.float32(0.5), np.float32(4.97)
-    x = min(max(half * y, -most), most)
-    x2 = x * x
-    top = np.float32(135135.0) + x2 * (np.float32(17325.0) + x2 * (np.float32(378.0) + x2))
-    low = np.float32(135135.0) + x2 * (
-        np.float32(62370.0) + x2 * (np.float32(3150.0) + np.float32(28.0) * x2)
-    )
-    return half + half * x * top / low
-
-
 @njit(cache=True, parallel=True, fastmath=_FAST)
 def source_rate(
     given: Any, v: Any, kind: Any, tissues: Any, levels: Any, box: Any, shape: Any,
-    logit: Any, out: Any, sums: Any,
+    logit: Any, out: Any, row_power: Any,
 ) -> None:  # fmt: skip
-    """``out`` = K/s of the power density ``given`` (W/m3) in ``box``; ``sums[z]`` its power.
+    """``out`` = K/s of the power density ``given`` (W/m3) in ``box``; ``row_power`` its sums.
 
     ``logit`` = (c, d): the power is multiplied by 1 / (1 + exp(-(c - d T))), T relative to rest;
     d = 0 leaves it as it is.  Held voxels take none: it leaves with the blood.
@@ -445,7 +426,6 @@ def source_rate(
     free = (over > np.float32(0.0)).astype(np.float32) * np.float32(1e-6)
     n_x = box[5] - box[4]
     for z in prange(box[0], box[1]):
-        total = 0.0
         for y in range(box[2], box[3]):
             row = uint64((z + 1) * sz + (y + 1) * sy + 1 + box[4])
             part, gets = given[z - box[0], y - box[2]], out[z - box[0], y - box[2]]
@@ -467,8 +447,7 @@ def source_rate(
                     density = part[x] * free[own]
                     some += density
                     gets[x] = density * over[own]
-            total += np.float64(some)
-        sums[z - box[0]] = total
+            row_power[z - box[0], y - box[2]] = some
 
 
 @njit(cache=True, parallel=True, fastmath=_FAST)

@@ -10,7 +10,13 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import exp1
 
-from irplan.ablation.damage import GAS_CONSTANT_J_PER_MOLK, Arrhenius, Cem43, ThreeState
+from irplan.ablation.damage import (
+    DAMAGE_SETS,
+    GAS_CONSTANT_J_PER_MOLK,
+    Arrhenius,
+    Cem43,
+    ThreeState,
+)
 from irplan.ablation.heat.march import HeatMarch
 from irplan.errors import InputError
 
@@ -100,6 +106,20 @@ def test_published_points_of_the_default_set():
     seconds = arrhenius.dose_level / float(arrhenius.rate(np.array(60.0)))
     assert seconds == pytest.approx(13.6, abs=0.3)
     assert 240.0 / float(Cem43().rate(np.array(53.0))) == pytest.approx(240.0 * 60 / 1024)
+
+
+def test_named_sets():
+    """Eyring's A of the whitening set; seconds to the level at 55 degC span what is published."""
+    whitening = DAMAGE_SETS["pig liver, whitening"]
+    eyring = 1.380649e-23 * 323.15 / 6.62607015e-34 * math.exp(553.5 / GAS_CONSTANT_J_PER_MOLK)
+    assert whitening.frequency_per_s == pytest.approx(eyring, rel=5e-3)
+    assert all("[V" in model.source for model in DAMAGE_SETS.values())
+    seconds = {
+        name: model.dose_level / float(model.rate(np.array(55.0)))
+        for name, model in DAMAGE_SETS.items()
+        if isinstance(model, Arrhenius)
+    }
+    assert all(10.0 < s < 1000.0 for s in seconds.values()), seconds
 
 
 def test_bad_models():
