@@ -6,7 +6,7 @@ import hashlib
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,13 +16,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from irplan import RESEARCH_USE_ONLY, __version__
-from irplan.ablation.field.ire import simulate_ire
-from irplan.ablation.field.rfa import simulate_rfa
-from irplan.ablation.heat.mwa import simulate_mwa
 from irplan.ablation.result import AblationResult, FieldResult
 from irplan.ablation.simulated_case import SimulatedCase
 from irplan.ablation.solve import simulate
-from irplan.compute import resolve_backend
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.files import (
     OutputFolder,
@@ -103,42 +99,25 @@ def run_simulation(path: Path, out: Path, *, progress: Progress = no_progress) -
 
 def solve(asked: ProblemFile, *, progress: Progress = no_progress) -> AblationResult:
     """The result of what a problem file asks for."""
-    if asked.kind != "cryo":
-        return _heated(asked, progress)
-    return simulate(
+    models = asked.models
+    freeze: dict[str, Any] = {}
+    if asked.kind == "cryo":
+        wanted = asked.solver.frames > 0 and asked.solver.backend != "cuda"
+        freeze["history"] = wanted or asked.lethal.hold_s > 0
+    result = simulate(
         asked.problem,
         backend=asked.solver.backend,
         time_error_mm=asked.solver.time_error_mm,
         threads=asked.solver.threads,
-        history=asked.lethal.hold_s > 0
-        or (asked.solver.frames > 0 and asked.solver.backend != "cuda"),
         monitor_points_mm=tuple(asked.monitors.values()),
+        control=models.rfa if asked.kind == "rfa" else models.ire,
+        damage=models.damage,
         progress=progress,
+        **freeze,
     )
-
-
-def _heated(asked: ProblemFile, progress: Progress) -> AblationResult:
-    """Heat and field: the solver of the applicators' kind with the file's models."""
-    resolve_backend(asked.solver.backend, cuda_twin=False)
-    points = np.array(list(asked.monitors.values())).reshape(-1, 3)
-    common: dict[str, Any] = {
-        "time_error_mm": asked.solver.time_error_mm,
-        "monitors": asked.problem.grid.lps_to_index(points),
-        "threads": asked.solver.threads,
-        "progress": progress,
-    }
-    if asked.models.damage is not None:
-        common["damage"] = asked.models.damage
-    if asked.kind == "mwa":
-        return simulate_mwa(asked.problem, **common)
-    if asked.kind == "rfa":
-        return simulate_rfa(asked.problem, control=asked.models.rfa, **common)
-    return simulate_ire(
-        asked.problem,
-        protocol=asked.models.ire,
-        threshold_v_per_cm=asked.models.threshold_v_per_cm,
-        **common,
-    )
+    if isinstance(result, FieldResult):  # the field does not know it: only the zone does
+        return replace(result, threshold_v_per_cm=models.threshold_v_per_cm)
+    return result
 
 
 def _write(
