@@ -132,7 +132,8 @@ def simulate_mwa(
         )
         if k == last_power:
             end = march.temperature_c
-    return _result(problem, march, end, lost, time_error_mm, dielectric_change)
+    dry = [n for n, d in enumerate(antennas) if d.cooled and all(k[0] != n for k in cooled)]
+    return _result(problem, march, end, lost, dry, time_error_mm, dielectric_change)
 
 
 def _result(
@@ -140,6 +141,7 @@ def _result(
     march: HeatMarch,
     end: NDArray[np.float32],
     lost: float,
+    uncooled: list[int],
     time_error_mm: float,
     dielectric_change: bool,
 ) -> HeatResult:
@@ -149,6 +151,11 @@ def _result(
             f"{100.0 * lost:.1f} % of an antenna's power falls outside the simulated box and is "
             "not counted. Use a larger margin_mm."
         )
+    notes += [
+        f"The coolant of probe {n + 1} is left out: less than 5 mm of its cooled shaft lies well "
+        "inside the simulated box. Use a larger margin_mm."
+        for n in uncooled
+    ]
     grid = problem.grid
     return HeatResult(
         end_c=Volume(end, grid, "degC"),

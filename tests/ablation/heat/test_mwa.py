@@ -167,8 +167,13 @@ def test_bad_input(make_heat, put_antenna, make_antenna):
         simulate_mwa(problem, damage=ONE, progress=stop)
 
 
-def test_a_box_too_small_says_so(make_heat):
+def test_a_box_too_small_says_so(make_heat, put_antenna):
     problem = make_heat(shape=(40, 30, 30), schedule=Schedule.constant_power(40.0, 4.0))
     result = simulate_mwa(problem, damage=ONE)
     assert any("edge of the simulated box" in w for w in result.warnings)
     assert any("outside the simulated box" in w for w in result.warnings)
+    short = make_heat(
+        shape=(26, 30, 30), schedule=Schedule.constant_power(40.0, 0.5),
+        placements=(put_antenna((0, 0, 3), (0, 0, 1)),),
+    )  # fmt: skip
+    assert any("coolant of probe 1 is left out" in w for w in simulate_mwa(short).warnings)
