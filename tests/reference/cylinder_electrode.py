@@ -13,20 +13,20 @@ from scipy.special import ellipk
 
 
 def _rings(length: float, radius: float, along: int, across: int):
-    """(z, r, half width, area) of every ring, refined towards the edges."""
+    """(z, r, half width) of every ring, refined towards the edges."""
     t = 0.5 * length * -np.cos(np.linspace(0, np.pi, along + 1))
     z, w = 0.5 * (t[1:] + t[:-1]), np.diff(t)
-    rows = [(z, np.full(along, radius), 0.5 * w, 2 * np.pi * radius * w)]
+    rows = [(z, np.full(along, radius), 0.5 * w)]
     s = radius * np.sin(0.5 * np.pi * np.linspace(0, 1, across + 1))
     r, w = 0.5 * (s[1:] + s[:-1]), np.diff(s)
     for end in (-0.5, 0.5):
-        rows.append((np.full(across, end * length), r, 0.5 * w, 2 * np.pi * r * w))
+        rows.append((np.full(across, end * length), r, 0.5 * w))
     return [np.concatenate(c) for c in zip(*rows, strict=True)]
 
 
 def cylinder(length_mm: float, radius_mm: float, along: int = 300, across: int = 24):
-    """(resistance times conductivity, 1/m; z of the side rings, mm; their share of current a mm)."""
-    z, r, half, area = _rings(length_mm, radius_mm, along, across)
+    """(resistance times conductivity, 1/m; z of side rings, mm; their share of current a mm)."""
+    z, r, half = _rings(length_mm, radius_mm, along, across)
     dz2 = (z[:, None] - z[None]) ** 2
     far2 = dz2 + (r[:, None] + r[None]) ** 2
     m = 4.0 * r[:, None] * r[None] / far2

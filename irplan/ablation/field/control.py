@@ -44,9 +44,9 @@ class RfaControl:
     switch_s: float = 30.0
     target_c: float = 105.0
     band_c: float = 5.0
-    change: float = 0.03
+    change: float = 0.05
     longest_s: float = 5.0
-    shortest_s: float = 0.4
+    shortest_s: float = 0.5
 
     def __post_init__(self) -> None:
         for field, allowed in (

@@ -33,8 +33,9 @@ _CORE_MM = 12.0
 _CURRENT_CHANGE = 2e-3
 #: ... and is given up after so many turns.
 _MOST_TURNS = 40
-#: Share of the new field that is taken over at each turn (the rest is the old one).
-_RELAX = 0.8
+#: Share of the new field that is taken over at each turn (the rest is the old one); where
+#: conductivity rises as E^g at a given current, 2 / (1 + g) would be too much, and g reaches 2.
+_RELAX, _LEAST_RELAX = 0.5, 0.15
 _TOLERANCE = 2e-3
 #: The pulse train is cut into stretches that warm the heated tissue by about this much, K.
 _WARM_K = 4.0
@@ -264,18 +265,22 @@ class _Run:
     ) -> tuple[NDArray[np.float32], Solution]:
         """Field and conductivity that belong together, from a first guess of the field."""
         temperature = self.march.temperature_c
-        before = math.inf
+        before, moved, relax = math.inf, math.inf, _RELAX
         for _ in range(_MOST_TURNS):
             self.conductor.apply(self.solver, self.march, field, temperature)
+            self.solver.assemble()
             solution = self.solver.solve(drive, _TOLERANCE)
             self.solves += 1
             new = self.solver.field_v_per_cm()
             now = float(np.abs(solution.currents_a).max())
-            if abs(now / before - 1.0) < _CURRENT_CHANGE:
+            step = now / before - 1.0
+            if abs(step) < _CURRENT_CHANGE:
                 return new, solution
-            before = now
+            if step * moved < 0.0 and abs(step) > 0.5 * abs(moved):  # swings without end
+                relax = max(_LEAST_RELAX, 0.7 * relax)
+            before, moved = now, step
             first = not field.any()
-            field = new if first else field + np.float32(_RELAX) * (new - field)
+            field = new if first else field + np.float32(relax) * (new - field)
         raise SolverError(
             "field",
             got=f"a current that still moves after {_MOST_TURNS} turns",

@@ -4,7 +4,7 @@ A potential is rough near electrodes only.  Round them the cells are the grid's 
 cells join 2, 4, 8, 16 voxels along each axis, and they go on outside the grid (repeating the
 tissue at its edge) as far as `REACH_MM`, so that the outer boundary hardly matters.  One tenth
 of the voxels of a 128^3 grid remain.  What is lost for a 30 mm electrode, against voxels within
-45 mm of it [M]: resistance 0.1 %, heat in the core 0.2 % per voxel; beyond the core 2 to 5 % of
+45 mm of it [M]: resistance 0.15 %, heat in the core 0.3 % per voxel; beyond the core 2 to 5 % of
 a voxel's heat (a cell's mean stands for its voxels), 0.5 % of a shell's.
 """
 
@@ -21,8 +21,8 @@ from irplan.compute.levels import Levels
 CORE_MM = 8.0
 #: The mesh reaches at least this far from the electrodes, mm.
 REACH_MM = 100.0
-#: Beyond the core: cells of 2 voxels for the first 8 voxels, of 4 for the next 16, and so on.
-_STEPS = ((2, 4), (4, 4), (8, 4))
+#: Beyond the core: cells of 2 voxels for the first 6 voxels, of 4 for the next 12, and so on.
+_STEPS = ((2, 3), (4, 3), (8, 3))
 _WIDEST = 16
 
 

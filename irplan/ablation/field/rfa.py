@@ -33,8 +33,10 @@ from irplan.image import Volume
 _TOLERANCE = 3e-3
 #: Heat that could not warm tissue by this much until the end is left out, K.
 _UNFELT_K = 0.05
-#: A source counts as new (short first steps of the heat march) when power jumps by this share.
-_JUMP = 0.2
+#: The time left to a roll-off is not followed closer than this, s.
+_CLOSEST_S = 0.1
+#: First step of the heat march with the power off, s; each next one may be twice as long.
+_FIRST_REST_S = 0.75
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,10 @@ class _Run:
         self.limited: set[str] = set()
         self.dt_s = control.shortest_s
         self._resumed = False
+        self._before: tuple[float, NDArray[np.float32]] | None = None
+        self._seen: tuple[_Excitation, float, float] | None = None
         self._source = np.zeros(problem.grid.shape, np.float32)
-        self._powers = (0.0, 0.0)
+        self._rest_s = 0.0
 
     # -- time ----------------------------------------------------------------------------
 
@@ -200,6 +204,7 @@ class _Run:
         boundary = "dipole" if self.control.arrangement == "bipolar" else "monopole"
         self.solver = PotentialSolver(mesh, samples, boundary, self.march.threads)  # type: ignore[arg-type]
         self._kept = {}
+        self._before = None
         self.first_ohm = {}
         self._position = position
 
@@ -208,12 +213,16 @@ class _Run:
         excitation = self._excitation(segment, now)
         if excitation is None or now < self.off_until_s - 1e-6:
             until = end_s if excitation is None else min(end_s, self.off_until_s)
-            dt = min(until - now, self.control.longest_s)
+            self._rest_s = min(self.control.longest_s, max(_FIRST_REST_S, 2.0 * self._rest_s))
+            dt = min(until - now, self._rest_s)
             self._heat(None, 0.0, dt)
             last = self.records[-1][2] if self.records else math.nan
             self._resumed = True
+            self._seen = None
+            self._before = None
             self.records.append((self.march.time_s, 0.0, last, 0.0, 0.0))
             return
+        self._rest_s = 0.0
         cells, ohm = self._solve(excitation)
         first = self.first_ohm.setdefault(excitation, ohm)
         self._adapt(excitation, ohm)
@@ -228,7 +237,7 @@ class _Run:
             return
         watts = self._wanted_w(segment, excitation)
         volts = self._volts(watts, ohm)
-        dt = min(self.dt_s, end_s - now)
+        dt = min(self.dt_s, end_s - now, self._until_roll_off(excitation, now, ohm, first))
         if self.control.arrangement == "switched" and len(self._driven(segment)) > 1:
             dt = min(dt, max(self.control.shortest_s, self.turn_ends_s - now))
         self._heat(cells, volts, dt)
@@ -246,11 +255,41 @@ class _Run:
         if excitation in self._kept:
             solver.v[...] = self._kept[excitation][0]
         self.conductor.apply(solver, self.march)
+        self._look_ahead(solver)
+        solver.assemble()
         solution = solver.solve(excitation.drive(solver.samples.count), _TOLERANCE)
         self.solves += 1
         self.iterations += solution.iterations
         ohm = 1.0 / solution.power_w  # one volt
         return solver.heat(), ohm
+
+    def _look_ahead(self, solver: PotentialSolver) -> None:
+        """Conductivity in the middle of the coming step, from its change over the last one.
+
+        The heat is held during a step; this makes it second order in the step's length.
+        """
+        now = self.march.time_s
+        before, self._before = self._before, (now, solver.sigma.copy())
+        if before is None or before[0] >= now:
+            return
+        ahead = np.float32(min(1.0, 0.5 * self.dt_s / (now - before[0])))
+        old, new = before[1], self._before[1]
+        np.clip(
+            new + ahead * (new - old), np.float32(0.5) * new, np.float32(1.5) * new,
+            out=solver.sigma,
+        )  # fmt: skip
+
+    def _until_roll_off(
+        self, excitation: _Excitation, now: float, ohm: float, first: float
+    ) -> float:
+        """Time until the impedance, rising as it does now, has reached the roll-off, s."""
+        before, self._seen = self._seen, (excitation, now, ohm)
+        if self.control.mode != "impedance" or before is None or before[0] != excitation:
+            return math.inf
+        slope = (ohm - before[2]) / max(now - before[1], 1e-6)
+        if slope <= 0.0:
+            return math.inf
+        return max(_CLOSEST_S, 0.6 * (first + self.control.rise_ohm - ohm) / slope)
 
     def _adapt(self, excitation: _Excitation, ohm: float) -> None:
         """Time to the next solution from how far the impedance moved."""
@@ -336,17 +375,15 @@ class _Run:
             e_n <= self._position and not self._moved_on(e_n, e) for e_n, e in self._cooled_by
         ]
         power = volts * volts
-        before, self._powers = self._powers[1], (self._powers[1], power)
-        jumped = abs(power - before) > _JUMP * max(power, before)
         if cells is None or power == 0.0 or self.solver is None:
-            self.march.advance(None, dt_s, cooling=cooling, changed=jumped)
+            self.march.advance(None, dt_s, cooling=cooling, changed=False)
             return
         box = self._felt(cells, power)
         of = [self.solver.mesh.cell_of[a][box[2 * a] : box[2 * a + 1]] for a in range(3)]
         out = self._source.reshape(-1)[: of[0].size * of[1].size * of[2].size]
         source = out.reshape(of[0].size, of[1].size, of[2].size)
         potential.expand(cells, *of, np.float32(power), source)
-        self.march.advance(source, dt_s, box, cooling=cooling, changed=jumped)
+        self.march.advance(source, dt_s, box, cooling=cooling, changed=False)
 
     def _moved_on(self, position: int, electrode: int) -> bool:
         """The electrode has left ``position`` already."""
@@ -400,9 +437,10 @@ class _Run:
             precision="float32",
             steps=march.steps,
             error=ErrorEstimate(
-                time_mm=time_error_mm,
+                time_mm=time_error_mm + 3.0 * self.control.change,
                 space_mm=0.15 * max(grid.spacing_mm),
-                basis="tolerance of the heat march; refinement of one electrode's zone",
+                basis="tolerance of the heat march, and 3 mm times control.change for the potential held "
+                "between solutions; refinement of one electrode's zone",
             ),
             options={
                 "time_error_mm": time_error_mm,

@@ -21,7 +21,7 @@ _NOTHING = np.zeros((0, 0, 0), np.float32)
 
 
 class Conductor:
-    """Writes the conductivity of ``problem`` into solvers (`apply`)."""
+    """Writes the conductivity of ``problem`` into solvers (`apply`; they `assemble` it)."""
 
     def __init__(self, problem: AblationProblem) -> None:
         tissues = problem.tissues
@@ -67,7 +67,7 @@ class Conductor:
         field_v_per_cm: NDArray[np.float32] | None = None,
         temperature_c: NDArray[np.float32] | None = None,
     ) -> None:
-        """Conductivity at the march's temperature (and a field per padded cell), assembled."""
+        """Write the conductivity at the march's temperature (and a field per padded cell)."""
         from irplan.compute.cpu import potential
 
         t = march.temperature_c if temperature_c is None else temperature_c
@@ -86,4 +86,3 @@ class Conductor:
             self._kind, t, dry, at, _NOTHING if field_v_per_cm is None else field_v_per_cm,
             self._table, np.float32(WARMEST_C), np.float32(DRIEST), *bounds, solver.sigma,
         )  # fmt: skip
-        solver.assemble()

@@ -14,8 +14,8 @@ All levels lie in flat buffers, each level as a block padded by one cell of zero
 `irplan.compute.levels.Levels` holds their places.  ``g`` (8, size): gx, gy, gz, own, the inverse
 diagonal, and the interpolation's weights along column, row and slice.  The preconditioner is one
 V-cycle: linear interpolation (from a cell's parent and the next coarse cell along each axis, but
-not across insulators), its transpose, coarse conductances from series and parallel links of the fine ones,
-two steps of Chebyshev's fourth kind before and after (Lottes, Numer. Linear Algebra Appl. 30
+not across insulators), its transpose, coarse conductances from series and parallel links of the
+fine ones, two steps of Chebyshev's fourth kind before and after (Lottes, Numer. Linear Algebra Appl. 30
 (2023) e2518, eq. 3.6), and the samples' term lumped on the diagonal.  Cost of an iteration:
 five passes over the finest level, some 40 bytes a cell each.
 """
@@ -402,7 +402,9 @@ def solve(
     """Solve for (v, c) from their present values; returns (iterations, relative error reached).
 
     Ends when the preconditioned residual sqrt(r . M^-1 r), an estimate of the error's energy
-    norm, is below ``tolerance`` times the solution's sqrt(power).  ``p`` is a finest-level buffer.
+    norm, is below ``tolerance`` times the solution's sqrt(power), or when the next step is bound
+    to bring it there (at the last step's rate, with half as much in hand).  ``p`` is a
+    finest-level buffer.
     """
     nz, ny, nx = shape[0, 0], shape[0, 1], shape[0, 2]
     plane = (ny + 2) * (nx + 2)
@@ -423,7 +425,7 @@ def solve(
         for f in range(free):
             rc[f] -= modes[f, m] * into
             scale[f] += modes[f, m] ** 2 * link[m]
-    rho, error = 0.0, 1.0
+    rho, error, before, rate = 0.0, 1.0, 0.0, 0.4
     for iteration in range(most + 1):
         v_cycle(x, y, d, b, g, shape, table_at, parent, side, span_at, child)
         new = _dot(b, y, planes, plane)
@@ -442,6 +444,9 @@ def solve(
         error = np.sqrt(max(new, 0.0) / max(power, 1e-300))
         if error <= tolerance or iteration == most:
             return iteration, error
+        if iteration > 0:
+            rate = max(0.2, 1.5 * error / before)
+        before = error
         beta = new / rho if iteration > 0 else 0.0
         rho = new
         _turn(p, y, np.float32(beta), n)
@@ -453,4 +458,6 @@ def solve(
         for f in range(free):
             c[f] += alpha * pc[f]
             rc[f] -= alpha * qc[f]
+        if error * rate <= tolerance:
+            return iteration + 1, error * rate
     return most, error

@@ -95,7 +95,7 @@ def _problem(
         tissue_index=np.zeros(grid.shape, np.uint8) if index is None else index,
         tissues=tuple(tissues or (_tissue(),)),
         placements=tuple(placements),
-        schedule=schedule or Schedule.constant_power(20.0, 1.0),
+        schedule=schedule or Schedule.constant_power(8.0, 0.75),
     )
 
 
