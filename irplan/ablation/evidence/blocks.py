@@ -13,6 +13,7 @@ from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.tissue import TissueProperties
+from irplan.ablation.zone_measure import voxels_inside
 from irplan.geometry import Grid, Needle, Point3
 from irplan.image import Volume
 
@@ -81,12 +82,9 @@ def isotherm_radius_mm(
 
 
 def isotherm_volume_cm3(volume: Volume, level: float) -> float:
-    """Volume at or below ``level`` with the edge placed by the local gradient."""
-    c = volume.array.astype(float)
-    slopes = np.gradient(c)
-    span = np.sqrt(sum(g**2 for g in slopes)) + 1e-9
-    share = np.clip(0.5 + (level - c) / span, 0.0, 1.0)
-    return float(share.sum()) * volume.grid.voxel_volume_mm3 / 1000.0
+    """Volume at or below ``level``."""
+    inside = voxels_inside(np.float32(level) - volume.array.astype(np.float32))
+    return inside * volume.grid.voxel_volume_mm3 / 1000.0
 
 
 def _point(p: NDArray[np.float64]) -> Point3:

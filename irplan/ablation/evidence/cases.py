@@ -21,6 +21,7 @@ CASES: tuple[EvidenceCase, ...] = (
     EvidenceCase("one probe at many angles", probe.rotated_and_shifted),
     EvidenceCase("conduction from a point", heating.point_source),
     EvidenceCase("damage of a ramp", heating.damage_of_a_ramp),
+    EvidenceCase("heat balance of each modality", heating.heat_balances),
     EvidenceCase("Laplace, two spheres", potential.two_spheres),
     EvidenceCase("Laplace, needle before a half space", potential.half_space, in_quick=False),
     EvidenceCase("1 to 4 probes in agar", published.probes_in_agar),

@@ -1,17 +1,22 @@
-"""Heating against exact solutions: conduction from a point, damage of a steady rise."""
+"""Heating against exact solutions: conduction from a point, damage of a ramp; heat balances."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from irplan.ablation.applicator import Applicator
+from irplan.ablation.bench import bench_problem
+from irplan.ablation.catalogue import applicator
 from irplan.ablation.damage import Arrhenius, Cem43
 from irplan.ablation.evidence import closed_forms
 from irplan.ablation.evidence.blocks import block, placed
 from irplan.ablation.evidence.row import EvidenceRow
 from irplan.ablation.heat.march import HeatMarch
+from irplan.ablation.result import AblationResult
 from irplan.ablation.schedule import Schedule
+from irplan.ablation.solve import simulate
 from irplan.ablation.tissue import TissueProperties
+from irplan.ablation.tissue_table import tissue
 
 _BODY_C = 37.0
 #: No perfusion and one conductivity: 0.5 W/(m K), 3.6 MJ/(m3 K).
@@ -96,4 +101,31 @@ def damage_of_a_ramp(quick: bool) -> tuple[EvidenceRow, ...]:
                     float(doses["cem43"].array[middle]), "within", 0.02 * cem),
         EvidenceRow(name, "Arrhenius integral", "closed form, exponential integral", "", omega,
                     float(-np.log1p(-dead)), "within", 0.02 * omega),
+    )  # fmt: skip
+
+
+def heat_balances(quick: bool) -> tuple[EvidenceRow, ...]:
+    """One minute of an applicator of each heating kind in liver: all heat is accounted for."""
+    rows = []
+    h = 2.0 if quick else 1.0
+    for name, power_w in (("mwa-15g-cooled-2450", 50.0), ("rfa-17g-cooled-3cm", 100.0)):
+        chosen = applicator(name)
+        problem = bench_problem(
+            chosen, tissue("liver", kind=chosen.kind), Schedule.constant_power(power_w, 1.0),
+            spacing_mm=h,
+        )  # fmt: skip
+        rows.append(_balance(f"{name}, {power_w:g} W, 1 min, h = {h:g} mm", simulate(problem)))
+    chosen = applicator("ire-19g-20mm")
+    problem = bench_problem(
+        chosen, tissue("liver", kind="ire"), Schedule.constant_power(1.0, 1.0),
+        offsets_mm=((-7.5, 0.0), (7.5, 0.0)), spacing_mm=h,
+    )  # fmt: skip
+    rows.append(_balance(f"two {chosen.name}, 90 pulses, h = {h:g} mm", simulate(problem)))
+    return tuple(rows)
+
+
+def _balance(what: str, result: AblationResult) -> EvidenceRow:
+    return EvidenceRow(
+        "heat balance of each modality", what, "conservation", "% of largest term", 0.0,
+        100.0 * result.energy.residual_fraction, "at_most", 0.1,
     )  # fmt: skip

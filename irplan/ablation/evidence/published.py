@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from irplan.ablation.calibrate import ZoneResidual
@@ -112,8 +113,7 @@ def _residuals(
     for r in residuals:
         zone = r.zone
         level = "" if zone.level_c is None else f" at {zone.level_c:g} degC"
-        power = "" if zone.power_w is None else f", {zone.power_w:g} W"
-        what = f"{zone.setting}{power}{level}"
+        what = f"{zone.setting}{level}"
         sizes = [("across", zone.short_mm, r.short_error_mm)]
         if zone.long_mm is not None and r.long_error_mm is not None:
             sizes.append(("along", zone.long_mm, r.long_error_mm))
@@ -122,4 +122,10 @@ def _residuals(
                         "shown", note=note)
             for way, published, error in sizes
         ]  # fmt: skip
-    return tuple(rows)
+    errors = [r.residual for r in rows if r.residual is not None]
+    rms = math.sqrt(sum(e * e for e in errors) / max(1, len(errors)))
+    return (
+        *rows,
+        EvidenceRow(case, f"rms of these {len(errors)} residuals", "", "mm", None, rms, "shown",
+                    note=note),
+    )  # fmt: skip
