@@ -439,8 +439,8 @@ class _Run:
             error=ErrorEstimate(
                 time_mm=time_error_mm + 3.0 * self.control.change,
                 space_mm=0.15 * max(grid.spacing_mm),
-                basis="tolerance of the heat march, and 3 mm times control.change for the potential held "
-                "between solutions; refinement of one electrode's zone",
+                basis="tolerance of the heat march, and 3 mm times control.change for the potential "
+                "held between solutions; refinement of one electrode's zone",
             ),
             options={
                 "time_error_mm": time_error_mm,

@@ -15,9 +15,9 @@ All levels lie in flat buffers, each level as a block padded by one cell of zero
 diagonal, and the interpolation's weights along column, row and slice.  The preconditioner is one
 V-cycle: linear interpolation (from a cell's parent and the next coarse cell along each axis, but
 not across insulators), its transpose, coarse conductances from series and parallel links of the
-fine ones, two steps of Chebyshev's fourth kind before and after (Lottes, Numer. Linear Algebra Appl. 30
-(2023) e2518, eq. 3.6), and the samples' term lumped on the diagonal.  Cost of an iteration:
-five passes over the finest level, some 40 bytes a cell each.
+fine ones, two steps of Chebyshev's fourth kind before and after (Lottes, Numer. Linear Algebra
+Appl. 30 (2023) e2518, eq. 3.6), and the samples' term lumped on the diagonal.  Cost of an
+iteration: five passes over the finest level, some 40 bytes a cell each.
 """
 
 # mypy: disable-error-code="no-any-return"
