@@ -26,7 +26,7 @@ _PANEL_K = 1.0
 _CELL_STEP_S = 2.5
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def rate_at(t: Any, table: Any, first: Any, per_k: Any) -> Any:
     """Linear interpolation in ``table`` whose entry 0 is at ``first`` with ``per_k`` a kelvin."""
     x = (t - first) * per_k
@@ -35,7 +35,7 @@ def rate_at(t: Any, table: Any, first: Any, per_k: Any) -> Any:
     return table[n] + (x - np.float32(n)) * (table[n + 1] - table[n])
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def grow_extents(
     v: Any, floor: Any, shape: Any, window: Any, extents: Any, before: Any, states: Any, rest: Any
 ) -> None:
@@ -65,7 +65,7 @@ def grow_extents(
             extents[z, y, 0], extents[z, y, 1] = lo, hi
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def add_dose(
     v: Any, before: Any, kind: Any, tissues: Any, levels: Any, dt_s: Any, table: Any, first: Any,
     per_k: Any, most: Any, shape: Any, extents: Any, dose: Any,
@@ -95,7 +95,7 @@ def add_dose(
                 dose[i] = min(dose[i] + dt_s * mean, most)
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _cell_rates(a: Any, d: Any, kf: Any, kb: Any) -> tuple[Any, Any]:
     one = np.float32(1.0)
     forward = kf * (one - a)
@@ -103,7 +103,7 @@ def _cell_rates(a: Any, d: Any, kf: Any, kb: Any) -> tuple[Any, Any]:
     return kb * vulnerable - forward * a, forward * vulnerable
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def cell_step(a: Any, d: Any, t0: Any, t1: Any, dt: Any, kb: Any, table: Any, first: Any,
               per_k: Any) -> tuple[Any, Any]:  # fmt: skip
     """Alive and dead fraction after ``dt``, T linear from t0 to t1: classical Runge-Kutta."""
@@ -121,7 +121,7 @@ def cell_step(a: Any, d: Any, t0: Any, t1: Any, dt: Any, kb: Any, table: Any, fi
     )
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def add_cells(
     v: Any, before: Any, kind: Any, tissues: Any, levels: Any, dt_s: Any, kb: Any, table: Any,
     first: Any, per_k: Any, shape: Any, extents: Any, alive: Any, dead: Any,

@@ -37,6 +37,7 @@ import numpy as np
 from numba import njit, prange, uint64
 
 _FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
+#: ``error_model="numpy"`` everywhere: a test for division by zero would stop vectorisation.
 
 #: Columns of the tissue table: capacity, conductivity at rest, its b, perfusion (w rho_b c_b),
 #: metabolic heat, width of the boiling interval in v, share of it that is temperature.
@@ -49,7 +50,7 @@ E_PERFUSION, E_METABOLIC, E_FIXED, E_BOUNDARY, E_SOURCE, E_SINKS = range(6)
 HOT_C = 56.0
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _rise(v: Any, boil: Any, width: Any, share: Any) -> Any:
     """Temperature rise of the state v."""
     over = max(v - boil, np.float32(0.0))
@@ -57,7 +58,7 @@ def _rise(v: Any, boil: Any, width: Any, share: Any) -> Any:
     return v - boiling + boiling * share
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _phi(t: Any, b: Any, cap: Any) -> Any:
     """Integral of the relative conductivity from rest to t."""
     one, two = np.float32(1.0), np.float32(2.0)
@@ -65,7 +66,7 @@ def _phi(t: Any, b: Any, cap: Any) -> Any:
     return tc * (one + b * tc) + (t - tc) * (one + two * b * cap)
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _alive(t: Any, stop: Any) -> Any:
     """(1 + tanh(stop - t)) / 2 by a rational function: within 0.012, exact beyond 3 K."""
     x = min(max(stop - t, np.float32(-3.0)), np.float32(3.0))
@@ -74,7 +75,7 @@ def _alive(t: Any, stop: Any) -> Any:
     return half + half * x * (n27 + x2) / (n27 + n9 * x2)
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _logistic(y: Any) -> Any:
     """1 / (1 + exp(-y)) by a continued fraction of tanh: within 3e-4 everywhere."""
     half, most = np.float32(0.5), np.float32(4.97)
@@ -87,7 +88,7 @@ def _logistic(y: Any) -> Any:
     return half + half * x * top / low
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _cold_run(
     v1: Any, v0: Any, start: Any, n: Any, sy: Any, sz: Any, q: Any, g: Any, step: Any
 ) -> tuple[float, float]:
@@ -115,7 +116,7 @@ def _cold_run(
     return -np.float64(q[PERFUSION] * total), np.float64(n * q[METABOLIC])
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _hot_run(
     v1: Any, v0: Any, start: Any, n: Any, sy: Any, sz: Any, q: Any, g: Any, step: Any,
     levels: Any, alive: Any, use_alive: Any,
@@ -143,22 +144,36 @@ def _hot_run(
             _phi(_rise(v1[i - sz], boil, width, share), b, cap)
             + _phi(_rise(v1[i + sz], boil, width, share), b, cap) - f2
         )  # fmt: skip
-        f = alive[i] if use_alive else _alive(t, stop)
-        flow, heat = -p * t * f, m * f
-        v0[i] = alpha * v1[i] + beta * v0[i] + lap + over * (flow + heat)
-        flow_sum += flow
-        heat_sum += heat
+        v0[i] = alpha * v1[i] + beta * v0[i] + lap
+    # blood in loops of their own: a choice inside the loop would not be vectorised
+    if use_alive:
+        for k in range(n):
+            i = start + uint64(k)
+            t, f = _rise(v1[i], boil, width, share), alive[i]
+            flow, heat = -p * t * f, m * f
+            v0[i] += over * (flow + heat)
+            flow_sum += flow
+            heat_sum += heat
+    else:
+        for k in range(n):
+            i = start + uint64(k)
+            t = _rise(v1[i], boil, width, share)
+            f = _alive(t, stop)
+            flow, heat = -p * t * f, m * f
+            v0[i] += over * (flow + heat)
+            flow_sum += flow
+            heat_sum += heat
     return np.float64(flow_sum), np.float64(heat_sum)
 
 
-@njit(cache=True, fastmath=_FAST, inline="always")
+@njit(cache=True, error_model="numpy", fastmath=_FAST, inline="always")
 def _face(v1: Any, kind: Any, tissues: Any, j: Any, b: Any, levels: Any) -> Any:
     """phi of voxel j in its own tissue's boiling curve and the face's b."""
     q = tissues[kind[j]]
     return _phi(_rise(v1[j], levels[BOIL], q[WIDTH], q[SHARE]), b, levels[CAP])
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _mixed_run(
     v1: Any, v0: Any, start: Any, n: Any, sy: Any, sz: Any, kind: Any, tissues: Any,
     pair_g: Any, pair_b: Any, step: Any, levels: Any, alive: Any, use_alive: Any,
@@ -191,7 +206,7 @@ def _mixed_run(
     return np.float64(flow_sum), np.float64(heat_sum), np.float64(held_sum)
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _boundary_heat(
     v1: Any, kind: Any, tissues: Any, pair_g: Any, z: Any, shape: Any, sy: Any, sz: Any,
     levels: Any,
@@ -217,7 +232,7 @@ def _boundary_heat(
     return total
 
 
-@njit(cache=True, fastmath=_FAST)
+@njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _responding_source(
     v1: Any, v0: Any, start: Any, n: Any, kind: Any, tissues: Any, levels: Any, gamma: Any,
     given: Any, logit: Any,
@@ -237,7 +252,7 @@ def _responding_source(
     return np.float64(total)
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def _stage(
     v1: Any, v0: Any, hot1: Any, hot0: Any, sticky: Any, kind: Any, shape: Any, window: Any,
     runs: Any, rows: Any, tissues: Any, pair_g: Any, pair_b: Any, levels: Any, step: Any,
@@ -404,7 +419,7 @@ def super_step(
         heat[col] += e1[col] * voxel_mm3 * 1e-3
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def source_rate(
     given: Any, v: Any, kind: Any, tissues: Any, levels: Any, box: Any, shape: Any,
     logit: Any, out: Any, row_power: Any,
@@ -450,7 +465,7 @@ def source_rate(
             row_power[z - box[0], y - box[2]] = some
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def record(v: Any, highest: Any, shape: Any, window: Any) -> None:
     """highest = max(highest, v) inside the window (padded flat arrays)."""
     sy = shape[2] + 2
@@ -462,7 +477,7 @@ def record(v: Any, highest: Any, shape: Any, window: Any) -> None:
                 highest[i] = max(highest[i], v[i])
 
 
-@njit(cache=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def read_out(
     v: Any, kind: Any, tissues: Any, levels: Any, body: Any, shape: Any, window: Any, out: Any
 ) -> None:
