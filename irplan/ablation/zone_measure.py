@@ -211,7 +211,7 @@ def voxels_inside(signed: NDArray[np.float32]) -> float:
 
     The share is that of a plane with the field's slope (exact for it).  A temperature has a kink
     near the edge of ice; there the slope on the voxel's own side gives too much and the central one
-    too little, so the mean of both shares is taken: within 0.6 % of an axisymmetric solution of
+    too little, so the mean of both shares is taken: within 2 % of an axisymmetric solution of
     one probe's ice at 1 and 2 mm.
     """
     inside = signed >= 0

@@ -29,7 +29,7 @@ _USED = {
     "wall": "film between held tissue and neighbours",
     "k_per_k": "heat conduction above 37 degC",
     "water": "boiling (rfa, mwa)",
-    "sigma_": "electric potential (rfa, ire)",
+    "sigma_": "electric potential (ire; its rise per kelvin also rfa)",
     "sigma_microwave": "absorbed microwave power (mwa)",
     "sigma_pulsed": "electroporated tissue (ire)",
     "field": "electroporation (ire)",
@@ -70,6 +70,7 @@ def tissue(
                     n: {
                         "structures": structures[n],
                         "constants": {k: _data(q) for k, q in r.quantities.items()},
+                        "sigma_radiofrequency_s_per_m": _data(r.sigma_radiofrequency),
                     }
                     for n, r in chosen.items()
                 },
@@ -99,6 +100,11 @@ def tissue(
             (k, f"{q.value:g}", q.unit, f"{q.low:g}", f"{q.high:g}", q.status, _use(k), q.source)
             for k, q in TISSUES[name].quantities.items()
         ]
+        radio = TISSUES[name].sigma_radiofrequency
+        constants.append(
+            ("sigma near 500 kHz", f"{radio.value:g}", radio.unit, f"{radio.low:g}", f"{radio.high:g}", radio.status,
+             "electric potential (rfa)", radio.source)
+        )  # fmt: skip
         console.say(f"{name}: {', '.join(structures[name]) or 'no structure'}")
         console.say(columns(names, constants))
         console.say(_STATUS)

@@ -113,6 +113,7 @@ def test_the_examples_run(kind: str, tmp_path: Path):
         ("minutes = 10", "minutes = 3"),
         ("minutes = 8", "minutes = 2"),
         ("margin_mm = 32", "margin_mm = 20"),
+        ("margin_mm = 45", "margin_mm = 20"),
         ("margin_mm = 30", "margin_mm = 20"),
         ("frames = 30", "frames = 2"),
     ):

@@ -20,7 +20,11 @@ def load(name: str) -> ModuleType:
 
 def test_every_example_is_listed_and_tested() -> None:
     names = {p.stem for p in EXAMPLES.glob("*.py")}
-    assert names == {"ice_of_one_probe", "plan_synthetic_patient"}
+    assert names == {
+        "ice_of_one_probe",
+        "perfusion_of_a_problem_file",
+        "plan_synthetic_patient",
+    }
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert all(f"`{name}.py`" in readme for name in names)
 
@@ -37,3 +41,11 @@ def test_the_chain_from_python_reaches_its_margin() -> None:
     case = example.run(example.setup())
     assert case.evaluation.target_coverage == pytest.approx(1.0, abs=1e-6)
     assert case.evaluation.minimal_margin_mm >= 4.5
+
+
+def test_perfusion_costs_more_ice_than_lethal_zone() -> None:
+    example = load("perfusion_of_a_problem_file")
+    low, high = (example.run(example.setup(flow, 3.0)) for flow in (0.0005, 0.015))
+    assert high["ice"] < 0.6 * low["ice"]
+    # perfusion stops where tissue is frozen: the cold core feels it less
+    assert high["lethal"] / low["lethal"] > high["ice"] / low["ice"]
