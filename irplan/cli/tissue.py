@@ -96,15 +96,13 @@ def tissue(
             console.say("All constants of one: irplan tissue liver")
             return
         names = ("constant", "value", "unit", "from", "to", "status", "used for", "source")
-        constants = [
-            (k, f"{q.value:g}", q.unit, f"{q.low:g}", f"{q.high:g}", q.status, _use(k), q.source)
-            for k, q in TISSUES[name].quantities.items()
-        ]
+        shown = [(k, _use(k), q) for k, q in TISSUES[name].quantities.items()]
         radio = TISSUES[name].sigma_radiofrequency
-        constants.append(
-            ("sigma near 500 kHz", f"{radio.value:g}", radio.unit, f"{radio.low:g}", f"{radio.high:g}", radio.status,
-             "electric potential (rfa)", radio.source)
-        )  # fmt: skip
+        shown.append(("sigma near 500 kHz", "electric potential (rfa)", radio))
+        constants = [
+            (k, f"{q.value:g}", q.unit, f"{q.low:g}", f"{q.high:g}", q.status, use, q.source)
+            for k, use, q in shown
+        ]
         console.say(f"{name}: {', '.join(structures[name]) or 'no structure'}")
         console.say(columns(names, constants))
         console.say(_STATUS)
