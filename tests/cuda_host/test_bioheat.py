@@ -16,6 +16,7 @@ from irplan.ablation import CryoResult, Phase, Schedule, simulate
 from irplan.ablation.cuda_cryo import simulate_cryo_cuda
 from irplan.ablation.cuda_memory import needed_bytes
 from irplan.ablation.drive import energy_shares
+from irplan.ablation.march import StepRule
 from irplan.compute import Backend, kernel_source
 from irplan.errors import BackendError, CancelledError
 from tests.cuda_host.host_device import HERE, HostDevice, compiler
@@ -29,6 +30,9 @@ from tests.cuda_host.problems import (
     staggered_problem,
     uniform_problem,
 )
+
+#: Few and long super-steps.
+FAST = StepRule(0.3)
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +93,9 @@ def test_a_problem_gives_the_same_bits_alone_or_in_a_batch(device):
     third = mixed_problem(short, wall_w_per_m2k=100.0)
     fourth = uniform_problem((26, 30, 34), minutes=0.3)
     batch = [first, second, third, fourth]
-    runs = simulate_cryo_cuda(batch, device, rule=RULE)
+    runs = simulate_cryo_cuda(batch, device, rule=FAST)
     for problem, run in zip(batch, runs, strict=True):
-        (alone,) = simulate_cryo_cuda([problem], device, rule=RULE)
+        (alone,) = simulate_cryo_cuda([problem], device, rule=FAST)
         assert np.array_equal(alone.end_of_freeze_c.array, run.end_of_freeze_c.array)
         assert np.array_equal(alone.cycle_minimum_c[0].array, run.cycle_minimum_c[0].array)
         assert alone.energy == run.energy
@@ -159,12 +163,13 @@ def test_a_broken_kernel_is_noticed(tmp_path, right, wrong):
     """The comparison is a judge: each of these slips takes it over a limit."""
     assert kernel_source("bioheat").count(right) == 1
     problem = mixed_problem(Schedule((Phase("freeze", 20.0), Phase("passive_thaw", 10.0))))
+    rule = FAST
     if "face" in right:
-        problem = uniform_problem()
+        problem, rule = uniform_problem(), RULE
     device = HostDevice(tmp_path, edit=lambda text: text.replace(right, wrong))
-    (run,) = simulate_cryo_cuda([problem], device, rule=RULE, monitors=MONITORS)
-    with pytest.raises(AssertionError):
-        check(differences(run, cpu_run(problem)))
+    (run,) = simulate_cryo_cuda([problem], device, rule=rule, monitors=MONITORS)
+    with pytest.raises(AssertionError, match="over"):
+        check(differences(run, cpu_run(problem, rule)))
 
 
 def test_energy_shares_are_the_recursion_s():
