@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from irplan.ablation.regions import Box, Cylinder, Halfspace, Shape, Sphere, Tub
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import AT_BLOOD_TEMPERATURE, TISSUES
-from irplan.errors import FileFormatError
+from irplan.errors import FileFormatError, IrplanError
 from irplan.files.label_table import read_label_table
 from irplan.files.nifti import read_labels
 from irplan.files.toml_table import TomlTable
@@ -97,7 +99,7 @@ def read_problem_tissue(
         tissues.append(region.properties)
     _check_zones(table, index, tissues, grid, placements)
     index, tissues = _used(index, tissues)
-    with table.located():
+    with _named(table):
         return AblationProblem(
             grid=grid,
             tissue_index=index,
@@ -252,7 +254,7 @@ def _from_labels(
             "one voxel size with labels", "Give solver.spacing_mm as one number.",
         )  # fmt: skip
     calibre = table.number("sink_calibre_mm", None, low=0.0, high=30.0)
-    with table.located():
+    with _named(table):
         return AblationProblem.from_labels(
             labels,
             placements,
@@ -262,6 +264,28 @@ def _from_labels(
             body_temperature_c=body_temperature_c,
             sink_calibre_mm=calibre,
         )
+
+
+@contextmanager
+def _named(table: TomlTable) -> Iterator[None]:
+    """What the problem refuses is said with the file's own names, which count from 1."""
+    try:
+        yield
+    except FileFormatError:
+        raise
+    except IrplanError as error:
+        place = error.field.removeprefix("problem.").replace("placements", "applicator")
+        place = re.sub(r"\[(\d+)\]", lambda m: f"[{int(m[1]) + 1}]", place)
+        place = re.sub(r"^schedule\[(\d+)\]", r"applicator[\1].schedule", place)
+        place = {"spacing_mm": "solver.spacing_mm", "grid": "solver.spacing_mm"}.get(place, place)
+        raise FileFormatError(
+            f"'{table.file}' {place}",
+            got=error.got,
+            expected=error.expected,
+            remedy="Choose another solver.spacing_mm."
+            if "from_labels" in error.remedy
+            else error.remedy,
+        ) from error
 
 
 def _check_zones(

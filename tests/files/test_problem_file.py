@@ -227,3 +227,48 @@ def test_a_mistake_is_named_with_its_place(old: str, new: str, place: str, words
     error = refused.value
     assert error.field.startswith(f"'p.toml' {place}")
     assert words in f"{error.expected} {error.remedy} {error.got}"
+
+
+def test_models_of_heat_and_field():
+    rfa = read(example_problem("rfa"))
+    assert rfa.models.rfa is not None
+    assert (rfa.models.rfa.mode, rfa.models.rfa.off_s) == ("impedance", 15.0)
+    assert [m.name for m in rfa.models.damage or ()] == ["arrhenius", "cem43", "three_state"]
+    text = example_problem("mwa") + "\n[damage.cem43]\ndead_minutes = 120\n"
+    assert (read(text).models.damage or ())[1].level == 120.0
+    ire = read(example_problem("ire").replace('pairs = "all"', "pairs = [[1, 2]]"))
+    assert ire.models.ire is not None
+    assert ire.models.ire.pairs == ((0, 1),)  # counted from 1 in the file
+    assert ire.models.threshold_v_per_cm == 600.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "place", "words"),
+    [
+        ("rfa", 'mode = "impedance"', 'mode = "impedence"', "rfa.mode", "impedance"),
+        ("rfa", "off_s = 15", "off_s = 1e9", "rfa", "1 to 120"),
+        ("rfa", "off_s = 15", "of_s = 15", "rfa.of_s", "off_s"),
+        ("rfa", "power_w = 120", "power_w = 900", "schedule.phases[1].power_w", "200 W"),
+        ("rfa", "power_w = 120", "power_w = -5", "schedule", "0.1 to 1000"),
+        ("rfa", '"three_state"]', '"three_sate"]', "damage.models", "three_state"),
+        ("mwa", 'models = ["arrhenius", "cem43"]', "models = []", "damage.models", "list"),
+        ("mwa", '"cem43"]', '"cem43"]\nthree_state = {}', "damage.three_state", "models"),
+        ("mwa", '"cem43"]', '"cem43"]\ncem43 = {r_above = 2.0}', "damage.cem43", "0.05 to 0.95"),
+        ("ire", 'pairs = "all"', "pairs = [[0, 1]]", "ire.pairs", "from 1"),
+        ("ire", 'pairs = "all"', 'pairs = "some"', "ire.pairs", "all"),
+        ("ire", "pulses = 90", "pulses = 0", "ire.pulses", "1 to 10000"),
+        ("ire", "rate_hz = 1\n", "rate_hz = 1e4\n", "ire", "0.01 to 1000"),
+        ("ire", "v_per_cm = 1500", 'voltage_v = ["a", "b"]', "ire.voltage_v", "V"),
+        ("ire", "[ire]", "[schedule]\nphases = []\n[ire]", "schedule", "no [schedule]"),
+        ("ire", "threshold_v_per_cm = 600", "threshold_v_per_cm = 6", "ire", "100 to 3000"),
+        ("ire", "[damage]", "[lethal]\n[damage]", "lethal", "no [lethal]"),
+    ],
+)
+def test_a_mistake_in_a_model_is_named(kind: str, old: str, new: str, place: str, words: str):
+    text = example_problem(kind)
+    assert old in text
+    with pytest.raises(FileFormatError) as refused:
+        read(text.replace(old, new))
+    error = refused.value
+    assert error.field.startswith(f"'p.toml' {place}")
+    assert words in f"{error.got} {error.expected} {error.remedy}"
