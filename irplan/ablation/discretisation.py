@@ -41,9 +41,13 @@ class Discretisation:
     tau: NDArray[np.float32]
     """Liquidus and solidus relative to body temperature, K."""
     runs: NDArray[np.int32]
-    """(r, 4): column, length, tissue (-1: mixed), first mixed voxel."""
+    """(r, 3): column, length, tissue."""
     rows: NDArray[np.int32]
     """(nz * ny + 1,): where each row's runs begin."""
+    mixed: NDArray[np.int32]
+    """(m,) column of each mixed voxel."""
+    mixed_rows: NDArray[np.int32]
+    """(nz * ny + 1,): where each row's mixed voxels begin."""
     signature: NDArray[np.int32]
     """(m,) row of ``table`` of each mixed voxel."""
     table: NDArray[np.float32]
@@ -118,8 +122,8 @@ def discretise(problem: AblationProblem) -> Discretisation:
     kind = np.empty(tuple(shape + 2), np.uint8)
     bioheat_layout.padded_kind(problem.tissue_index, lut, kind)
     flat = kind.reshape(-1)
-    runs, rows, mixed = bioheat_layout.find_runs(flat, fixed, shape)
-    signature, keys = bioheat_layout.signatures(flat, runs, rows, mixed, shape)
+    runs, rows, mixed, mixed_rows = bioheat_layout.find_runs(flat, fixed, shape)
+    signature, keys = bioheat_layout.signatures(flat, mixed, mixed_rows, shape)
     pair = _pair_conductivity(table, tissues, problem.grid.spacing_mm)
     derived = derive(table, tau)
     weight = 1.0 / np.asarray(problem.grid.spacing_mm) ** 2
@@ -133,6 +137,8 @@ def discretise(problem: AblationProblem) -> Discretisation:
         tau=tau,
         runs=runs,
         rows=rows,
+        mixed=mixed,
+        mixed_rows=mixed_rows,
         signature=signature,
         table=_signature_table(keys, pair, derived, weight),
         fixed_faces=_fixed_faces(keys, fixed),

@@ -251,9 +251,9 @@ class March:
         started = time.perf_counter()
         reach = reach_voxels(mesh, dt_s)
         shape = np.array(mesh.shape)
-        active, chunks = bioheat_window.grow(
-            self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, self.lo, self.hi,
-            self.work, CHUNKS,
+        active, chunks, inside = bioheat_window.grow(
+            self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, mesh.mixed,
+            mesh.mixed_rows, self.lo, self.hi, self.work, CHUNKS,
         )  # fmt: skip
         voxels = int((self.hi[active] - self.lo[active]).sum())
         threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
@@ -262,7 +262,8 @@ class March:
         self.near[probes.block_rows] |= bioheat.ROW
         bioheat.super_step(
             *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
-            mesh.runs, mesh.rows, mesh.derived, mesh.table, mesh.signature, mesh.fixed_faces,
+            inside, mesh.runs, mesh.mixed, mesh.derived, mesh.table,
+            mesh.signature, mesh.fixed_faces,
             mesh.tau, mesh.inverse_square, dt_s, s, drives,
             probes.probe_ptr, probes.sample_ptr, probes.local, probes.weight, probes.voxel_ptr,
             probes.voxel, probes.strength, probes.contact, probes.middle, probes.gathered,

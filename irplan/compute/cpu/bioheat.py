@@ -209,12 +209,12 @@ def _cold(
     return perfused, alive * metabolic, cold
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
 def _mixed(
-    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, table: Any, sig: Any, first: Any,
-    fixed_faces: Any, tau: Any, step: Any, band: Any, hot: Any,
+    ta1: Any, ta0: Any, base: Any, mixed: Any, first: Any, last: Any, sy: Any, sz: Any,
+    table: Any, sig: Any, fixed_faces: Any, tau: Any, step: Any, band: Any, hot: Any,
 ) -> tuple[Any, Any, Any, Any]:  # fmt: skip
-    """Advance ``n`` voxels by their signatures.
+    """Advance the mixed voxels ``first`` to ``last`` of a row by their signatures.
 
     Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours, how many are near
     freezing).
@@ -225,35 +225,42 @@ def _mixed(
     mushy = np.float32(0.5) / (tl - ts)
     alpha, beta, gamma = step[0], step[1], step[2]
     perfused, metabolised, from_fixed, cold = zero, zero, zero, zero
-    for k in range(n):
-        i = start + uint64(k)
-        s = sig[first + uint64(k)]
-        g = table[s]
-        d = g[G_OWN:]
+    for k in range(first, last):
+        i = base + uint64(mixed[k])
+        s = uint64(sig[k])
         t, t0 = ta1[i], ta0[i]
         a0, a1, a2 = ta1[i - uint64(1)] - t, ta1[i + uint64(1)] - t, ta1[i - sy] - t
         a3, a4, a5 = ta1[i + sy] - t, ta1[i - sz] - t, ta1[i + sz] - t
-        f0, f1, f2, f3, f4, f5 = g[0] * a0, g[1] * a1, g[2] * a2, g[3] * a3, g[4] * a4, g[5] * a5
+        f0, f1, f2 = table[s, 0] * a0, table[s, 1] * a1, table[s, 2] * a2
+        f3, f4, f5 = table[s, 3] * a3, table[s, 4] * a4, table[s, 5] * a5
+        p, q = table[s, G_OWN + DP], table[s, G_OWN + DM]
+        cu, iu = table[s, G_OWN + DC], table[s, G_OWN + DI]
         if hot:
             m, f = _below(t, tl), _below(t, ts)
-            f0 += g[6] * (_below(a0 + t, tl) - m) + g[12] * (_below(a0 + t, ts) - f)
-            f1 += g[7] * (_below(a1 + t, tl) - m) + g[13] * (_below(a1 + t, ts) - f)
-            f2 += g[8] * (_below(a2 + t, tl) - m) + g[14] * (_below(a2 + t, ts) - f)
-            f3 += g[9] * (_below(a3 + t, tl) - m) + g[15] * (_below(a3 + t, ts) - f)
-            f4 += g[10] * (_below(a4 + t, tl) - m) + g[16] * (_below(a4 + t, ts) - f)
-            f5 += g[11] * (_below(a5 + t, tl) - m) + g[17] * (_below(a5 + t, ts) - f)
+            f0 += table[s, 6] * (_below(a0 + t, tl) - m) + table[s, 12] * (_below(a0 + t, ts) - f)
+            f1 += table[s, 7] * (_below(a1 + t, tl) - m) + table[s, 13] * (_below(a1 + t, ts) - f)
+            f2 += table[s, 8] * (_below(a2 + t, tl) - m) + table[s, 14] * (_below(a2 + t, ts) - f)
+            f3 += table[s, 9] * (_below(a3 + t, tl) - m) + table[s, 15] * (_below(a3 + t, ts) - f)
+            f4 += table[s, 10] * (_below(a4 + t, tl) - m) + table[s, 16] * (_below(a4 + t, ts) - f)
+            f5 += table[s, 11] * (_below(a5 + t, tl) - m) + table[s, 17] * (_below(a5 + t, ts) - f)
             span = max(max(a0, a1) + max(a2, a3) + max(a4, a5), least)
             part = _unfrozen(t, span, tl, mushy)
-            blood, heat = -d[DP] * part * max(t, tl), d[DM] * part
+            blood, heat = -p * part * max(t, tl), q * part
+            cm, cf = table[s, G_OWN + DC + 1], table[s, G_OWN + DC + 2]
+            im, jf = table[s, G_OWN + DI + 1], table[s, G_OWN + DI + 2]
+            ul, us = table[s, G_OWN + UL], table[s, G_OWN + US]
             u = (
-                alpha * enthalpy(t, d, tau)
-                + beta * enthalpy(t0, d, tau)
+                alpha * _u(t, cu, cm, cf, tl, ts, ul)
+                + beta * _u(t0, cu, cm, cf, tl, ts, ul)
                 + gamma * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
             )
-            t = temperature(u, d, tau)
+            t = _t(u, iu, im, jf, ul, us, tl)
         else:
-            blood, heat = -d[DP] * t, d[DM]
-            t = alpha * t + beta * t0 + gamma * d[DI] * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
+            blood, heat = -p * t, q
+            t = alpha * t + beta * t0 + gamma * iu * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
+            if t <= tl:
+                im, jf = table[s, G_OWN + DI + 1], table[s, G_OWN + DI + 2]
+                t = _t(cu * t, iu, im, jf, table[s, G_OWN + UL], table[s, G_OWN + US], tl)
         faces = fixed_faces[s]
         if faces != 0:
             from_fixed += f0 * np.float32(faces & 1) + f1 * np.float32((faces >> 1) & 1)
@@ -346,10 +353,14 @@ def _mark(ta0: Any, base: Any, x: Any, stop: Any, band: Any, now: Any, flag: Any
 @njit(cache=True, nogil=True, fastmath=FAST)
 def _rows(
     ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, first: Any, last: Any, lo: Any, hi: Any,
-    runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any,
-    step: Any, was: Any, now: Any, sums: Any,
+    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any,
+    fixed_faces: Any, tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any,
 ) -> None:  # fmt: skip
-    """One stage over the rows active[first:last]: ta0 (Y_j-2) becomes Y_j; heat into ``sums``."""
+    """One stage over the rows active[first:last]: ta0 (Y_j-2) becomes Y_j; heat into ``sums``.
+
+    ``inside[a]`` has the first and last run and the first and last mixed voxel of a row between its
+    active columns.
+    """
     ny, nx = shape[1], shape[2]
     sy = uint64(nx + 2)
     sz = uint64((ny + 2) * (nx + 2))
@@ -372,7 +383,7 @@ def _rows(
             now[head] = was[head]
             for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
                 now[flag + b] = was[flag + b]
-        for r in range(rows[row], rows[row + 1]):
+        for r in range(inside[a, 0], inside[a, 1]):
             x = max(runs[r, 0], left)
             end = min(runs[r, 0] + runs[r, 1], right)
             what = runs[r, 2]
@@ -387,30 +398,31 @@ def _rows(
                 start = base + uint64(x)
                 n = stop - x
                 cold = np.float32(0.0)
-                if what >= 0:
-                    d = derived[what]
-                    if hot:
-                        p, m, cold = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step, band)
-                        perfused += p
-                        metabolised += m
-                    else:
-                        p, cold = _warm(ta1, ta0, start, n, sy, sz, w, d, step, band)
-                        perfused -= d[DP] * p
-                        metabolised += d[DM] * n
-                        if cold > 0.0:
-                            _bend(ta0, start, n, d, tau[0])
-                else:
-                    at = uint64(runs[r, 3] + x - runs[r, 0])
-                    p, m, g, cold = _mixed(
-                        ta1, ta0, start, n, sy, sz, table, sig, at, fixed_faces, tau, step, band,
-                        hot,
-                    )  # fmt: skip
+                d = derived[what]
+                if hot:
+                    p, m, cold = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step, band)
                     perfused += p
                     metabolised += m
-                    from_fixed += g
+                else:
+                    p, cold = _warm(ta1, ta0, start, n, sy, sz, w, d, step, band)
+                    perfused -= d[DP] * p
+                    metabolised += d[DM] * n
+                    if cold > 0.0:
+                        _bend(ta0, start, n, d, tau[0])
                 if cold > 0.0:
                     _mark(ta0, base, x, stop, band, now, flag)
                 x = stop
+        m0, m1 = inside[a, 2], inside[a, 3]
+        if m1 > m0:
+            p, m, g, cold = _mixed(
+                ta1, ta0, base, mixed, m0, m1, sy, sz, table, sig, fixed_faces, tau, step, band,
+                not quiet,
+            )  # fmt: skip
+            perfused += p
+            metabolised += m
+            from_fixed += g
+            if cold > 0.0:
+                _mark(ta0, base, left, right, band, now, flag)
         if y == 0 or y == ny - 1 or z == 0 or z == shape[0] - 1 or left == 0 or right == nx:
             outer += _through_edge(ta1, kind, derived, tau, w, shape, z, y, left, right)
     sums[E_PERFUSION], sums[E_METABOLIC] = perfused, metabolised
@@ -420,12 +432,13 @@ def _rows(
 @njit(cache=True, nogil=True, parallel=True)
 def _rows_parallel(
     ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
-    runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any,
-    step: Any, was: Any, now: Any, sums: Any,
+    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any,
+    fixed_faces: Any, tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any,
 ) -> None:  # fmt: skip
     for c in prange(chunks.shape[0] - 1):
         _rows(
-            ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, runs, rows, derived,
+            ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, inside, runs,
+            mixed, derived,
             table, sig, fixed_faces, tau, w, step, was, now, sums[c],
         )  # fmt: skip
 
@@ -496,7 +509,8 @@ def line_sources(
 @njit(cache=True, nogil=True)
 def super_step(
     taa: Any, tab: Any, kind: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any,
-    hi: Any, runs: Any, rows: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any,
+    hi: Any, inside: Any, runs: Any, mixed: Any, derived: Any, table: Any,
+    sig: Any, fixed_faces: Any, tau: Any,
     w: Any, dt_s: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any,
     weight: Any, voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any,
     gathered: Any, source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
@@ -524,14 +538,16 @@ def super_step(
             ta1, ta0, was, now = tab, taa, spare, near
         if many:
             _rows_parallel(
-                ta1, ta0, kind, shape, active, chunks, lo, hi, runs, rows, derived, table, sig,
+                ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed,
+                derived, table, sig,
                 fixed_faces, tau, w, step, was, now, sums,
             )  # fmt: skip
         else:
             for c in range(chunks.shape[0] - 1):
                 _rows(
-                    ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, runs, rows,
-                    derived, table, sig, fixed_faces, tau, w, step, was, now, sums[c],
+                    ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, inside,
+                    runs, mixed, derived, table, sig, fixed_faces, tau, w, step, was, now,
+                    sums[c],
                 )  # fmt: skip
         lost = line_sources(
             ta1, ta0, kind, derived, tau, drives[j - 1], np.float32(gamma), probe_ptr, sample_ptr,

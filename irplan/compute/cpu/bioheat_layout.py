@@ -1,9 +1,9 @@
 """How a tissue map is laid out for the bioheat kernels: runs of one tissue, and mixed voxels.
 
 A row of the grid is cut into *runs*.  Where a voxel and its six neighbours are one tissue the
-stage reads nothing but temperature; elsewhere ("mixed") it looks up a *signature*, the row of face
-and own constants that all voxels with this tissue and these neighbours share.  Voxels held at a
-fixed temperature are in no run.
+stage reads nothing but temperature; the others ("mixed") are listed, each with its *signature*, the
+row of face and own constants that all voxels with this tissue and these neighbours share.  Voxels
+held at a fixed temperature are in neither.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -68,69 +68,68 @@ def _alike(kind: Any, base: Any, nx: Any, sy: Any, sz: Any, out: Any) -> int:
 
 @njit(cache=True, nogil=True)
 def _row_runs(
-    kind: Any, fixed: Any, alike: Any, base: Any, nx: Any, runs: Any, at: int, mixed: int
+    kind: Any, fixed: Any, alike: Any, base: Any, nx: Any, runs: Any, at: int, mixed: Any, m: int
 ) -> tuple[int, int]:
-    """Cut one row into runs from ``runs[at]`` on; returns (next run, next mixed voxel)."""
+    """Cut one row into runs from ``runs[at]`` and mixed voxels from ``mixed[m]`` on."""
     x = 0
-    open_mixed = False
     while x < nx:
         k = kind[base + uint64(x)]
         if fixed[k]:
-            open_mixed = False
             x += 1
             continue
         end = x
         while end < nx and alike[end] == 1:  # voxels alike in a row are of one tissue
             end += 1
-        n = end - x
-        if n >= min(_SHORTEST_RUN, nx):
-            runs[at, 0], runs[at, 1], runs[at, 2], runs[at, 3] = x, n, k, 0
+        if end - x >= min(_SHORTEST_RUN, nx):
+            runs[at, 0], runs[at, 1], runs[at, 2] = x, end - x, k
             at += 1
-            open_mixed = False
             x = end
             continue
-        n = max(n, 1)
-        if open_mixed:
-            runs[at - 1, 1] += n
-        else:
-            runs[at, 0], runs[at, 1], runs[at, 2], runs[at, 3] = x, n, -1, mixed
-            at += 1
-        open_mixed = True
-        mixed += n
-        x += n
-    return at, mixed
+        for v in range(x, max(end, x + 1)):
+            mixed[m] = v
+            m += 1
+        x = max(end, x + 1)
+    return at, m
 
 
 @njit(cache=True, nogil=True)
-def find_runs(kind: Any, fixed: Any, shape: Any) -> tuple[Any, Any, int]:
-    """Runs (r, 4) int32 [column, length, tissue or -1, first mixed voxel], rows (nz*ny+1,) int32.
+def find_runs(kind: Any, fixed: Any, shape: Any) -> tuple[Any, Any, Any, Any]:
+    """Runs and mixed voxels of the flat padded tissue map ``kind``.
 
-    ``kind`` is the flat padded tissue map; also returns the number of mixed voxels.
+    Returns runs (r, 3) int32 [column, length, tissue], where each row's begin (nz*ny+1,) int32,
+    the column of each mixed voxel (m,) int32 and where each row's begin.
     """
     nz, ny, nx = shape[0], shape[1], shape[2]
     sy, sz = uint64(nx + 2), uint64((ny + 2) * (nx + 2))
     rows = np.zeros(nz * ny + 1, np.int32)
-    runs = np.empty((2 * nz * ny + nx, 4), np.int32)
+    mixed_rows = np.zeros(nz * ny + 1, np.int32)
+    runs = np.empty((nz * ny + nx, 3), np.int32)
+    mixed = np.empty(nz * ny // 4 + nx, np.int32)
     alike = np.empty(nx, np.uint8)
-    at, mixed = 0, 0
+    at, m = 0, 0
     for row in range(nz * ny):
         base = uint64(row // ny + 1) * sz + uint64(row % ny + 1) * sy + uint64(1)
         if at + nx > runs.shape[0]:
-            grown = np.empty((2 * runs.shape[0], 4), np.int32)
+            grown = np.empty((2 * runs.shape[0], 3), np.int32)
             grown[:at] = runs[:at]
             runs = grown
+        if m + nx > mixed.shape[0]:
+            longer = np.empty(2 * mixed.shape[0], np.int32)
+            longer[:m] = mixed[:m]
+            mixed = longer
         if _alike(kind, base, nx, sy, sz, alike) == nx:
             if not fixed[kind[base]]:
-                runs[at, 0], runs[at, 1], runs[at, 2], runs[at, 3] = 0, nx, kind[base], 0
+                runs[at, 0], runs[at, 1], runs[at, 2] = 0, nx, kind[base]
                 at += 1
         else:
-            at, mixed = _row_runs(kind, fixed, alike, base, nx, runs, at, mixed)
+            at, m = _row_runs(kind, fixed, alike, base, nx, runs, at, mixed, m)
         rows[row + 1] = at
-    return runs[:at].copy(), rows, mixed
+        mixed_rows[row + 1] = m
+    return runs[:at].copy(), rows, mixed[:m].copy(), mixed_rows
 
 
 @njit(cache=True, nogil=True)
-def signatures(kind: Any, runs: Any, rows: Any, mixed: int, shape: Any) -> tuple[Any, Any]:
+def signatures(kind: Any, mixed: Any, mixed_rows: Any, shape: Any) -> tuple[Any, Any]:
     """Signature of each mixed voxel (m,) int32 and the keys (s, 7) int32 of the signatures.
 
     A key is the tissue of the voxel and of its neighbours at -x, +x, -y, +y, -z, +z.
@@ -138,7 +137,7 @@ def signatures(kind: Any, runs: Any, rows: Any, mixed: int, shape: Any) -> tuple
     nz, ny, nx = shape[0], shape[1], shape[2]
     sy, sz = (nx + 2), (ny + 2) * (nx + 2)
     steps = np.array([0, -1, 1, -sy, sy, -sz, sz])
-    out = np.empty(mixed, np.int32)
+    out = np.empty(mixed.shape[0], np.int32)
     size = 1024
     table = np.full(size, _EMPTY, np.int32)
     codes = np.empty(size, np.int64)
@@ -146,35 +145,32 @@ def signatures(kind: Any, runs: Any, rows: Any, mixed: int, shape: Any) -> tuple
     for row in range(nz * ny):
         z, y = row // ny, row % ny
         base = (z + 1) * sz + (y + 1) * sy + 1
-        for r in range(rows[row], rows[row + 1]):
-            if runs[r, 2] >= 0:
-                continue
-            for k in range(runs[r, 1]):
-                i = base + runs[r, 0] + k
-                code = np.int64(0)
-                for s in range(7):
-                    code = (code << _BITS) | np.int64(kind[i + steps[s]])
-                slot = (code * np.int64(0x9E3779B97F4A7C1) >> 20) & (size - 1)
-                while table[slot] != _EMPTY and codes[table[slot]] != code:
-                    slot = (slot + 1) & (size - 1)
-                if table[slot] == _EMPTY:
-                    table[slot] = count
-                    codes[count] = code
-                    count += 1
-                    out[runs[r, 3] + k] = count - 1
-                    if 2 * count > size:  # grow and enter all again
-                        size *= 2
-                        grown = np.empty(size, np.int64)
-                        grown[:count] = codes[:count]
-                        codes = grown
-                        table = np.full(size, _EMPTY, np.int32)
-                        for n in range(count):
-                            slot = (codes[n] * np.int64(0x9E3779B97F4A7C1) >> 20) & (size - 1)
-                            while table[slot] != _EMPTY:
-                                slot = (slot + 1) & (size - 1)
-                            table[slot] = n
-                else:
-                    out[runs[r, 3] + k] = table[slot]
+        for m in range(mixed_rows[row], mixed_rows[row + 1]):
+            i = base + mixed[m]
+            code = np.int64(0)
+            for s in range(7):
+                code = (code << _BITS) | np.int64(kind[i + steps[s]])
+            slot = (code * np.int64(0x9E3779B97F4A7C1) >> 20) & (size - 1)
+            while table[slot] != _EMPTY and codes[table[slot]] != code:
+                slot = (slot + 1) & (size - 1)
+            if table[slot] == _EMPTY:
+                table[slot] = count
+                codes[count] = code
+                count += 1
+                out[m] = count - 1
+                if 2 * count > size:  # grow and enter all again
+                    size *= 2
+                    grown = np.empty(size, np.int64)
+                    grown[:count] = codes[:count]
+                    codes = grown
+                    table = np.full(size, _EMPTY, np.int32)
+                    for n in range(count):
+                        slot = (codes[n] * np.int64(0x9E3779B97F4A7C1) >> 20) & (size - 1)
+                        while table[slot] != _EMPTY:
+                            slot = (slot + 1) & (size - 1)
+                        table[slot] = n
+            else:
+                out[m] = table[slot]
     keys = np.empty((count, 7), np.int32)
     for n in range(count):
         for s in range(7):

@@ -107,12 +107,13 @@ def survey(
 
 @njit(cache=True, nogil=True)
 def grow(
-    busy_lo: Any, busy_hi: Any, reach: Any, shape: Any, runs: Any, rows: Any, lo: Any, hi: Any,
-    work: Any, chunk_count: Any,
-) -> tuple[Any, Any]:  # fmt: skip
+    busy_lo: Any, busy_hi: Any, reach: Any, shape: Any, runs: Any, rows: Any, mixed: Any,
+    mixed_rows: Any, lo: Any, hi: Any, work: Any, chunk_count: Any,
+) -> tuple[Any, Any, Any]:  # fmt: skip
     """Enlarge lo, hi to the busy region grown by ``reach`` (z, y, x) voxels; never shrinks.
 
-    Returns the active rows and where chunks of about equal work begin among them (n + 1,).
+    Returns the active rows, where chunks of about equal work begin among them (n + 1,), and of each
+    active row the first and last run and the first and last mixed voxel in it.
     """
     nz, ny, nx = shape[0], shape[1], shape[2]
     along_lo = np.full(nz * ny, nx, np.int32)
@@ -136,16 +137,23 @@ def grow(
                 lo[other] = min(lo[other], along_lo[row])
                 hi[other] = max(hi[other], along_hi[row])
     active = np.empty(nz * ny, np.int32)
+    inside = np.empty((nz * ny, 4), np.int32)
     cost = np.empty(nz * ny, np.int64)
     n, total = 0, 0
     for row in range(nz * ny):
         if hi[row] <= lo[row]:
             continue
-        spent = work[row] + (hi[row] - lo[row]) + 8
-        for r in range(rows[row], rows[row + 1]):
-            if runs[r, 2] < 0:
-                inside = min(runs[r, 0] + runs[r, 1], hi[row]) - max(runs[r, 0], lo[row])
-                spent += _MIXED_WORK * max(inside, 0)
+        r0, r1, m0, m1 = rows[row], rows[row + 1], mixed_rows[row], mixed_rows[row + 1]
+        while r0 < r1 and runs[r0, 0] + runs[r0, 1] <= lo[row]:
+            r0 += 1
+        while r1 > r0 and runs[r1 - 1, 0] >= hi[row]:
+            r1 -= 1
+        while m0 < m1 and mixed[m0] < lo[row]:
+            m0 += 1
+        while m1 > m0 and mixed[m1 - 1] >= hi[row]:
+            m1 -= 1
+        inside[n, 0], inside[n, 1], inside[n, 2], inside[n, 3] = r0, r1, m0, m1
+        spent = work[row] + (hi[row] - lo[row]) + 8 + _MIXED_WORK * (m1 - m0)
         active[n] = row
         total += spent
         cost[n] = total
@@ -157,7 +165,7 @@ def grow(
         while at < n and cost[at] * chunk_count < c * total:
             at += 1
         chunks[c] = at
-    return active[:n].copy(), chunks
+    return active[:n].copy(), chunks, inside[:n].copy()
 
 
 @njit(cache=True, nogil=True)
