@@ -32,12 +32,11 @@ from benchmarks.measure import Timing, arguments, load, repeated, report, row
 from irplan.ablation import (
     AblationProblem,
     AblationResult,
-    CryoResult,
-    FieldResult,
-    HeatResult,
+    EditSession,
     Phase,
     Schedule,
     simulate,
+    simulate_many,
 )
 from irplan.errors import IrplanError
 from irplan.geometry import Needle
@@ -159,7 +158,7 @@ def edit_rows(threads: int | None) -> list[dict[str, Any]]:
         needle = Needle(tuple(tip + way), tuple(entry + way))
         moved = (replace(probes[0], needle=needle), *probes[1:])
         before, results = load(), [session.edited(moved)]
-        timing = repeated(lambda s=session, m=moved: results.append(s.edited(m)))
+        timing = repeated(lambda s=session, m=moved, r=results: r.append(s.edited(m)))
         fresh = simulate(replace(base, placements=moved), threads=threads)
         shift = surface_shift_mm(results[-1], fresh)
         rows += [
