@@ -32,7 +32,10 @@ from benchmarks.measure import Timing, arguments, load, repeated, report, row
 from irplan.ablation import (
     AblationProblem,
     AblationResult,
+    CryoResult,
     EditSession,
+    FieldResult,
+    HeatResult,
     Phase,
     Schedule,
     simulate,
