@@ -56,7 +56,7 @@ _LEAST_SPAN_K = 1.0
 E_PERFUSION, E_METABOLIC, E_FIXED, E_BOUNDARY, E_PROBES = range(5)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def derive(tissues: Any, tau: Any) -> Any:
     """Per tissue of the (n, 8) table: its derived row, (n, 13) float32."""
     out = np.zeros((tissues.shape[0], DERIVED), np.float32)
@@ -72,40 +72,40 @@ def derive(tissues: Any, tau: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _below(x: Any, level: Any) -> Any:
     return min(x - level, np.float32(0.0))
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def kirchhoff(x: Any, d: Any, tau: Any) -> Any:
     """theta of tau in the tissue with derived row d."""
     return d[DK] * x + d[DK + 1] * _below(x, tau[0]) + d[DK + 2] * _below(x, tau[1])
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def enthalpy(x: Any, d: Any, tau: Any) -> Any:
     """u of tau in the tissue with derived row d."""
     return _u(x, d[DC], d[DC + 1], d[DC + 2], tau[0], tau[1], d[UL])
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _u(t: Any, cu: Any, cm: Any, cf: Any, tl: Any, ts: Any, ul: Any) -> Any:
     return max(cu * t, ul) + cm * (min(max(t, ts), tl) - tl) + cf * _below(t, ts)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _t(u: Any, iu: Any, im: Any, jf: Any, ul: Any, us: Any, tl: Any) -> Any:
     return max(iu * u, tl) + im * (min(max(u, us), ul) - ul) + jf * _below(u, us)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def temperature(u: Any, d: Any, tau: Any) -> Any:
     """tau of u in the tissue with derived row d."""
     return _t(u, d[DI], d[DI + 1], d[DI + 2], d[UL], d[US], tau[0])
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _warm(
     ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, step: Any, band: Any
 ) -> tuple[Any, Any]:
@@ -135,7 +135,7 @@ def _warm(
     return total, cold
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _unfrozen(t: Any, span: Any, tl: Any, mushy: Any) -> Any:
     """Part of a voxel that the liquidus leaves unfrozen.
 
@@ -147,7 +147,7 @@ def _unfrozen(t: Any, span: Any, tl: Any, mushy: Any) -> Any:
     return min(one, max(zero, half + x / span + mushy * min(x, zero)))
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _cold(
     ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, tau: Any, step: Any,
     band: Any,
@@ -174,21 +174,21 @@ def _cold(
         x0, x1 = ta1[i - uint64(1)], ta1[i + uint64(1)]
         y0, y1 = ta1[i - sy], ta1[i + sy]
         z0, z1 = ta1[i - sz], ta1[i + sz]
-        tm, tf = _below(t, tl), _below(t, ts)
+        tm, tf = min(t, tl), min(t, ts)  # constants fall out of a Laplacian
         flow = (
             ku * (wx * (x0 + x1) + wy * (y0 + y1) + wz * (z0 + z1) - ws * t)
             + km
             * (
-                wx * (_below(x0, tl) + _below(x1, tl))
-                + wy * (_below(y0, tl) + _below(y1, tl))
-                + wz * (_below(z0, tl) + _below(z1, tl))
+                wx * (min(x0, tl) + min(x1, tl))
+                + wy * (min(y0, tl) + min(y1, tl))
+                + wz * (min(z0, tl) + min(z1, tl))
                 - ws * tm
             )
             + kf
             * (
-                wx * (_below(x0, ts) + _below(x1, ts))
-                + wy * (_below(y0, ts) + _below(y1, ts))
-                + wz * (_below(z0, ts) + _below(z1, ts))
+                wx * (min(x0, ts) + min(x1, ts))
+                + wy * (min(y0, ts) + min(y1, ts))
+                + wz * (min(z0, ts) + min(z1, ts))
                 - ws * tf
             )
         )
@@ -209,7 +209,7 @@ def _cold(
     return perfused, alive * metabolic, cold
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _mixed(
     ta1: Any, ta0: Any, base: Any, mixed: Any, first: Any, last: Any, sy: Any, sz: Any,
     table: Any, sig: Any, fixed_faces: Any, tau: Any, step: Any, band: Any, hot: Any,
@@ -236,13 +236,13 @@ def _mixed(
         p, q = table[s, G_OWN + DP], table[s, G_OWN + DM]
         cu, iu = table[s, G_OWN + DC], table[s, G_OWN + DI]
         if hot:
-            m, f = _below(t, tl), _below(t, ts)
-            f0 += table[s, 6] * (_below(a0 + t, tl) - m) + table[s, 12] * (_below(a0 + t, ts) - f)
-            f1 += table[s, 7] * (_below(a1 + t, tl) - m) + table[s, 13] * (_below(a1 + t, ts) - f)
-            f2 += table[s, 8] * (_below(a2 + t, tl) - m) + table[s, 14] * (_below(a2 + t, ts) - f)
-            f3 += table[s, 9] * (_below(a3 + t, tl) - m) + table[s, 15] * (_below(a3 + t, ts) - f)
-            f4 += table[s, 10] * (_below(a4 + t, tl) - m) + table[s, 16] * (_below(a4 + t, ts) - f)
-            f5 += table[s, 11] * (_below(a5 + t, tl) - m) + table[s, 17] * (_below(a5 + t, ts) - f)
+            m, f = min(t, tl), min(t, ts)
+            f0 += table[s, 6] * (min(a0 + t, tl) - m) + table[s, 12] * (min(a0 + t, ts) - f)
+            f1 += table[s, 7] * (min(a1 + t, tl) - m) + table[s, 13] * (min(a1 + t, ts) - f)
+            f2 += table[s, 8] * (min(a2 + t, tl) - m) + table[s, 14] * (min(a2 + t, ts) - f)
+            f3 += table[s, 9] * (min(a3 + t, tl) - m) + table[s, 15] * (min(a3 + t, ts) - f)
+            f4 += table[s, 10] * (min(a4 + t, tl) - m) + table[s, 16] * (min(a4 + t, ts) - f)
+            f5 += table[s, 11] * (min(a5 + t, tl) - m) + table[s, 17] * (min(a5 + t, ts) - f)
             span = max(max(a0, a1) + max(a2, a3) + max(a4, a5), least)
             part = _unfrozen(t, span, tl, mushy)
             blood, heat = -p * part * max(t, tl), q * part
@@ -273,7 +273,7 @@ def _mixed(
     return perfused, metabolised, from_fixed, cold
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _through_edge(
     ta1: Any,
     kind: Any,
@@ -324,7 +324,7 @@ def block_flag(first: Any, last: Any, band: Any) -> Any:
     return flag
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
     """Bring voxels that a linear stage took below the liquidus onto the enthalpy's curve."""
     iu, im, jf, ul, us = d[DI], d[DI + 1], d[DI + 2], d[UL], d[US]
@@ -334,7 +334,7 @@ def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
         ta0[i] = t if t > tl else _t(d[DC] * t, iu, im, jf, ul, us, tl)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _mark(ta0: Any, base: Any, x: Any, stop: Any, band: Any, now: Any, flag: Any) -> None:
     """Flag the blocks between columns x and stop in which a voxel is near freezing."""
     zero, one = np.float32(0.0), np.float32(1.0)
@@ -350,7 +350,7 @@ def _mark(ta0: Any, base: Any, x: Any, stop: Any, band: Any, now: Any, flag: Any
             now[flag - 1] |= np.uint8(ROW)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _rows(
     ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, first: Any, last: Any, lo: Any, hi: Any,
     inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any,
@@ -429,7 +429,7 @@ def _rows(
     sums[E_FIXED], sums[E_BOUNDARY] = from_fixed, outer
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def _rows_parallel(
     ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
     inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any,
@@ -457,7 +457,7 @@ def _surface(goal: Any, contact: Any, ref: Any, d: Any, tau: Any) -> Any:
     return tau[1] + (right - at_s) / (np.float32(1.0) + contact * slope)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST - {"nnan"})  # a drive may be NaN
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST - {"nnan"})  # a drive may be NaN
 def line_sources(
     ta1: Any, ta0: Any, kind: Any, derived: Any, tau: Any, drive: Any, gamma: Any,
     probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
@@ -506,7 +506,7 @@ def line_sources(
     return lost
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def super_step(
     taa: Any, tab: Any, kind: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any,
     hi: Any, inside: Any, runs: Any, mixed: Any, derived: Any, table: Any,

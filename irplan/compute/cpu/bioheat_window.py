@@ -20,7 +20,7 @@ from irplan.compute.cpu.bioheat import BAND_K, BLOCK, DC, FAST, ROW, block_flag,
 _COLD_WORK, _MIXED_WORK = 2, 5
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _survey_rows(
     ta: Any, low: Any, shape: Any, active: Any, first: Any, last: Any, lo: Any, hi: Any,
     tolerance: Any, ice: Any, liquidus: Any, near: Any, busy_lo: Any, busy_hi: Any, work: Any,
@@ -69,7 +69,7 @@ def _survey_rows(
     return frozen
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def _survey_parallel(
     ta: Any, low: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
     tolerance: Any, ice: Any, liquidus: Any, near: Any, busy_lo: Any, busy_hi: Any, work: Any,
@@ -83,7 +83,7 @@ def _survey_parallel(
     return counts.sum()
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def survey(
     ta: Any, low: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any, hi: Any,
     tolerance: Any, ice: Any, liquidus: Any, near: Any, busy_lo: Any, busy_hi: Any, work: Any,
@@ -105,7 +105,7 @@ def survey(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def grow(
     busy_lo: Any, busy_hi: Any, reach: Any, shape: Any, runs: Any, rows: Any, mixed: Any,
     mixed_rows: Any, lo: Any, hi: Any, work: Any, chunk_count: Any,
@@ -168,7 +168,7 @@ def grow(
     return active[:n].copy(), chunks, inside[:n].copy()
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def edge_rise(ta: Any, kind: Any, derived: Any, shape: Any, active: Any, lo: Any, hi: Any) -> Any:
     """Largest |tau| among the free voxels of the outermost layers, K."""
     nz, ny, nx = shape[0], shape[1], shape[2]
@@ -191,7 +191,7 @@ def edge_rise(ta: Any, kind: Any, derived: Any, shape: Any, active: Any, lo: Any
     return worst
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def stored(ta: Any, kind: Any, derived: Any, tau: Any, shape: Any) -> float:
     """Sum of u over the free voxels, MJ/m3."""
     nz, ny, nx = shape[0], shape[1], shape[2]

@@ -11,7 +11,7 @@ from numba import njit, prange
 from irplan.compute.cpu.bioheat import FAST
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def displacement(z: Any, y: Any, x: Any, ends: Any, turn: Any, shift: Any, out: Any) -> None:
     """Where the tissue's cold at (z, y, x) came from: out = old place - new place, mm.
 
@@ -41,7 +41,7 @@ def displacement(z: Any, y: Any, x: Any, ends: Any, turn: Any, shift: Any, out: 
         out[c] /= total
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _sample(field: Any, z: Any, y: Any, x: Any) -> Any:
     """Trilinear value at fractional indices, clamped to the array."""
     nz, ny, nx = field.shape
@@ -60,7 +60,7 @@ def _sample(field: Any, z: Any, y: Any, x: Any) -> Any:
     return (one - c) * low + c * high
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
 def change(new: Any, old: Any, h: Any, ends: Any, turn: Any, shift: Any) -> Any:
     """Coarse new field less the old one carried along: what the move did beyond moving."""
     nz, ny, nx = new.shape
@@ -76,7 +76,7 @@ def change(new: Any, old: Any, h: Any, ends: Any, turn: Any, shift: Any) -> Any:
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, parallel=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
 def carried(
     old: Any, h: Any, coarse: Any, coarse_h: Any, ends: Any, turn: Any, shift: Any, held: Any,
     rest: Any, tolerance: Any, out: Any,
