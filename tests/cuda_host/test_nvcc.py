@@ -31,19 +31,16 @@ def nvcc() -> str:
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in kernel_directory().glob("*.cu")))
 def test_compiles(nvcc, tmp_path, name):
-    """For sm_80 and sm_90, warnings as errors, for 16 and for 32 tissues."""
-    for tissues in (16, 32):
-        command = [nvcc, "-fatbin", "-Xptxas", "-v", "-Werror", "all-warnings", "-std=c++17"]
-        command += [f"-DTISSUES={tissues}", "-o", str(tmp_path / "out")]
-        for arch in ("80", "90"):
-            command += ["-gencode", f"arch=compute_{arch},code=sm_{arch}"]
-        done = subprocess.run(
-            [*command, str(kernel_directory() / f"{name}.cu")],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        registers = [int(n) for n in re.findall(r"Used (\d+) registers", done.stderr)]
-        spills = [int(n) for n in re.findall(r"(\d+) bytes spill", done.stderr)]
-        assert len(registers) >= 4
-        assert max(registers) <= MOST_REGISTERS
-        assert max(spills) <= MOST_SPILL
+    """For sm_80 and sm_90, warnings as errors, with the most tissues (shared memory)."""
+    command = [nvcc, "-fatbin", "-Xptxas", "-v", "-Werror", "all-warnings", "-std=c++17"]
+    command += ["-DTISSUES=32", "-o", str(tmp_path / "out")]
+    for arch in ("80", "90"):
+        command += ["-gencode", f"arch=compute_{arch},code=sm_{arch}"]
+    command.append(str(kernel_directory() / f"{name}.cu"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    registers = [int(n) for n in re.findall(r"Used (\d+) registers", done.stderr)]
+    spills = [int(n) for n in re.findall(r"(\d+) bytes spill", done.stderr)]
+    assert len(registers) >= 8
+    assert max(registers) <= MOST_REGISTERS
+    assert max(spills) <= MOST_SPILL
