@@ -34,9 +34,18 @@ class ZoneField:
     below: bool
 
     def signed(self) -> NDArray[np.float32]:
-        """(slice, row, column) how far inside the level: >= 0 in the zone."""
-        out = self.field.array.astype(np.float32)
-        out -= np.float32(self.level)
+        """(slice, row, column) how far inside the level: >= 0 in the zone.
+
+        A dose (min) is compared by its logarithm, and a share dead by that of its first-order
+        dose -ln(1 - share): in these they vary evenly from voxel to voxel.
+        """
+        values, level = self.field.array.astype(np.float32), self.level
+        if self.field.quantity == "min" and level > 0.0:
+            values, level = np.log(np.maximum(values, np.float32(1e-6))), math.log(level)
+        elif self.field.quantity == "probability" and 0.0 < level < 1.0:
+            share = np.clip(values, np.float32(1e-6), np.float32(1.0 - 1e-7))
+            values, level = np.log(-np.log1p(-share)), math.log(-math.log1p(-level))
+        out: NDArray[np.float32] = values - np.float32(level)
         return -out if self.below else out
 
 

@@ -118,3 +118,18 @@ def test_bodies_have_their_volume(shape, volume):
 def test_impossible_bodies_are_refused(make):
     with pytest.raises(InputError):
         make()
+
+
+@pytest.mark.parametrize("quantity", ["min", "probability"])
+def test_doses_that_vary_over_decades_are_measured_as_well(quantity):
+    """A dose 240 exp(-k (r - 10)) round a needle: the level is at 10 mm whatever its steepness."""
+    points = GRID.index_to_lps(np.stack(np.indices(GRID.shape), axis=-1))
+    log_dose = -1.5 * (np.linalg.norm(points, axis=-1) - 10.0)
+    if quantity == "min":
+        field, level = 240.0 * np.exp(np.minimum(log_dose, 8.0)), 240.0
+    else:  # dead at a first-order dose of 3.9
+        field, level = -np.expm1(-3.912 * np.exp(np.minimum(log_dose, 8.0))), 0.98
+    zone = ZoneField("d", "d", Volume(field.astype(np.float32), GRID, quantity), level, False)
+    found = measure_zone(zone, ZoneAxis.of([placement((0, 0, 0), (0, 0, 1))]))
+    assert found.width_mm == pytest.approx(20.0, abs=0.15)
+    assert found.volume_ml == pytest.approx(4 / 3 * np.pi, rel=0.02)
