@@ -14,7 +14,7 @@ from irplan.ablation.damage import Arrhenius, DamageModel
 from irplan.ablation.device import IreDevice
 from irplan.ablation.field.electrode import Samples, check_apart, sample_wires, wires_of
 from irplan.ablation.field.mesh import FieldMesh
-from irplan.ablation.field.solver import Drive, PotentialSolver, Solution
+from irplan.ablation.field.solver import Drive, PotentialSolver, Solution, at_most
 from irplan.ablation.field.tissue import Conductor
 from irplan.ablation.heat.march import HeatMarch
 from irplan.ablation.problem import AblationProblem, check_range
@@ -38,8 +38,8 @@ _MOST_TURNS = 40
 _RELAX, _LEAST_RELAX = 0.5, 0.15
 _TOLERANCE = 2e-3
 #: The pulse train is cut into stretches that warm the heated tissue by about this much, K.
-_WARM_K = 4.0
-_MOST_STRETCHES = 6
+_WARM_K = 8.0
+_MOST_STRETCHES = 3
 #: The electrodes' heat that could not warm tissue by this much is left out, K.
 _UNFELT_K = 0.02
 
@@ -173,9 +173,11 @@ def simulate_ire(
         )
     check_range("threshold_v_per_cm", threshold_v_per_cm, 100.0, 3000.0, "V/cm", "500 is usual.")
     check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
-    run = _Run(problem, protocol or PulseProtocol(), damage, time_error_mm, monitors, threads)
-    run.all_pairs(progress)
-    return run.result(threshold_v_per_cm, time_error_mm)
+    chosen = protocol or PulseProtocol()
+    with at_most(threads):
+        run = _Run(problem, chosen, damage, time_error_mm, monitors, threads)
+        run.all_pairs(progress)
+        return run.result(threshold_v_per_cm, time_error_mm)
 
 
 class _Run:

@@ -15,7 +15,7 @@ from irplan.ablation.drive import withdrawn
 from irplan.ablation.field.control import RfaControl
 from irplan.ablation.field.electrode import check_apart, sample_wires, wires_of
 from irplan.ablation.field.mesh import FieldMesh
-from irplan.ablation.field.solver import Drive, PotentialSolver
+from irplan.ablation.field.solver import Drive, PotentialSolver, at_most
 from irplan.ablation.field.tissue import Conductor
 from irplan.ablation.heat.coolant import Coolant, coolant
 from irplan.ablation.heat.march import HeatMarch
@@ -102,11 +102,11 @@ def simulate_rfa(
             remedy="Use radiofrequency electrodes, or the entry for that kind.",
         )
     check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
-    run = _Run(
-        problem, control or RfaControl(), damage, time_error_mm, monitors, threads, perfusion
-    )
-    run.all_segments(progress)
-    return run.result(time_error_mm)
+    chosen = control or RfaControl()
+    with at_most(threads):
+        run = _Run(problem, chosen, damage, time_error_mm, monitors, threads, perfusion)
+        run.all_segments(progress)
+        return run.result(time_error_mm)
 
 
 class _Run:
@@ -166,6 +166,7 @@ class _Run:
         self.limited: set[str] = set()
         self.dt_s = control.shortest_s
         self._resumed = False
+        self._skipped = 0
         self._before: tuple[float, NDArray[np.float32]] | None = None
         self._seen: tuple[_Excitation, float, float] | None = None
         self._source = np.zeros(problem.grid.shape, np.float32)
@@ -176,7 +177,7 @@ class _Run:
     def all_segments(self, progress: Progress) -> None:
         """Run the schedules."""
         total = self.problem.duration_s
-        powered = [n for n, s in enumerate(self.segments) if s.words == "power"]
+        powered = [n for n, s in enumerate(self.segments) if self._driven(s)]
         for n, segment in enumerate(self.segments):
             end = segment.start_s + segment.duration_s
             if self.position_of[n] != self._position:
@@ -230,11 +231,15 @@ class _Run:
             self.roll_offs += 1
             self.factor *= self.control.step_back
             self.dt_s = self.control.shortest_s
-            if self.control.arrangement == "switched" and len(self._driven(segment)) > 1:
+            self._skipped += 1
+            turns = len(self._driven(segment)) if self.control.arrangement == "switched" else 1
+            if self._skipped < turns:  # the next electrode may still take current
                 self._next_turn(now)
             else:
+                self._skipped = 0
                 self.off_until_s = now + self.control.off_s
             return
+        self._skipped = 0
         watts = self._wanted_w(segment, excitation)
         volts = self._volts(watts, ohm)
         dt = min(self.dt_s, end_s - now, self._until_roll_off(excitation, now, ohm, first))
@@ -319,7 +324,7 @@ class _Run:
         if not driven:
             return None
         if self.control.arrangement == "bipolar":
-            return _Excitation((0, 1), True)
+            return _Excitation(driven[:2], True) if len(driven) > 1 else None
         if self.control.arrangement == "switched":
             if now >= self.turn_ends_s - 1e-6:
                 self._next_turn(now)
@@ -375,10 +380,10 @@ class _Run:
             e_n <= self._position and not self._moved_on(e_n, e) for e_n, e in self._cooled_by
         ]
         power = volts * volts
-        if cells is None or power == 0.0 or self.solver is None:
+        box = None if cells is None or power == 0.0 else self._felt(cells, power)
+        if cells is None or box is None or self.solver is None:
             self.march.advance(None, dt_s, cooling=cooling, changed=False)
             return
-        box = self._felt(cells, power)
         of = [self.solver.mesh.cell_of[a][box[2 * a] : box[2 * a + 1]] for a in range(3)]
         out = self._source.reshape(-1)[: of[0].size * of[1].size * of[2].size]
         source = out.reshape(of[0].size, of[1].size, of[2].size)
@@ -392,7 +397,7 @@ class _Run:
 
     def _felt(
         self, cells: NDArray[np.float32], power: float
-    ) -> tuple[int, int, int, int, int, int]:
+    ) -> tuple[int, int, int, int, int, int] | None:
         """Index box outside which the heat could not warm tissue by `_UNFELT_K` to the end."""
         seconds = max(self.problem.duration_s, 60.0)
         least = _UNFELT_K * 3.8e6 / seconds / power
@@ -401,6 +406,8 @@ class _Run:
         for axis in range(3):
             others = tuple(a for a in range(3) if a != axis)
             hot = np.flatnonzero(inner.max(axis=others) > least)
+            if hot.size == 0:
+                return None
             of = self.solver.mesh.cell_of[axis] if self.solver is not None else np.zeros(1, int)
             inside = np.flatnonzero((of >= hot[0]) & (of <= hot[-1]))
             out += [int(inside[0]), int(inside[-1]) + 1]
@@ -414,6 +421,8 @@ class _Run:
         end = self.end_c if self.end_c is not None else march.temperature_c
         trace = march.trace()
         table = np.array(self.records)
+        known = table[np.isfinite(table[:, 2]), 2]  # a pause may come first
+        table[~np.isfinite(table[:, 2]), 2] = known[0] if known.size else 0.0
         row = np.clip(
             np.searchsorted(table[:, 0], trace.time_s - 1e-6, side="left"), 0, len(table) - 1
         )
@@ -439,7 +448,7 @@ class _Run:
             error=ErrorEstimate(
                 time_mm=time_error_mm + 3.0 * self.control.change,
                 space_mm=0.15 * max(grid.spacing_mm),
-                basis="tolerance of the heat march, and 3 mm times control.change for the potential "
+                basis="tolerance of the heat march, 3 mm times control.change for the potential "
                 "held between solutions; refinement of one electrode's zone",
             ),
             options={

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from irplan.ablation.field.electrode import Samples
 from irplan.ablation.field.mesh import FieldMesh
 from irplan.compute.threads import ThreadChoice
-from irplan.errors import SolverError
+from irplan.errors import InputError, SolverError
 
 Boundary = Literal["monopole", "dipole", "insulated"]
 _ORDER = {"monopole": 1.0, "dipole": 2.0, "insulated": 0.0}
@@ -22,6 +23,24 @@ _INSULATOR = 1e-4
 #: Samples whose metal sits in gas keep this conductivity, S/m, so that none is left undefined.
 _LEAST_SIGMA = 1e-6
 _MOST_ITERATIONS = 200
+
+
+@contextmanager
+def at_most(threads: int | ThreadChoice | None) -> Iterator[None]:
+    """No more than ``threads`` numba threads inside, and the old number after."""
+    import numba
+
+    before = int(numba.get_num_threads())
+    if isinstance(threads, int):
+        if threads < 1:
+            raise InputError(
+                "threads", got=f"{threads}", expected="1 or more", remedy="None takes all."
+            )
+        numba.set_num_threads(min(threads, before))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 @dataclass(frozen=True)
@@ -145,7 +164,7 @@ class PotentialSolver:
             modes[f] = np.isin(s.electrode, group)
         if self._c.size != len(drive.floating):
             self._c = np.zeros(len(drive.floating))
-        threads = self._threads.pick()
+        threads, allowed = self._threads.pick(), int(numba.get_num_threads())
         numba.set_num_threads(threads)
         started = time.perf_counter()
         iterations, error = multigrid.solve(
@@ -154,6 +173,7 @@ class PotentialSolver:
             levels.span_at, levels.child, self._cell, s.local, self._weight, s.ptr,
             self._link, modes, self._lump, tolerance, _MOST_ITERATIONS,
         )  # fmt: skip
+        numba.set_num_threads(allowed)
         self._threads.learn(threads, iterations + 1.0, time.perf_counter() - started)
         if not np.isfinite(error) or error > max(10.0 * tolerance, 1e-4):
             raise SolverError(

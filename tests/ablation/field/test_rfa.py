@@ -167,3 +167,24 @@ def test_it_can_be_cancelled(make_field_problem):
 
     with pytest.raises(CancelledError):
         simulate_rfa(make_field_problem("rfa"), control=POWER, progress=stop)
+
+
+def test_switched_electrodes_that_all_roll_off_rest(make_field_problem):
+    two = [((-8, 0, 0), (0, 0, 1)), ((8, 0, 0), (0, 0, 1))]
+    problem = make_field_problem("rfa", two, schedule=Schedule.constant_power(80.0, 1.0))
+    control = RfaControl(arrangement="switched", rise_ohm=5.0)
+    result = simulate_rfa(problem, control=control, threads=1)
+    assert result.options["roll_offs"] >= 3
+    assert np.any(result.trace.extra["power_w"] == 0.0)
+    assert result.trace.time_s[-1] == pytest.approx(60.0)
+
+
+def test_threads_are_given_back(make_field_problem):
+    import numba
+
+    before = numba.get_num_threads()
+    schedule = Schedule.constant_power(5.0, 0.1)
+    simulate_rfa(make_field_problem("rfa", schedule=schedule), control=POWER, threads=1)
+    assert numba.get_num_threads() == before
+    with pytest.raises(InputError, match="threads"):
+        simulate_rfa(make_field_problem("rfa", schedule=schedule), threads=0)
