@@ -9,10 +9,11 @@ import numpy as np
 
 from irplan.ablation.catalogue import CATALOGUE_VERSION
 from irplan.ablation.discretisation import discretise
-from irplan.ablation.march import TIME_ERROR_MM_PER_S, March, StepRule
+from irplan.ablation.march import March
 from irplan.ablation.problem import AblationProblem, check_range, monitor_indices
 from irplan.ablation.result import CryoResult, EnergyBalance, ErrorEstimate
 from irplan.ablation.state import CryoState
+from irplan.ablation.steps import TIME_ERROR_MM_PER_S, StepRule
 from irplan.ablation.tissue_table import TISSUE_TABLE_VERSION
 from irplan.compute import Backend, Progress, no_progress, resolve_backend
 from irplan.compute.threads import ThreadChoice, thread_cap
@@ -89,28 +90,16 @@ def simulate_cryo(
     Raises
     ------
     InputError : an option out of range, a step beyond the stability of the stages asked for, a
-        monitor point outside the grid, an option that the backend does not know.
+        monitor point outside the grid.
     GridMismatchError : ``start`` lies on another grid.
     BackendError : the backend cannot be had, or its memory does not suffice.
     SolverError : a probe at the edge of the box, or a solution that is not finite.
     """
-    given = {k for k, v in options.items() if v not in (None, False)}
-    cpu_only = sorted(given & {"history", "start", "until_s", "keep_states"})
-    if cpu_only and backend == "auto":
-        chosen = Backend("cpu", f"only the CPU solver knows {', '.join(cpu_only)}")
-    else:
-        chosen = resolve_backend(backend)
-    if cpu_only and chosen.name == "cuda":
-        raise InputError(
-            cpu_only[0],
-            got="backend='cuda'",
-            expected="the CPU solver, which alone keeps states and histories",
-            remedy="Use backend='cpu' or 'auto', or leave the option out.",
-        )
+    chosen = resolve_backend(backend)
     rule = _rule(time_error_mm, options)
     _check_times(problem, options)
     if chosen.name == "cuda":
-        return _on_device(problem, chosen, rule, monitor_points_mm, progress)
+        return _on_device(problem, chosen, rule, options, monitor_points_mm, progress)
     with thread_cap(threads) as most:
         return _on_cpu(problem, chosen, rule, options, monitor_points_mm, most, progress)
 
@@ -166,6 +155,7 @@ def _on_device(
     problem: AblationProblem,
     backend: Backend,
     rule: StepRule,
+    options: FreezeOptions,
     monitor_points_mm: Sequence[Point3],
     progress: Progress,
 ) -> CryoResult:
@@ -174,12 +164,22 @@ def _on_device(
 
     monitors = monitor_indices(problem, monitor_points_mm)
     (run,) = simulate_cryo_cuda(
-        [problem], open_device(), rule=rule, monitors=monitors, progress=progress
+        [problem],
+        open_device(),
+        rule=rule,
+        monitors=monitors,
+        start=options.get("start"),
+        until_s=options.get("until_s"),
+        history=options.get("history", False),
+        keep_states=options.get("keep_states", False),
+        progress=progress,
     )
     ice = float(run.trace.frozen_volume_cm3.max())
     return CryoResult(
         end_of_freeze_c=run.end_of_freeze_c,
         cycle_minimum_c=run.cycle_minimum_c,
+        history=run.history,
+        states=run.states,
         body_temperature_c=problem.body_temperature_c,
         trace=run.trace,
         energy=run.energy,

@@ -13,10 +13,10 @@ from irplan.ablation.cuda_march import CudaMarch, Steps
 from irplan.ablation.cuda_memory import problems_that_fit, too_large
 from irplan.ablation.discretisation import Discretisation, discretise, line_sources
 from irplan.ablation.history import History
-from irplan.ablation.march import StepRule
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
 from irplan.ablation.state import CryoState
+from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress, no_progress
 from irplan.compute.device import Device, DeviceOutOfMemory
@@ -160,15 +160,6 @@ class _Job:
         )
 
 
-def cut(segments: Sequence[Segment], mesh: Discretisation, rule: StepRule) -> list[Steps]:
-    """The super-steps of each segment."""
-    steps = []
-    for segment in segments:
-        count, stages = rule.steps(segment.duration_s, mesh.explicit_limit_s)
-        steps.append(Steps(count, segment.duration_s / count, stages))
-    return steps
-
-
 def _alike(problem: AblationProblem, mesh: Discretisation, job: _Job) -> tuple[object, ...]:
     """What problems must share to march side by side."""
     return (
@@ -188,8 +179,9 @@ def _run(
     progress: Progress,
 ) -> list[DeviceRun]:
     """March one group and collect."""
-    timelines = [job.segments(p) for p in problems]
-    steps = cut(timelines[0], meshes[0], job.rule)
+    cuts = [job.rule.cut(job.segments(p), meshes[0].explicit_limit_s) for p in problems]
+    timelines = [tuple(c.segment for c in own) for own in cuts]
+    steps = [Steps(c.count, c.dt_s, c.stages) for c in cuts[0]]
     march = CudaMarch(
         problems, meshes, job.monitors, job.device, timelines, steps,
         whole_grid=job.rule.whole_grid, start=job.start, history=job.history,

@@ -209,14 +209,15 @@ class CudaMarch:
             active = self._enter(number, steps, resumed=number == 0 and begun > 0.0)
             for step in range(steps.count):
                 self._step(steps, active, cycle)
-                at_s = segment.start_s + (step + 1) * steps.dt_s
+                at_s = round(segment.start_s + (step + 1) * steps.dt_s, 9)
                 self._snapshot(at_s)
-                if (step + 1) % _STEPS_PER_REPORT == 0 or step + 1 == steps.count:
+                last = segment.ends and step + 1 == steps.count
+                if (step + 1) % _STEPS_PER_REPORT == 0 or last:
                     self.device.synchronise()
-                    report(at_s - begun, f"{segment.words} {number + 1} of {len(segments)}")
+                    report(at_s - begun, segment.words)
             if freezes and number == freezes[-1]:
                 self.end_of_freeze = self._read_out(self.state[self.current])
-            if keep_states:
+            if keep_states and segment.ends:
                 self.states.append(self._states(cycle, freezing))
         if not freezes:
             self.end_of_freeze = self._read_out(self.state[self.current])
@@ -381,7 +382,7 @@ class CudaMarch:
             for j in range(steps.stages):
                 at_s = start + step * steps.dt_s + stage_time_s(steps.dt_s, steps.stages, j)
                 table[step, j] = self._working(segments, at_s)
-            end = start + (step + 1) * steps.dt_s
+            end = round(start + (step + 1) * steps.dt_s, 9)
             self.times.append(end)
             self.surface.append(self._working(segments, end))
         self.device.write(self.drives[: table.size], table.reshape(-1))

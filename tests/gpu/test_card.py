@@ -20,7 +20,7 @@ from irplan.ablation import (
 )
 from irplan.ablation.cuda_cryo import cut, discretise_all, simulate_cryo_cuda
 from irplan.ablation.cuda_march import CudaMarch
-from irplan.ablation.march import StepRule
+from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import timeline
 from irplan.compute.device import Device
 from irplan.geometry import Grid, Needle

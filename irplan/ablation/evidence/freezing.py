@@ -19,8 +19,9 @@ from irplan.ablation.evidence.blocks import (
 )
 from irplan.ablation.evidence.closed_forms import FreezingTissue
 from irplan.ablation.evidence.row import EvidenceRow
-from irplan.ablation.march import March, StepRule
+from irplan.ablation.march import March
 from irplan.ablation.schedule import Phase, Schedule
+from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import Segment
 from irplan.ablation.tissue import TissueProperties
 from irplan.compute import no_progress
