@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from irplan.ablation.cuda_march import CudaMarch, Steps
 from irplan.ablation.cuda_memory import problems_that_fit, too_large
 from irplan.ablation.discretisation import Discretisation, discretise, line_sources
+from irplan.ablation.drive import window_tolerance_k
 from irplan.ablation.history import History
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
@@ -168,6 +169,7 @@ def _alike(problem: AblationProblem, mesh: Discretisation, job: _Job) -> tuple[o
         mesh.tau.tobytes(),
         problem.body_temperature_c,
         mesh.explicit_limit_s,
+        window_tolerance_k(problem),
         tuple((s.start_s, s.duration_s, s.freezing) for s in job.segments(problem)),
     )
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.discretisation import Discretisation
-from irplan.ablation.drive import WINDOW_TOLERANCE_K
 from irplan.errors import BackendError
 
 TILE = (8, 8, 32)
@@ -234,14 +233,17 @@ def monitor_corners(
 
 
 def first_window(
-    mesh: Discretisation, deep: NDArray[np.int64], first: NDArray[np.float32] | None
+    mesh: Discretisation,
+    deep: NDArray[np.int64],
+    first: NDArray[np.float32] | None,
+    tolerance_k: float,
 ) -> NDArray[np.int64]:
     """(z0, z1, y0, y1, x0, x1) round probes and what is not at rest, ``deep`` voxels larger."""
     shape = np.array(mesh.shape)
     low = np.min([s.voxels.min(axis=0) for s in mesh.sources], axis=0)
     high = np.max([s.voxels.max(axis=0) + 1 for s in mesh.sources], axis=0)
     if first is not None:
-        away = np.nonzero(np.abs(mesh.interior(first)) > WINDOW_TOLERANCE_K)
+        away = np.nonzero(np.abs(mesh.interior(first)) > tolerance_k)
         if away[0].size:
             low = np.minimum(low, [w.min() for w in away])
             high = np.maximum(high, [w.max() + 1 for w in away])

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from irplan.ablation import cuda_layout as layout
 from irplan.ablation.discretisation import Discretisation, line_sources
 from irplan.ablation.drive import (
-    WINDOW_TOLERANCE_K,
     energy_shares,
     reach_voxels,
     stage_time_s,
+    window_tolerance_k,
     withdrawn,
     working_tau,
 )
@@ -85,6 +85,7 @@ class CudaMarch:
         self.count, self.monitors = len(problems), monitors
         self.defines = {"TISSUES": layout.tissue_limit(max(len(m.tissues) for m in meshes))}
         self.body = problems[0].body_temperature_c
+        self.tolerance_k = window_tolerance_k(problems[0])
         deep = [reach_voxels(m, max(s.dt_s for s in steps)) for m in meshes]
         self.deep = np.max(deep, axis=0)
         self.recorders = [HistoryRecorder(p.grid, self.body) for p in problems] if history else []
@@ -122,7 +123,7 @@ class CudaMarch:
         windows = []
         for n, m in enumerate(self.meshes):
             first = self._first(m)
-            windows.append(layout.first_window(m, more, first))
+            windows.append(layout.first_window(m, more, first, self.tolerance_k))
             if first is not None:
                 for state in (*self.state, self.low):
                     device.write(state[self._part(n)], grid.padded(first))
@@ -329,7 +330,7 @@ class CudaMarch:
         now = self.state[self.current]
         args = (
             now, self.low, np.int32(cold), *self.tissue, *self.tables, *self.shape, self.windows,
-            np.float32(-self.body), np.float32(WINDOW_TOLERANCE_K),
+            np.float32(-self.body), np.float32(self.tolerance_k),
             *(np.int32(d) for d in self.deep), self.frozen, self.reach, self.rise,
         )  # fmt: skip
         self._launch("bioheat_record", self.grid.tiles, args)
@@ -421,7 +422,9 @@ class CudaMarch:
             self.meshes[n] = replace(mesh, sources=sources)
         self._place_sources()
         now = self.device.download(self.windows).reshape(-1, 6)
-        new = np.stack([layout.first_window(m, self.deep, None) for m in self.meshes])
+        new = np.stack(
+            [layout.first_window(m, self.deep, None, self.tolerance_k) for m in self.meshes]
+        )
         now[:, ::2] = np.minimum(now[:, ::2], new[:, ::2])
         now[:, 1::2] = np.maximum(now[:, 1::2], new[:, 1::2])
         self.device.write(self.windows, now.reshape(-1))

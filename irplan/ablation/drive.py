@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from irplan.ablation.device import CryoDevice
 from irplan.ablation.discretisation import Discretisation
 from irplan.ablation.placement import Placement
+from irplan.ablation.problem import AblationProblem
 from irplan.ablation.schedule import Phase
 from irplan.geometry import Needle
 
-#: The active region grows where temperature departs from rest by more than this, K.
-WINDOW_TOLERANCE_K = 0.01
+#: The active region grows where temperature departs from rest by more than this share of the
+#: largest departure that the problem asks for (a cryoprobe: 0.02 K).
+_WINDOW_SHARE = 1.1e-4
 #: It grows by this many diffusion lengths sqrt(a dt) of the fastest unfrozen tissue a step.
 _REACH_LENGTHS = 3.0
 
@@ -77,3 +79,15 @@ def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:
         following[j - 1] += alpha * part * dt_s
         now, before = following, now
     return now
+
+
+def window_tolerance_k(problem: AblationProblem) -> float:
+    """Departure from rest beyond which a voxel belongs to the active region, K."""
+    body = problem.body_temperature_c
+    asked = [abs(p.applicator.working_temperature_c - body) for p in problem.placements]
+    asked += [
+        abs(t.fixed_temperature_c - body)
+        for t in problem.tissues
+        if t.fixed_temperature_c is not None
+    ]
+    return _WINDOW_SHARE * max(10.0, *asked)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from irplan.ablation.discretisation import Discretisation, line_sources
 from irplan.ablation.drive import (
-    WINDOW_TOLERANCE_K,
     reach_voxels,
     stage_time_s,
+    window_tolerance_k,
     withdrawn,
     working_tau,
 )
@@ -26,7 +26,7 @@ from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress
 from irplan.compute.threads import ThreadChoice
-from irplan.errors import SolverError
+from irplan.errors import InputError, SolverError
 from irplan.image import Volume
 
 #: The active rows are worked on in so many parts, whatever the number of threads: sums of heat are
@@ -104,6 +104,7 @@ class March:
         self.boundary_rise_c = 0.0
         self.samples: list[tuple[float, list[float], float]] = []
         self.states: list[CryoState] = []
+        self.tolerance_k = window_tolerance_k(problem)
         self.placements = list(problem.placements)
         self.probes = ProbeArrays(mesh, mesh.sources)
         body = problem.body_temperature_c
@@ -118,7 +119,8 @@ class March:
             self.minima = [m - np.float32(body) for m in start.cycle_minimum_c]
             if start.freezing and self.minima:
                 self.low = self.minima[-1]
-        self.tau = [first, first.copy()]
+        self.at_rest = start is None and not mesh.held_away
+        self.tau = [first, np.zeros_like(first) if self.at_rest else first.copy()]
         self.end_of_freeze: NDArray[np.float32] | None = None
         blocks = -(-nx // BLOCK) + 2
         self.near = np.zeros((nz + 2) * (ny + 2) * blocks, np.uint8)
@@ -136,7 +138,7 @@ class March:
         if start is not None and len(start.probe_start_c) == len(mesh.sources):
             self.phase_start = [c - body for c in start.probe_start_c]
         self.recorder = HistoryRecorder(problem.grid, body) if history else None
-        self.stored_at_start_j = self._stored_j()
+        self.stored_at_start_j = 0.0 if start is None else self._stored_j()
         self._first_region(whole=start is not None)
         self._sample()
 
@@ -172,7 +174,9 @@ class March:
                 self._begin_cycle()
             was_freezing = segment.freezing
             s, dt = cut.stages, cut.dt_s
-            self.stages, self.longest_step_s = max(self.stages, s), max(self.longest_step_s, dt)
+            self.stages = max(self.stages, s)
+            if segment.driven:  # what the error in time is known for
+                self.longest_step_s = max(self.longest_step_s, dt)
             for step in range(cut.count):
                 self._super_step(segment, step * dt, dt, s)
                 done = self.time_s - begun
@@ -284,7 +288,7 @@ class March:
         """Where anything happens at the start: probes, and what is not at rest."""
         nx = self.mesh.shape[2]
         if self.mesh.held_away or whole:
-            away = np.abs(self.mesh.interior(self.tau[0])) > WINDOW_TOLERANCE_K
+            away = np.abs(self.mesh.interior(self.tau[0])) > self.tolerance_k
             some = away.any(axis=2)
             first = np.where(some, away.argmax(axis=2), nx)
             last = np.where(some, nx - away[:, :, ::-1].argmax(axis=2), 0)
@@ -307,7 +311,7 @@ class March:
         frozen = bioheat_window.survey(
             self.tau[0], low, np.array(mesh.shape), self.active, self.chunks, self.threads.most > 1,
             self.lo, self.hi,
-            np.float32(WINDOW_TOLERANCE_K), np.float32(-body), mesh.tau[0], self.near,
+            np.float32(self.tolerance_k), np.float32(-body), mesh.tau[0], self.near,
             self.busy_lo, self.busy_hi, self.work,
         )  # fmt: skip
         self._open(self.probes.box)
@@ -338,7 +342,10 @@ class March:
         )
 
     def _begin_cycle(self) -> None:
-        self.low = self.mesh.interior(self.tau[0]).copy()
+        if self.at_rest and self.steps == 0:
+            self.low = np.zeros(self.mesh.shape, np.float32)  # untouched memory costs nothing yet
+        else:
+            self.low = self.mesh.interior(self.tau[0]).copy()
         self.minima.append(self.low)
 
     def _at_monitors(self) -> NDArray[np.float64]:
@@ -379,21 +386,24 @@ class March:
         for low in self.minima:
             low += body
         arrays = [self.end_of_freeze, *self.minima]
-        if not all(math.isfinite(float(a.sum(dtype=np.float64))) for a in arrays):
+        try:
+            return [Volume(a, self.problem.grid, "degC") for a in arrays]
+        except InputError as error:
             raise SolverError(
                 "simulation",
                 got="temperatures that are not finite",
                 expected="a stable solution",
                 remedy="Report this problem; stages=1 is the most careful scheme.",
-            )
-        return [Volume(a, self.problem.grid, "degC") for a in arrays]
+            ) from error
 
     def _stored_j(self) -> float:
         from irplan.compute.cpu import bioheat_window
 
-        mesh = self.mesh
+        mesh, lo, hi = self.mesh, self.lo, self.hi
+        if not self.at_rest:  # something may be anywhere
+            lo, hi = np.zeros_like(lo), np.full_like(hi, mesh.shape[2])
         total = bioheat_window.stored(
-            self.tau[0], mesh.kind, mesh.derived, mesh.tau, np.array(mesh.shape)
+            self.tau[0], mesh.kind, mesh.derived, mesh.tau, np.array(mesh.shape), lo, hi
         )
         return float(total) * mesh.voxel_mm3 * 1e-3
 

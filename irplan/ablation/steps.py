@@ -10,7 +10,9 @@ from irplan.ablation.timeline import Segment
 
 #: Error in time of the isotherms' radii per second of super-step, mm/s: the largest seen over
 #: freezes of 5 to 15 min and steps of 10 to 60 s, against steps of 1 s.
-TIME_ERROR_MM_PER_S = 0.0018
+TIME_ERROR_MM_PER_S = 0.0017
+#: Steps may be so much longer while every applicator is off (passive thaw).
+UNDRIVEN_FACTOR = 2.0
 #: A segment is cut into this many super-steps at least, at the default error of 0.06 mm.
 LEAST_STEPS = 15
 #: The first step of a segment is the final length over this; a step is the time since the
@@ -45,10 +47,13 @@ class StepRule:
     longest_s: float | None = None
     whole_grid: bool = False
 
-    def steps(self, duration_s: float, limit_s: float) -> tuple[int, int]:
-        """Super-steps in a segment of ``duration_s`` and stages of each."""
-        share = self.time_error_mm / 0.06
-        longest = min(self.time_error_mm / TIME_ERROR_MM_PER_S, duration_s * share / LEAST_STEPS)
+    def steps(self, duration_s: float, limit_s: float, *, driven: bool = True) -> tuple[int, int]:
+        """Super-steps in a segment of ``duration_s`` and stages of each.
+
+        Where no applicator drives it they may be longer.
+        """
+        share = self.time_error_mm / 0.06 * (1.0 if driven else UNDRIVEN_FACTOR)
+        longest = share * min(0.06 / TIME_ERROR_MM_PER_S, duration_s / LEAST_STEPS)
         if self.stages is not None:
             longest = limit_s * (self.stages**2 + self.stages) / 2.0
         if self.longest_s is not None:
@@ -65,7 +70,7 @@ class StepRule:
         """
         out = []
         for segment in segments:
-            count, stages = self.steps(segment.duration_s, limit_s)
+            count, stages = self.steps(segment.duration_s, limit_s, driven=segment.driven)
             dt = segment.duration_s / count
             pieces = [(count, dt)]
             if self.stages is None and stages > 2:

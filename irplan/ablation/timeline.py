@@ -32,6 +32,11 @@ class Segment:
         return any(p is not None and p.kind == "freeze" for p in self.phases)
 
     @property
+    def driven(self) -> bool:
+        """Some applicator is on."""
+        return any(p is not None and p.kind not in ("passive_thaw", "pause") for p in self.phases)
+
+    @property
     def words(self) -> str:
         """What happens, for a progress line."""
         kinds = {p.kind for p in self.phases if p is not None}

@@ -16,8 +16,8 @@ from numba import njit, prange, uint64
 
 from irplan.compute.cpu.bioheat import BAND_K, BLOCK, DC, FAST, ROW, block_flag, enthalpy
 
-#: Work of a voxel near freezing and of a mixed voxel, in plain voxels.
-_COLD_WORK, _MIXED_WORK = 2, 5
+#: Work of a voxel near freezing, of a mixed voxel and of a row, in plain voxels (measured).
+_COLD_WORK, _MIXED_WORK, _ROW_WORK = 5, 10, 14
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -106,6 +106,15 @@ def survey(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _rounded(across: Any, along: Any) -> Any:
+    """Half width of an ellipse of semi-axes ``across`` + 1, ``along`` at each distance across."""
+    out = np.empty(across + 1, np.int64)
+    for n in range(across + 1):
+        out[n] = int(np.ceil(along * np.sqrt(1.0 - (n / (across + 1.0)) ** 2)))
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def grow(
     busy_lo: Any, busy_hi: Any, reach: Any, shape: Any, runs: Any, rows: Any, mixed: Any,
     mixed_rows: Any, lo: Any, hi: Any, work: Any, chunk_count: Any,
@@ -116,6 +125,7 @@ def grow(
     active row the first and last run and the first and last mixed voxel in it.
     """
     nz, ny, nx = shape[0], shape[1], shape[2]
+    wide_y, wide_z = _rounded(reach[1], reach[2]), _rounded(reach[0], reach[2])
     along_lo = np.full(nz * ny, nx, np.int32)
     along_hi = np.zeros(nz * ny, np.int32)
     for z in range(nz):
@@ -123,10 +133,10 @@ def grow(
             row = z * ny + y
             if busy_hi[row] <= busy_lo[row]:
                 continue
-            a, b = max(busy_lo[row] - reach[2], 0), min(busy_hi[row] + reach[2], nx)
             for v in range(max(y - reach[1], 0), min(y + reach[1] + 1, ny)):
-                along_lo[z * ny + v] = min(along_lo[z * ny + v], a)
-                along_hi[z * ny + v] = max(along_hi[z * ny + v], b)
+                way = wide_y[abs(v - y)]
+                along_lo[z * ny + v] = min(along_lo[z * ny + v], busy_lo[row] - way)
+                along_hi[z * ny + v] = max(along_hi[z * ny + v], busy_hi[row] + way)
     for z in range(nz):
         for y in range(ny):
             row = z * ny + y
@@ -134,8 +144,11 @@ def grow(
                 continue
             for v in range(max(z - reach[0], 0), min(z + reach[0] + 1, nz)):
                 other = v * ny + y
-                lo[other] = min(lo[other], along_lo[row])
-                hi[other] = max(hi[other], along_hi[row])
+                less = reach[2] - wide_z[abs(v - z)]
+                a, b = along_lo[row] + less, along_hi[row] - less
+                if b > a:
+                    lo[other] = min(lo[other], max(a, 0))
+                    hi[other] = max(hi[other], min(b, nx))
     active = np.empty(nz * ny, np.int32)
     inside = np.empty((nz * ny, 4), np.int32)
     cost = np.empty(nz * ny, np.int64)
@@ -153,7 +166,7 @@ def grow(
         while m1 > m0 and mixed[m1 - 1] >= hi[row]:
             m1 -= 1
         inside[n, 0], inside[n, 1], inside[n, 2], inside[n, 3] = r0, r1, m0, m1
-        spent = work[row] + (hi[row] - lo[row]) + 8 + _MIXED_WORK * (m1 - m0)
+        spent = work[row] + (hi[row] - lo[row]) + _ROW_WORK + _MIXED_WORK * (m1 - m0)
         active[n] = row
         total += spent
         cost[n] = total
@@ -192,8 +205,10 @@ def edge_rise(ta: Any, kind: Any, derived: Any, shape: Any, active: Any, lo: Any
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def stored(ta: Any, kind: Any, derived: Any, tau: Any, shape: Any) -> float:
-    """Sum of u over the free voxels, MJ/m3."""
+def stored(
+    ta: Any, kind: Any, derived: Any, tau: Any, shape: Any, lo: Any, hi: Any
+) -> float:  # fmt: skip
+    """Sum of u over the free voxels between ``lo`` and ``hi`` of each row, MJ/m3."""
     nz, ny, nx = shape[0], shape[1], shape[2]
     sy, sz = nx + 2, (ny + 2) * (nx + 2)
     total = 0.0
@@ -201,8 +216,8 @@ def stored(ta: Any, kind: Any, derived: Any, tau: Any, shape: Any) -> float:
         for y in range(ny):
             base = (z + 1) * sz + (y + 1) * sy + 1
             part = 0.0
-            for i in range(base, base + nx):
-                if ta[i] != 0.0:
-                    part += np.float64(enthalpy(ta[i], derived[kind[i]], tau))
+            row = z * ny + y
+            for i in range(base + lo[row], base + hi[row]):
+                part += np.float64(enthalpy(ta[i], derived[kind[i]], tau))
             total += part
     return total
