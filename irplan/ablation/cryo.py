@@ -266,11 +266,15 @@ def _warnings(
         ice = max(1e-6, ice_cm3)
         melt = abs(energy.boundary_j) / 400.0  # some 400 J to cool and freeze 1 cm3
         radius = (0.75 / np.pi * ice) ** (1 / 3) * 10.0
+        cost = (
+            f"could melt at most {melt:.2f} cm3 of {ice:.1f} cm3, about "
+            f"{radius * melt / ice / 3:.2f} mm of radius"
+            if melt < 0.5 * ice
+            else "was as much as the ice itself took: the box is far too small for this ice"
+        )
         out.append(
-            f"The ice's cold reached the edge of the simulated box ({rise_c:.1f} "
-            f"degC there). Heat that came in through it could melt at most {melt:.2f} cm3 of "
-            f"{ice:.1f} cm3, about {radius * melt / ice / 3:.2f} mm of radius. Use a larger "
-            "margin_mm."
+            f"The ice's cold reached the edge of the simulated box ({rise_c:.1f} degC there). Heat "
+            f"that came in through it {cost}. Use a larger margin_mm."
         )
     if energy.residual_fraction > 1e-3:
         out.append(

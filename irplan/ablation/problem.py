@@ -97,6 +97,7 @@ class AblationProblem:
                 expected="30 to 42 degC",
                 remedy="Give the patient's temperature in degrees Celsius.",
             )
+        object.__setattr__(self, "body_temperature_c", float(self.body_temperature_c))
         _check_spacing(self.grid)
         _check_tissues(self.tissues)
         check_placements(self.placements, self.grid)

@@ -10,14 +10,14 @@ from irplan.ablation.timeline import Segment
 
 #: Error in time of the isotherms' radii per second of super-step, mm/s: the largest seen over
 #: freezes of 5 to 15 min and steps of 10 to 60 s, against steps of 1 s.
-TIME_ERROR_MM_PER_S = 0.0017
+TIME_ERROR_MM_PER_S = 0.0016
 #: Steps may be so much longer while every applicator is off (passive thaw).
 UNDRIVEN_FACTOR = 2.0
 #: A segment is cut into this many super-steps at least, at the default error of 0.06 mm.
 LEAST_STEPS = 15
 #: The first step of a segment is the final length over this; a step is the time since the
 #: segment's beginning over the other.
-_FIRST_PARTS, _GROWTH = 8, 3
+_FIRST_PARTS, _GROWTH = 8, 2
 
 
 @dataclass(frozen=True)

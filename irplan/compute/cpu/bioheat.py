@@ -293,9 +293,8 @@ def _through_edge(
         return 0.0
     total = 0.0
     base = ((z + 1) * (ny + 2) + y + 1) * (nx + 2) + 1
-    for x in range(lo, hi):
-        if sides == 0.0 and 0 < x < nx - 1:
-            continue
+    step = 1 if sides > 0.0 else max(nx - 1, 1)  # only the ends of a row inside
+    for x in range(lo if step == 1 or lo == 0 else nx - 1, hi, step):
         i = uint64(base + x)
         d = derived[kind[i]]
         if ta1[i] != 0.0 and d[DC] > 0.0:
@@ -423,7 +422,10 @@ def _rows(
             from_fixed += g
             if cold > 0.0:
                 _mark(ta0, base, left, right, band, now, flag)
-        if y == 0 or y == ny - 1 or z == 0 or z == shape[0] - 1 or left == 0 or right == nx:
+        ends = (left == 0 and ta1[base] != 0.0) or (
+            right == nx and ta1[base + uint64(nx - 1)] != 0.0
+        )
+        if ends or y == 0 or y == ny - 1 or z == 0 or z == shape[0] - 1:
             outer += _through_edge(ta1, kind, derived, tau, w, shape, z, y, left, right)
     sums[E_PERFUSION], sums[E_METABOLIC] = perfused, metabolised
     sums[E_FIXED], sums[E_BOUNDARY] = from_fixed, outer
