@@ -18,8 +18,8 @@ from irplan.ablation import (
     Placement,
     Schedule,
 )
-from irplan.ablation.cuda_cryo import cut, discretise_all, simulate_cryo_cuda
-from irplan.ablation.cuda_march import CudaMarch
+from irplan.ablation.cuda_cryo import discretise_all, simulate_cryo_cuda
+from irplan.ablation.cuda_march import CudaMarch, Steps
 from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import timeline
 from irplan.compute.device import Device
@@ -112,8 +112,9 @@ def march_seconds(
     """Shortest time of the march (tissue on the card, kernels compiled; graphs are made and results
     read back within it), voxels of a problem, and stages."""
     meshes = discretise_all(problems)
-    timelines = [timeline(p.schedules) for p in problems]
-    steps = cut(timelines[0], meshes[0], rule)
+    cuts = [rule.cut(timeline(p.schedules), meshes[0].explicit_limit_s) for p in problems]
+    timelines = [tuple(c.segment for c in own) for own in cuts]
+    steps = [Steps(c.count, c.dt_s, c.stages) for c in cuts[0]]
     best = np.inf
     for _ in range(repeats):
         march = CudaMarch(
