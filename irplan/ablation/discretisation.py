@@ -107,7 +107,7 @@ class Discretisation:
 def discretise(problem: AblationProblem) -> Discretisation:
     """Lay ``problem`` out for the kernels; O(voxels), some 10 ms at 128^3."""
     from irplan.compute.cpu import bioheat_layout
-    from irplan.compute.cpu.bioheat import derive
+    from irplan.compute.cpu.bioheat_state import derive
 
     lut, tissues = _merge_equal(problem.tissue_index, problem.tissues)
     table = np.array([_constants(t) for t in tissues], dtype=np.float32)

@@ -40,7 +40,7 @@ class ProbeArrays:
     """The line sources of all probes as the kernel's flat arrays."""
 
     def __init__(self, mesh: Discretisation, sources: tuple[LineSource, ...]) -> None:
-        from irplan.compute.cpu.bioheat import BLOCK
+        from irplan.compute.cpu.bioheat_state import BLOCK
 
         self.sources = sources
         counts = [s.voxels.shape[0] for s in sources]
@@ -94,7 +94,7 @@ class March:
         start: CryoState | None = None,
         history: bool = False,
     ) -> None:
-        from irplan.compute.cpu.bioheat import BLOCK
+        from irplan.compute.cpu.bioheat_state import BLOCK
 
         self.problem, self.mesh = problem, mesh
         self.monitors, self.threads = monitors, threads
@@ -212,7 +212,7 @@ class March:
     def _super_step(self, segment: Segment, since_s: float, dt_s: float, s: int) -> None:
         import numba
 
-        from irplan.compute.cpu import bioheat, bioheat_window
+        from irplan.compute.cpu import bioheat, bioheat_state, bioheat_window
 
         mesh, probes = self.mesh, self.probes
         count = len(segment.phases)
@@ -231,8 +231,8 @@ class March:
         voxels = int((self.hi[active] - self.lo[active]).sum())
         threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
         numba.set_num_threads(threads)
-        self.near[probes.blocks] |= bioheat.SOME | bioheat.FIRST | bioheat.LAST
-        self.near[probes.block_rows] |= bioheat.ROW
+        self.near[probes.blocks] |= bioheat_state.SOME | bioheat_state.FIRST | bioheat_state.LAST
+        self.near[probes.block_rows] |= bioheat_state.ROW
         bioheat.super_step(
             *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
             inside, mesh.runs, mesh.mixed, mesh.derived, mesh.table,

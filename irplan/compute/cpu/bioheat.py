@@ -33,76 +33,33 @@ from typing import Any
 import numpy as np
 from numba import njit, prange, uint64
 
-FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
-
-#: Columns of the tissue table.
-CU, CM, CF, KU, KM, KF, PERFUSION, METABOLIC = range(8)
-#: Columns of a tissue's derived row: ku, km - ku, kf - km; cu, cm, cf; 1/cu, 1/cm, 1/cf; u
-#: at liquidus and solidus; perfusion; metabolic heat.
-DK, DC, DI, UL, US, DP, DM, DERIVED = 0, 3, 6, 9, 10, 11, 12, 13
-#: Columns of a signature: 6 faces unfrozen, 6 faces mushy - unfrozen, 6 faces frozen - mushy
-#: (conductivity over distance squared), then the own derived row.
-G_MUSHY, G_FROZEN, G_OWN, SIGNATURE = 6, 12, 18, 18 + 13
-#: Columns of a block.
-BLOCK = 16
-#: Bits of a block's flag: near freezing somewhere, in its first and in its last column.  ROW is set
-#: in the place before a row's first block: some block of the row is flagged.
-SOME, FIRST, LAST, ROW = 1, 2, 4, 8
-#: A block is linear while it stays this far above the liquidus, K.
-BAND_K = 8.0
-#: Smallest temperature span of a voxel that the liquidus crosses, K.
-_LEAST_SPAN_K = 1.0
-#: Columns of the energy sums.
-E_PERFUSION, E_METABOLIC, E_FIXED, E_BOUNDARY, E_PROBES = range(5)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def derive(tissues: Any, tau: Any) -> Any:
-    """Per tissue of the (n, 8) table: its derived row, (n, 13) float32."""
-    out = np.zeros((tissues.shape[0], DERIVED), np.float32)
-    for n in range(tissues.shape[0]):
-        q, d = tissues[n], out[n]
-        d[DK], d[DK + 1], d[DK + 2] = q[KU], q[KM] - q[KU], q[KF] - q[KM]
-        if q[CU] > 0.0:
-            for phase in range(3):
-                d[DC + phase], d[DI + phase] = q[CU + phase], 1.0 / q[CU + phase]
-            d[UL] = q[CU] * tau[0]
-            d[US] = d[UL] + q[CM] * (tau[1] - tau[0])
-        d[DP], d[DM] = q[PERFUSION], q[METABOLIC]
-    return out
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
-def _below(x: Any, level: Any) -> Any:
-    return min(x - level, np.float32(0.0))
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def kirchhoff(x: Any, d: Any, tau: Any) -> Any:
-    """theta of tau in the tissue with derived row d."""
-    return d[DK] * x + d[DK + 1] * _below(x, tau[0]) + d[DK + 2] * _below(x, tau[1])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def enthalpy(x: Any, d: Any, tau: Any) -> Any:
-    """u of tau in the tissue with derived row d."""
-    return _u(x, d[DC], d[DC + 1], d[DC + 2], tau[0], tau[1], d[UL])
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
-def _u(t: Any, cu: Any, cm: Any, cf: Any, tl: Any, ts: Any, ul: Any) -> Any:
-    return max(cu * t, ul) + cm * (min(max(t, ts), tl) - tl) + cf * _below(t, ts)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
-def _t(u: Any, iu: Any, im: Any, jf: Any, ul: Any, us: Any, tl: Any) -> Any:
-    return max(iu * u, tl) + im * (min(max(u, us), ul) - ul) + jf * _below(u, us)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def temperature(u: Any, d: Any, tau: Any) -> Any:
-    """tau of u in the tissue with derived row d."""
-    return _t(u, d[DI], d[DI + 1], d[DI + 2], d[UL], d[US], tau[0])
+from irplan.compute.cpu.bioheat_sources import line_sources
+from irplan.compute.cpu.bioheat_state import (
+    _LEAST_SPAN_K,
+    BAND_K,
+    BLOCK,
+    DC,
+    DI,
+    DK,
+    DM,
+    DP,
+    E_BOUNDARY,
+    E_FIXED,
+    E_METABOLIC,
+    E_PERFUSION,
+    E_PROBES,
+    FAST,
+    FIRST,
+    G_OWN,
+    LAST,
+    ROW,
+    SOME,
+    UL,
+    US,
+    enthalpy_of,
+    kirchhoff,
+    temperature_of,
+)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
@@ -199,11 +156,11 @@ def _cold(
         alive += part
         t0 = ta0[i]
         u = (
-            alpha * _u(t, cu, cm, cf, tl, ts, ul)
-            + beta * _u(t0, cu, cm, cf, tl, ts, ul)
+            alpha * enthalpy_of(t, cu, cm, cf, tl, ts, ul)
+            + beta * enthalpy_of(t0, cu, cm, cf, tl, ts, ul)
             + gamma * (flow + blood + metabolic * part)
         )
-        t = _t(u, iu, im, jf, ul, us, tl)
+        t = temperature_of(u, iu, im, jf, ul, us, tl)
         cold += one if t <= band else zero
         ta0[i] = t
     return perfused, alive * metabolic, cold
@@ -250,17 +207,19 @@ def _mixed(
             im, jf = table[s, G_OWN + DI + 1], table[s, G_OWN + DI + 2]
             ul, us = table[s, G_OWN + UL], table[s, G_OWN + US]
             u = (
-                alpha * _u(t, cu, cm, cf, tl, ts, ul)
-                + beta * _u(t0, cu, cm, cf, tl, ts, ul)
+                alpha * enthalpy_of(t, cu, cm, cf, tl, ts, ul)
+                + beta * enthalpy_of(t0, cu, cm, cf, tl, ts, ul)
                 + gamma * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
             )
-            t = _t(u, iu, im, jf, ul, us, tl)
+            t = temperature_of(u, iu, im, jf, ul, us, tl)
         else:
             blood, heat = -p * t, q
             t = alpha * t + beta * t0 + gamma * iu * (f0 + f1 + f2 + f3 + f4 + f5 + blood + heat)
             if t <= tl:
                 im, jf = table[s, G_OWN + DI + 1], table[s, G_OWN + DI + 2]
-                t = _t(cu * t, iu, im, jf, table[s, G_OWN + UL], table[s, G_OWN + US], tl)
+                t = temperature_of(
+                    cu * t, iu, im, jf, table[s, G_OWN + UL], table[s, G_OWN + US], tl
+                )
         faces = fixed_faces[s]
         if faces != 0:
             from_fixed += f0 * np.float32(faces & 1) + f1 * np.float32((faces >> 1) & 1)
@@ -330,7 +289,7 @@ def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
     for k in range(n):
         i = start + uint64(k)
         t = ta0[i]
-        ta0[i] = t if t > tl else _t(d[DC] * t, iu, im, jf, ul, us, tl)
+        ta0[i] = t if t > tl else temperature_of(d[DC] * t, iu, im, jf, ul, us, tl)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -443,69 +402,6 @@ def _rows_parallel(
             mixed, derived,
             table, sig, fixed_faces, tau, w, step, was, now, sums[c],
         )  # fmt: skip
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _surface(goal: Any, contact: Any, ref: Any, d: Any, tau: Any) -> Any:
-    """Surface tau behind a contact resistance: solves T + contact theta(T) = goal + contact ref."""
-    right = goal + contact * ref
-    at_l = tau[0] + contact * kirchhoff(tau[0], d, tau)
-    at_s = tau[1] + contact * kirchhoff(tau[1], d, tau)
-    if right >= at_l:
-        return right / (np.float32(1.0) + contact * d[DK])
-    if right >= at_s:
-        return tau[0] + (right - at_l) / (np.float32(1.0) + contact * (d[DK] + d[DK + 1]))
-    slope = d[DK] + d[DK + 1] + d[DK + 2]
-    return tau[1] + (right - at_s) / (np.float32(1.0) + contact * slope)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST - {"nnan"})  # a drive may be NaN
-def line_sources(
-    ta1: Any, ta0: Any, kind: Any, derived: Any, tau: Any, drive: Any, gamma: Any,
-    probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
-    strength: Any, contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
-) -> float:  # fmt: skip
-    """Add the probes' heat to Y_j (ta0) from the state Y_j-1 (ta1).
-
-    ``drive[p]`` is the probe's working tau, NaN when it is switched off; ``contact[p]`` its contact
-    resistance times 2 pi / ln(r_eff / r), K per W/m of theta; ``middle[m]`` the voxel a sample lies
-    in.  Writes power[p] in MJ/m3/s summed over voxels; returns the part that fell on fixed voxels
-    (it is not stored).
-    """
-    lost = 0.0
-    for p in range(probe_ptr.shape[0] - 1):
-        power[p] = 0.0
-        if np.isnan(drive[p]):
-            continue
-        v0, v1 = voxel_ptr[p], voxel_ptr[p + 1]
-        work = np.float32(drive[p])
-        resist = contact[p]
-        for v in range(v0, v1):
-            d = derived[kind[voxel[v]]]
-            gathered[v] = kirchhoff(work, d, tau) - kirchhoff(ta1[voxel[v]], d, tau)
-            source[v] = 0.0
-        for m in range(probe_ptr[p], probe_ptr[p + 1]):
-            total = np.float32(0.0)
-            for e in range(sample_ptr[m], sample_ptr[m + 1]):
-                total += weight[e] * gathered[v0 + local[e]]
-            if resist > 0.0:
-                d = derived[kind[middle[m]]]
-                at_work = kirchhoff(work, d, tau)
-                surface = _surface(work, resist, at_work - total, d, tau)
-                total += kirchhoff(surface, d, tau) - at_work
-            heat = strength[m] * total
-            power[p] += heat
-            for e in range(sample_ptr[m], sample_ptr[m + 1]):
-                source[v0 + local[e]] += weight[e] * heat
-        for v in range(v0, v1):
-            i = voxel[v]
-            d = derived[kind[i]]
-            if d[DC] <= 0.0:
-                lost += source[v]
-                continue
-            u = enthalpy(ta0[i], d, tau) + gamma * source[v]
-            ta0[i] = temperature(u, d, tau)
-    return lost
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

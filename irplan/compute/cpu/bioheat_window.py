@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numba import njit, prange, uint64
 
-from irplan.compute.cpu.bioheat import BAND_K, BLOCK, DC, FAST, ROW, block_flag, enthalpy
+from irplan.compute.cpu.bioheat import block_flag
+from irplan.compute.cpu.bioheat_state import BAND_K, BLOCK, DC, FAST, ROW, enthalpy
 
 #: Active columns begin and end at multiples of this, so that the processor's vectors fill up.
 WIDTH = 8

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from irplan.compute.cpu.bioheat import FAST
+from irplan.compute.cpu.bioheat_state import FAST
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
