@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypedDict, Unpack
 
 import numpy as np
 
 from irplan.ablation.catalogue import CATALOGUE_VERSION
 from irplan.ablation.discretisation import discretise
+from irplan.ablation.history import History
 from irplan.ablation.march import March
 from irplan.ablation.problem import AblationProblem, check_range, monitor_indices
 from irplan.ablation.result import CryoResult, EnergyBalance, ErrorEstimate
 from irplan.ablation.state import CryoState
 from irplan.ablation.steps import TIME_ERROR_MM_PER_S, StepRule
+from irplan.ablation.timeline import timeline
 from irplan.ablation.tissue_table import TISSUE_TABLE_VERSION
 from irplan.compute import Backend, Progress, no_progress, resolve_backend
 from irplan.compute.threads import ThreadChoice, thread_cap
@@ -89,7 +92,7 @@ def simulate_cryo(
 
     Raises
     ------
-    InputError : an option out of range, a step beyond the stability of the stages asked for, a
+    InputError : an option out of range, stages and step_s together, a
         monitor point outside the grid.
     GridMismatchError : ``start`` lies on another grid.
     BackendError : the backend cannot be had, or its memory does not suffice.
@@ -133,7 +136,7 @@ def _on_cpu(
     return CryoResult(
         end_of_freeze_c=fields[0],
         cycle_minimum_c=tuple(fields[1:]),
-        history=run.history(),
+        history=_dated(run.history(), problem),
         states=tuple(run.states),
         body_temperature_c=problem.body_temperature_c,
         trace=trace,
@@ -143,7 +146,7 @@ def _on_cpu(
         backend_reason=backend.reason,
         precision="float32",
         steps=run.steps,
-        error=_error(run.longest_step_s, problem),
+        error=_error(run.longest_step_s, rule, problem),
         options=_record(problem, rule, run.stages, run.longest_step_s),
         warnings=_warnings(
             problem, energy, run.boundary_rise_c, float(trace.frozen_volume_cm3.max())
@@ -178,7 +181,7 @@ def _on_device(
     return CryoResult(
         end_of_freeze_c=run.end_of_freeze_c,
         cycle_minimum_c=run.cycle_minimum_c,
-        history=run.history,
+        history=_dated(run.history, problem),
         states=run.states,
         body_temperature_c=problem.body_temperature_c,
         trace=run.trace,
@@ -188,17 +191,45 @@ def _on_device(
         backend_reason=backend.reason,
         precision="float32",
         steps=run.steps,
-        error=_error(run.longest_step_s, problem),
+        error=_error(run.longest_step_s, rule, problem),
         options=_record(problem, rule, run.stages, run.longest_step_s),
         warnings=_warnings(problem, run.energy, run.boundary_rise_c, ice),
     )
 
 
+def _dated(history: History | None, problem: AblationProblem) -> History | None:
+    """The history with the times at which freezes begin."""
+    if history is None:
+        return None
+    begins = []
+    before = False
+    for segment in timeline(problem.schedules):
+        if segment.freezing and not before:
+            begins.append(segment.start_s)
+        before = segment.freezing
+    return replace(history, freezes_s=tuple(begins))
+
+
 def _rule(time_error_mm: float, options: FreezeOptions) -> StepRule:
+    for name in options:
+        if name not in FreezeOptions.__annotations__:
+            raise InputError(
+                "simulate",
+                got=f"an option '{name}'",
+                expected="one of " + ", ".join(FreezeOptions.__annotations__),
+                remedy="Check the spelling.",
+            )
     check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
     stages, step_s = options.get("stages"), options.get("step_s")
-    if stages is not None and not 1 <= stages <= 40:
+    if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= 40):
         raise InputError("stages", got=f"{stages}", expected="1 to 40", remedy="Leave it out.")
+    if step_s is not None and stages is not None:
+        raise InputError(
+            "step_s",
+            got=f"{step_s} s together with stages={stages}",
+            expected="one of them: stages fix the step at their limit of stability",
+            remedy="Leave one out; with step_s alone the number of stages follows.",
+        )
     if step_s is not None:
         check_range("step_s", step_s, 0.01, 600.0, "s", "Leave it out.")
     return StepRule(time_error_mm, stages, step_s, options.get("whole_grid", False))
@@ -232,9 +263,12 @@ def _record(
     }
 
 
-def _error(step_s: float, problem: AblationProblem) -> ErrorEstimate:
+def _error(step_s: float, rule: StepRule, problem: AblationProblem) -> ErrorEstimate:
+    asked = rule.time_error_mm * (1.0 if rule.time_error_mm < 0.1 else 2.0)
+    if rule.stages is not None or rule.longest_s is not None:
+        asked = 0.0
     return ErrorEstimate(
-        time_mm=TIME_ERROR_MM_PER_S * step_s,
+        time_mm=max(TIME_ERROR_MM_PER_S * step_s, asked),
         space_mm=_cost(max(problem.grid.spacing_mm))[0],
         basis="measured on one 1.5 x 30 mm probe in liver, 600 s: steps against 1 s steps, voxels "
         "against an axisymmetric solution",
@@ -273,8 +307,8 @@ def _warnings(
             else "was as much as the ice itself took: the box is far too small for this ice"
         )
         out.append(
-            f"The ice's cold reached the edge of the simulated box ({rise_c:.1f} degC there). Heat "
-            f"that came in through it {cost}. Use a larger margin_mm."
+            f"The ice's cold reached the edge of the simulated box (a change of {rise_c:.1f} K "
+            f"there). Heat that came in through it {cost}. Use a larger margin_mm."
         )
     if energy.residual_fraction > 1e-3:
         out.append(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from irplan.ablation.cuda_march import CudaMarch, Steps
 from irplan.ablation.cuda_memory import problems_that_fit, too_large
 from irplan.ablation.discretisation import Discretisation, discretise, line_sources
-from irplan.ablation.drive import window_tolerance_k
+from irplan.ablation.drive import coldest_c, window_tolerance_k
 from irplan.ablation.history import History
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
@@ -198,7 +198,9 @@ def _run(
     energies, rise, traces = march.energies(), march.boundary_rise_c(), march.traces()
     out = []
     for n, problem in enumerate(problems):
-        arrays = [march.end_of_freeze[n], *(cycle[n] for cycle in march.minima)]
+        coldest = np.float32(coldest_c(problem))  # no overshoot in time
+        lows = [np.maximum(cycle[n], coldest) for cycle in march.minima]
+        arrays = [march.end_of_freeze[n], *lows]
         if not all(np.isfinite(a.sum(dtype=np.float64)) for a in arrays):
             raise SolverError(
                 "simulation",

@@ -21,6 +21,7 @@ from irplan.ablation import cuda_layout as layout
 from irplan.ablation.discretisation import Discretisation, line_sources
 from irplan.ablation.drive import (
     energy_shares,
+    placements_at,
     reach_voxels,
     stage_time_s,
     window_tolerance_k,
@@ -80,7 +81,8 @@ class CudaMarch:
         self.problems, self.device = problems, device
         self.timelines, self.steps, self.start = timelines, steps, start
         self.meshes = list(meshes)
-        self.placements = [list(p.placements) for p in problems]
+        begun = 0.0 if start is None else start.time_s
+        self.placements = [placements_at(p, begun) for p in problems]
         self.grid = layout.DeviceGrid(meshes[0].shape)
         self.count, self.monitors = len(problems), monitors
         self.defines = {"TISSUES": layout.tissue_limit(max(len(m.tissues) for m in meshes))}
@@ -240,6 +242,8 @@ class CudaMarch:
             own = slice(int(self.problem_probe[n]), int(self.problem_probe[n + 1]))
             if len(start.probe_start_c) == len(self.placements[n]):
                 self.started[own] = np.array(start.probe_start_c) - self.body
+            if len(start.probe_c) == len(self.placements[n]):
+                self.surface[0][own] = np.array(start.probe_c) - self.body
             self.stored_at_start[n] = self._celsius(self.state[self.current], n)[1]
         return is_open
 
@@ -257,6 +261,7 @@ class CudaMarch:
                     cycle_minimum_c=tuple(low[n] for low in lows),
                     freezing=freezing,
                     probe_start_c=tuple(float(v) for v in self.body + self.started[own]),
+                    probe_c=tuple(float(v) for v in self.body + self.surface[-1][own]),
                 )
             )
         return out

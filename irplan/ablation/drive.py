@@ -91,3 +91,35 @@ def window_tolerance_k(problem: AblationProblem) -> float:
         if t.fixed_temperature_c is not None
     ]
     return _WINDOW_SHARE * max(10.0, *asked)
+
+
+def placements_at(problem: AblationProblem, time_s: float) -> list[Placement]:
+    """Where the probes are at ``time_s``: pulled back by every phase that began before."""
+    out = []
+    for placement, schedule in zip(problem.placements, problem.schedules, strict=True):
+        at, back = 0.0, 0.0
+        for phase in schedule.phases:
+            if at < time_s - 1e-9:
+                back += phase.withdraw_mm
+            at += phase.duration_s
+        out.append(withdrawn(placement, back) if back > 0.0 else placement)
+    return out
+
+
+def _levels_c(problem: AblationProblem) -> list[float]:
+    held = [t.fixed_temperature_c for t in problem.tissues if t.fixed_temperature_c is not None]
+    return [problem.body_temperature_c, *held]
+
+
+def coldest_c(problem: AblationProblem) -> float:
+    """Below this nothing can fall: coldest of probes, held tissue and body, degC."""
+    probes = [p.applicator.working_temperature_c for p in problem.placements]
+    return min(*_levels_c(problem), *probes)
+
+
+def warmest_c(problem: AblationProblem) -> float:
+    """Above this nothing can rise: warmest of probes, held tissue and body, degC."""
+    devices = [p.applicator.device for p in problem.placements]
+    thaws = [d.thaw_temperature_c for d in devices if isinstance(d, CryoDevice)]
+    probes = [p.applicator.working_temperature_c for p in problem.placements]
+    return max(*_levels_c(problem), *probes, *thaws)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.cryo import simulate_cryo
+from irplan.ablation.drive import coldest_c, warmest_c
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import CryoResult, ErrorEstimate
@@ -85,14 +86,13 @@ class EditSession:
     ) -> CryoResult:
         """The ice with these placements instead (moved, added, taken away) or another schedule.
 
-        Probe n of ``placements`` is taken for probe n of the plan where both exist.  The result's
+        Each probe is taken for the nearest of the plan; those left over were added.  The result's
         ``error`` says what the shortcut may cost; its trace and energies are the coarse solution's.
         Raises what `AblationProblem` and `simulate_cryo` raise.
         """
         from irplan.compute.cpu import shifted_field
 
-        plan = self._problem if schedule is None else _rescheduled(self._problem, schedule)
-        new = replace(plan, placements=tuple(placements), schedule=_fitted(plan, len(placements)))
+        new = self._changed(placements, schedule)
         coarse = simulate_cryo(
             _coarse(new), time_error_mm=_COARSE_TIME_ERROR_MM, threads=self._threads, backend="cpu"
         )
@@ -113,8 +113,10 @@ class EditSession:
             step = shifted_field.change(after.array, before.array, wide, ends, turn, shift)
             out = np.empty_like(fine.array)
             shifted_field.carried(
-                fine.array, h, step, wide, ends, turn, shift, self._held,
-                np.float32(new.body_temperature_c), np.float32(_TOLERANCE_K), out,
+                fine.array, h, step, after.array, wide, ends, turn, shift, self._held,
+                np.float32(new.body_temperature_c), np.float32(_TOLERANCE_K),
+                np.minimum(np.float32(coldest_c(new)), fine.array.min()),
+                np.maximum(np.float32(warmest_c(new)), fine.array.max()), out,
             )  # fmt: skip
             fields.append(Volume(out, new.grid, "degC"))
         old = self._result.error
@@ -139,10 +141,21 @@ class EditSession:
         progress: Progress = no_progress,
     ) -> CryoResult:
         """Simulate these placements in full; later edits start from them."""
-        plan = self._problem if schedule is None else _rescheduled(self._problem, schedule)
-        new = replace(plan, placements=tuple(placements), schedule=_fitted(plan, len(placements)))
+        new = self._changed(placements, schedule)
         self._settle(new, None, progress)
         return self._result
+
+    def _changed(
+        self,
+        placements: Sequence[Placement],
+        schedule: Schedule | Sequence[Schedule] | None,
+    ) -> AblationProblem:
+        own = _fitted(self._problem, len(placements)) if schedule is None else schedule
+        return replace(
+            self._problem,
+            placements=tuple(placements),
+            schedule=own if isinstance(own, Schedule) else tuple(own),
+        )
 
     def _settle(
         self, problem: AblationProblem, result: CryoResult | None, progress: Progress
@@ -162,14 +175,6 @@ class EditSession:
 
 def _fields(result: CryoResult) -> tuple[Volume, ...]:
     return (result.end_of_freeze_c, *result.cycle_minimum_c)
-
-
-def _rescheduled(
-    problem: AblationProblem, schedule: Schedule | Sequence[Schedule]
-) -> AblationProblem:
-    return replace(
-        problem, schedule=schedule if isinstance(schedule, Schedule) else tuple(schedule)
-    )
 
 
 def _fitted(problem: AblationProblem, count: int) -> Schedule | tuple[Schedule, ...]:
@@ -195,17 +200,35 @@ def _moves(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Active zones after the move and the rigid map back to before it, in mm along the axes."""
     h = np.asarray(grid.spacing_mm)
+    segments = [grid.lps_to_index(np.array(p.active_segment)) * h for p in before]
     ends, turns, shifts = [], [], []
+    partner = _partners(before, after)
     for n, placement in enumerate(after):
         new = grid.lps_to_index(np.array(placement.active_segment)) * h
-        old = new
-        if n < len(before):
-            old = grid.lps_to_index(np.array(before[n].active_segment)) * h
+        was = partner[n]
+        old = new if was is None else segments[was]
         turn = _rotation(_unit(new), _unit(old))
         ends.append(new)
         turns.append(turn)
         shifts.append(old.mean(axis=0) - turn @ new.mean(axis=0))
     return tuple(np.asarray(a, np.float32) for a in (ends, turns, shifts))  # type: ignore[return-value]
+
+
+def _partners(before: Sequence[Placement], after: Sequence[Placement]) -> list[int | None]:
+    """Which probe of ``before`` each probe of ``after`` was, by nearest active zones."""
+    from scipy.optimize import linear_sum_assignment
+
+    way = np.array(
+        [
+            [np.abs(np.array(a.active_segment) - np.array(b.active_segment)).sum() for b in before]
+            for a in after
+        ]
+    )
+    rows, columns = linear_sum_assignment(way)
+    out: list[int | None] = [None] * len(after)
+    for n, m in zip(rows, columns, strict=True):
+        out[int(n)] = int(m)
+    return out
 
 
 def _unit(segment: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ class History:
     corners: tuple[tuple[int, int, int], ...]
     grid: Grid
     rest_c: float
+    freezes_s: tuple[float, ...] = ()
+    """When each freeze began, s."""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -97,17 +99,23 @@ class History:
             last = now
         return Volume(out, self.grid, "K/min")
 
-    def frozen_long_enough(self, threshold_c: float, hold_s: float) -> NDArray[np.int16]:
-        """In how many separate stays at or below ``threshold_c`` each voxel stayed ``hold_s``.
+    def held_in_freezes(self, threshold_c: float, hold_s: float) -> NDArray[np.int16]:
+        """In how many freezes each voxel stayed at or below ``threshold_c`` for ``hold_s``.
 
-        A stay ends when the voxel is warmer again; its length is interpolated linearly between
-        snapshots (an error of at most the spacing of the snapshots where a stay lies within one).
+        A freeze lasts until the next one begins, its thaw included; a stay must be unbroken within
+        it.  Its length is interpolated linearly between snapshots (an error of at most their
+        spacing where a stay lies within one).
         """
         count = np.zeros(self.grid.shape, np.int16)
         stay = np.zeros(self.grid.shape, np.float32)
         counted = np.zeros(self.grid.shape, bool)
+        begins = list(self.freezes_s[1:])
         last = self.temperature_c(0).array
         for n in range(1, len(self)):
+            if begins and self.times_s[n - 1] >= begins[0] - 1e-6:
+                begins.pop(0)
+                stay[:] = 0.0
+                counted[:] = False
             now = self.temperature_c(n).array
             dt = np.float32(self.times_s[n] - self.times_s[n - 1])
             a, b = last - threshold_c, now - threshold_c
@@ -119,9 +127,7 @@ class History:
             new = ~counted & (stay >= hold_s) & (inside > 0)
             count[new] += 1
             counted |= new
-            left = b > 0
-            stay[left] = 0.0
-            counted[left] = False
+            stay[b > 0] = 0.0
             last = now
         return count
 

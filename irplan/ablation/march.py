@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from irplan.ablation.discretisation import Discretisation, line_sources
 from irplan.ablation.drive import (
+    coldest_c,
+    placements_at,
     reach_voxels,
     stage_time_s,
     window_tolerance_k,
@@ -105,8 +107,11 @@ class March:
         self.samples: list[tuple[float, list[float], float]] = []
         self.states: list[CryoState] = []
         self.tolerance_k = window_tolerance_k(problem)
-        self.placements = list(problem.placements)
-        self.probes = ProbeArrays(mesh, mesh.sources)
+        self.placements = placements_at(problem, self.time_s)
+        sources = mesh.sources
+        if self.placements != list(problem.placements):
+            sources = line_sources(tuple(self.placements), problem.grid)
+        self.probes = ProbeArrays(mesh, sources)
         body = problem.body_temperature_c
         nz, ny, nx = mesh.shape
         first = mesh.resting()
@@ -137,6 +142,8 @@ class March:
         self.phase_since = [0.0] * len(mesh.sources)
         if start is not None and len(start.probe_start_c) == len(mesh.sources):
             self.phase_start = [c - body for c in start.probe_start_c]
+            if len(start.probe_c) == len(mesh.sources):
+                self.probe_tau = [c - body for c in start.probe_c]
         self.recorder = HistoryRecorder(problem.grid, body) if history else None
         self.stored_at_start_j = 0.0 if start is None else self._stored_j()
         self._first_region(whole=start is not None)
@@ -376,6 +383,7 @@ class March:
             cycle_minimum_c=tuple(m + body for m in self.minima),
             freezing=freezing,
             probe_start_c=tuple(float(body) + t for t in self.phase_start),
+            probe_c=tuple(float(body) + t for t in self.probe_tau),
         )
 
     def fields(self) -> list[Volume]:
@@ -385,6 +393,7 @@ class March:
         body = np.float32(self.problem.body_temperature_c)
         for low in self.minima:
             low += body
+            np.maximum(low, np.float32(coldest_c(self.problem)), out=low)  # no overshoot in time
         arrays = [self.end_of_freeze, *self.minima]
         try:
             return [Volume(a, self.problem.grid, "degC") for a in arrays]

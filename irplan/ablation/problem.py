@@ -29,6 +29,8 @@ _CLOSEST_MM: dict[Kind, float] = {"cryo": 5.0, "mwa": 5.0, "rfa": 3.0, "ire": 3.
 SPACING_LIMITS_MM = (0.25, 4.0)
 #: A voxel may be so many times as long one way as another.
 FLATTEST_VOXEL = 4.0
+#: Tissues that an active zone must not lie in.
+_NO_ABLATION = ("gas", "bone", "room air")
 #: Phases that each kind of applicator knows.
 _PHASES: dict[Kind, tuple[str, ...]] = {
     "cryo": ("freeze", "passive_thaw", "active_thaw", "pause"),
@@ -104,9 +106,33 @@ class AblationProblem:
         if not isinstance(self.schedule, Schedule):
             object.__setattr__(self, "schedule", tuple(self.schedule))
         check_schedules(self.schedule, self.placements)
+        object.__setattr__(self, "notes", (*self.notes, *self._active_zones_met(index)))
         view = index.view()
         view.setflags(write=False)
         object.__setattr__(self, "tissue_index", view)
+
+    def _active_zones_met(self, index: NDArray[np.uint8]) -> list[str]:
+        """Raise for an active zone in gas or bone; notes for one in tissue that cannot change."""
+        notes = []
+        for n, placement in enumerate(self.placements):
+            ends = self.grid.lps_to_index(np.array(placement.active_segment))
+            points = ends[0] + np.linspace(0.0, 1.0, 65)[:, None] * (ends[1] - ends[0])
+            at = np.clip(np.rint(points).astype(np.int64), 0, np.asarray(self.grid.shape) - 1)
+            met = [self.tissues[int(i)] for i in index[tuple(at.T)]]
+            for name in sorted({t.name for t in met} & set(_NO_ABLATION)):
+                raise InputError(
+                    f"problem.placements[{n}]",
+                    got=f"an active zone that lies partly in {name}",
+                    expected="an active zone inside soft tissue",
+                    remedy="Push it deeper, choose a shorter active zone or another path.",
+                )
+            held = sum(t.fixed_temperature_c is not None for t in met) / len(met)
+            if held > 0.0:
+                notes.append(
+                    f"{100 * held:.0f} % of the active zone of applicator {n + 1} lies in tissue "
+                    "held at a fixed temperature (a vessel?), which it cannot change."
+                )
+        return notes
 
     @property
     def kind(self) -> Kind:

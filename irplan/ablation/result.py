@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,8 +168,9 @@ class CryoResult(AblationResult):
                     expected="a result that kept its history",
                     remedy="Use simulate(..., history=True), with step_s below the hold time.",
                 )
-            stays = self.history.frozen_long_enough(rule.threshold_c, rule.hold_s)
-            return stays >= rule.cycles
+            freezes = self.history.held_in_freezes(rule.threshold_c, rule.hold_s)
+            held: NDArray[np.bool_] = freezes >= rule.cycles
+            return held & self.lethal_zone(replace(rule, hold_s=0.0))
         out: NDArray[np.bool_] = self.lethal_temperature(rule).array <= rule.threshold_c
         return out
 

@@ -68,7 +68,8 @@ def simulate(
             **freeze,
         )
     for name, value in freeze.items():
-        _refuse(name, value or None, kind)
+        if value or name not in FreezeOptions.__annotations__:
+            _refuse(name, name, kind)
     resolve_backend(backend, cuda_twin=False)
     monitors = monitor_indices(problem, monitor_points_mm)
     if kind == "mwa":

@@ -18,7 +18,8 @@ class CryoState:
 
     ``temperature_c`` at ``time_s`` of the schedules; ``cycle_minimum_c`` the lowest temperature
     of each freeze so far, the last one still open when ``freezing``; ``probe_start_c`` each probe's
-    temperature at the start of its present phase, degC.
+    temperature at the start of its present phase and ``probe_c`` its temperature
+    now, degC (NaN: off).
     """
 
     time_s: float
@@ -26,6 +27,7 @@ class CryoState:
     cycle_minimum_c: tuple[NDArray[np.float32], ...]
     freezing: bool
     probe_start_c: tuple[float, ...]
+    probe_c: tuple[float, ...] = ()
 
     def check_fits(self, grid: Grid) -> None:
         """Raise `GridMismatchError` unless the state lies on ``grid``."""

@@ -39,7 +39,7 @@ class StepRule:
     """How long a super-step may be.
 
     ``time_error_mm`` chooses it; ``stages`` (number of stages, which then fix its length at the
-    stability limit) or ``longest_s`` override; with both, the number of stages is as given.
+    stability limit) overrides it, ``longest_s`` caps it.
     """
 
     time_error_mm: float

@@ -118,9 +118,9 @@ def test_history_hold_time_and_cooling_rate(make_problem):
     c = np.array([history.temperature_c(n).array[28, 28, 33] for n in range(len(history))])
     fine = np.interp(np.arange(0.0, 330.1, 0.1), history.times_s, c) <= -20.0
     first = 0.1 * fine[:2100].sum()
-    stays = history.frozen_long_enough(-20.0, first - 1.0)[28, 28, 33]
+    stays = history.held_in_freezes(-20.0, first - 1.0)[28, 28, 33]
     assert stays >= 1
-    assert history.frozen_long_enough(-20.0, first + 1.0)[28, 28, 33] < 2
+    assert history.held_in_freezes(-20.0, first + 1.0)[28, 28, 33] < 2
     rate = history.cooling_rate(0.0, -20.0).array
     beside = np.array([history.temperature_c(n).array[28, 28, 31] for n in range(21)])
     t0, t20 = (np.interp(-v, -beside, history.times_s[:21]) for v in (0.0, -20.0))
@@ -284,10 +284,66 @@ def test_edit_of_two_millimetres(make_problem, make_placed, make_probe):
             assert np.count_nonzero(a ^ b) / surface < 0.2  # mean distance of the surfaces, mm
     assert edited.error.total_mm > full.error.total_mm
     same = session.edited(at(0.0))
-    assert np.abs(same.end_of_freeze_c.array - session.result.end_of_freeze_c.array).max() < 1e-3
+    assert np.abs(same.end_of_freeze_c.array - session.result.end_of_freeze_c.array).max() < 0.1
     settled = session.settle(at(-2.0))
     assert settled.end_of_freeze_c.array.tobytes() == full.end_of_freeze_c.array.tobytes()
     more = session.edited([*at(-2.0), make_placed((0, 12, 0), (0, 0, 1), make_probe(20.0))])
     assert np.count_nonzero(more.end_of_freeze_c.array <= 0) > np.count_nonzero(
         settled.end_of_freeze_c.array <= 0
     )
+
+
+@pytest.mark.parametrize("far", [10.0, 16.0])
+def test_edit_of_a_long_way(make_problem, make_placed, make_probe, far):
+    """A probe moved by whole coarse voxels in uniform tissue takes its ice along."""
+    schedule = Schedule((Phase("freeze", 90.0),))
+
+    def at(x: float):
+        return (make_placed((x, 0.0, 0.0), (0, 0, 1), make_probe(20.0)),)
+
+    problem = make_problem(shape=(56, 48, 72), placements=at(-far / 2), schedule=schedule)
+    edited = EditSession(problem).edited(at(far / 2)).end_of_freeze_c.array
+    full = simulate(replace(problem, placements=at(far / 2))).end_of_freeze_c.array
+    assert np.count_nonzero(edited <= 0) == pytest.approx(np.count_nonzero(full <= 0), rel=0.01)
+    assert np.abs(edited - full).max() < 1.0
+
+
+def test_restart_after_a_pull_back(make_problem, make_placed, make_probe):
+    schedule = Schedule(
+        (Phase("freeze", 60.0), Phase("freeze", 60.0, None, 12.0), Phase("freeze", 60.0))
+    )
+    problem = make_problem(
+        shape=(56, 40, 40),
+        placements=(make_placed((0, 0, -6), (0, 0, 1), make_probe(10.0)),),
+        schedule=schedule,
+    )
+    whole = simulate(problem, keep_states=True)
+    rest = simulate(problem, start=whole.states[1])
+    assert np.abs(rest.end_of_freeze_c.array - whole.end_of_freeze_c.array).max() < 0.05
+
+
+def test_a_hold_time_counts_freezes_not_stays(make_problem):
+    """Two freezes with a thaw too short to warm the middle: it was held in both."""
+    schedule = Schedule((Phase("freeze", 120.0), Phase("passive_thaw", 5.0), Phase("freeze", 60.0)))
+    result = simulate(make_problem(shape=(44, 44, 44), schedule=schedule), history=True)
+    held = result.lethal_zone(LethalRule(-20.0, 2, 20.0))
+    plain = result.lethal_zone(LethalRule(-20.0, 2))
+    assert held[22, 22, 22]
+    assert held.sum() > 0.5 * plain.sum()
+    assert not np.any(held & ~plain)
+    assert result.minimum_c.array.min() >= -140.0
+
+
+def test_options_that_do_not_exist_or_fit(make_problem):
+    problem = make_problem(shape=(40, 40, 40), minutes=1.0)
+    with pytest.raises(InputError, match="histroy"):
+        simulate(problem, histroy=True)
+    with pytest.raises(InputError, match="together with stages"):
+        simulate(problem, stages=1, step_s=600.0)
+    index = np.ones((40, 40, 40), np.uint8)
+    with pytest.raises(InputError, match="partly in gas"):
+        make_problem(
+            shape=(40, 40, 40),
+            index=index,
+            tissues=(TISSUES["liver"].properties(), TISSUES["gas"].properties()),
+        )

@@ -78,10 +78,14 @@ def change(new: Any, old: Any, h: Any, ends: Any, turn: Any, shift: Any) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
 def carried(
-    old: Any, h: Any, coarse: Any, coarse_h: Any, ends: Any, turn: Any, shift: Any, held: Any,
-    rest: Any, tolerance: Any, out: Any,
+    old: Any, h: Any, coarse: Any, after: Any, coarse_h: Any, ends: Any, turn: Any, shift: Any,
+    held: Any, rest: Any, tolerance: Any, lowest: Any, highest: Any, out: Any,
 ) -> None:  # fmt: skip
-    """out = the fine old field carried along plus the coarse change; held voxels keep ``old``."""
+    """out = the fine old field carried along plus the coarse change; held voxels keep ``old``.
+
+    ``after`` is the coarse solution after the move; where it is at rest, so is ``out``, which stays
+    within ``lowest`` and ``highest``.
+    """
     nz, ny, nx = old.shape
     cz, cy, cx = coarse.shape
     for i in prange(nz):
@@ -90,13 +94,19 @@ def carried(
             for k in range(nx):
                 z, y, x = i * h[0], j * h[1], k * h[2]
                 ci, cj, ck = z / coarse_h[0], y / coarse_h[1], x / coarse_h[2]
-                near = coarse[min(cz - 1, int(ci)), min(cy - 1, int(cj)), min(cx - 1, int(ck))]
-                if held[i, j, k] or (
-                    abs(old[i, j, k] - rest) < tolerance and abs(near) < tolerance
-                ):
+                if held[i, j, k]:
                     out[i, j, k] = old[i, j, k]
                     continue
+                i0, j0, k0 = min(cz - 1, int(ci)), min(cy - 1, int(cj)), min(cx - 1, int(ck))
+                i1, j1, k1 = min(cz - 1, i0 + 1), min(cy - 1, j0 + 1), min(cx - 1, k0 + 1)
+                if (
+                    abs(after[i0, j0, k0] - rest) < tolerance
+                    and abs(after[i1, j1, k1] - rest) < tolerance
+                ):
+                    out[i, j, k] = rest  # the move leaves nothing here
+                    continue
                 displacement(z, y, x, ends, turn, shift, d)
-                out[i, j, k] = _sample(
-                    old, (z + d[0]) / h[0], (y + d[1]) / h[1], (x + d[2]) / h[2]
-                ) + _sample(coarse, ci, cj, ck)
+                t = _sample(old, (z + d[0]) / h[0], (y + d[1]) / h[1], (x + d[2]) / h[2]) + _sample(
+                    coarse, ci, cj, ck
+                )
+                out[i, j, k] = min(max(t, lowest), highest)
