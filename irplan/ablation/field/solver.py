@@ -207,10 +207,11 @@ class PotentialSolver:
 
     # -- reading -------------------------------------------------------------------------
 
-    def heat(self) -> NDArray[np.float32]:
+    def heat(self, kept: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
         """Joule heat per cell, W/m3, padded; its sum over the volumes is the power in the mesh.
 
-        Face heat of the mesh plus each sample's unseen heat, spread by the closed form.
+        Face heat of the mesh plus each sample's unseen heat, spread by the closed form; ``kept``
+        is the share of each sample's unseen heat that stays in tissue (None: all of it).
         """
         from irplan.compute.cpu import potential
 
@@ -219,6 +220,8 @@ class PotentialSolver:
         potential.heat(self.v, self.sigma, *self._faces(), *self.mesh.widths, out)
         s = self.samples
         unseen = last.sample_a**2 / self._link
+        if kept is not None:
+            unseen = unseen * kept
         near = np.maximum(self.sigma.reshape(-1)[self._cell], _LEAST_SIGMA).astype(np.float64)
         share = s.near_weight / near[s.near_local]
         share /= np.repeat(np.add.reduceat(share, s.near_ptr[:-1]), np.diff(s.near_ptr))
