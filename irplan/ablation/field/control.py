@@ -27,7 +27,11 @@ class RfaControl:
         a schedule for each electrode the largest one asked for counts.
     rise_ohm, off_s : 30 ohm above the first value, 15 s off: impedance-controlled pulsing of a
         cooled electrode, Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S].
-    step_back : the power after a roll-off as a share of that before (0.2 to 1).
+    start_w, ramp_w_per_min : "impedance": the power begins at 80 W and rises by 10 W/min up to the
+        phase's until the first roll-off, as manual protocols of cooled electrodes do [S].
+    step_back, held_s : a roll-off within ``held_s`` of power lowers the power to this share of it
+        (0.2 to 1): pulsed generators take 50 to 100 mA off when the current could not be held for
+        10 s, Goldberg et al., J. Vasc. Interv. Radiol. 10 (1999) 907 [S].
     switch_s : 30 s, as switching controllers do [S].
     target_c, band_c : temperature control: full power up to ``target_c - band_c``, none at
         ``target_c``; 105 degC as expandable electrodes aim at [S].
@@ -40,7 +44,10 @@ class RfaControl:
     arrangement: Arrangement = "together"
     rise_ohm: float = 30.0
     off_s: float = 15.0
-    step_back: float = 1.0
+    start_w: float = 80.0
+    ramp_w_per_min: float = 10.0
+    step_back: float = 0.9
+    held_s: float = 10.0
     switch_s: float = 30.0
     target_c: float = 105.0
     band_c: float = 5.0
@@ -63,7 +70,10 @@ class RfaControl:
         limits = {
             "rise_ohm": (1.0, 1000.0, "ohm"),
             "off_s": (1.0, 120.0, "s"),
+            "start_w": (1.0, 1000.0, "W"),
+            "ramp_w_per_min": (0.0, 1000.0, "W/min"),
             "step_back": (0.2, 1.0, ""),
+            "held_s": (0.0, 120.0, "s"),
             "switch_s": (1.0, 600.0, "s"),
             "target_c": (50.0, 130.0, "degC"),
             "band_c": (0.5, 30.0, "K"),

@@ -14,11 +14,13 @@ from irplan.ablation.device import RfaDevice
 from irplan.ablation.drive import withdrawn
 from irplan.ablation.field.control import RfaControl
 from irplan.ablation.field.electrode import check_apart, sample_wires, wires_of
+from irplan.ablation.field.generator import Generator
 from irplan.ablation.field.mesh import FieldMesh
 from irplan.ablation.field.near_cooling import cooled_share
 from irplan.ablation.field.solver import Drive, PotentialSolver, at_most
 from irplan.ablation.field.tissue import Conductor
 from irplan.ablation.heat.coolant import Coolant, coolant
+from irplan.ablation.heat.layout import VAPORISATION_J_PER_KG
 from irplan.ablation.heat.march import HeatMarch
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem, check_range
@@ -34,6 +36,8 @@ from irplan.image import Volume
 _TOLERANCE = 3e-3
 #: Heat that could not warm tissue by this much until the end is left out, K.
 _UNFELT_K = 0.05
+#: Most of a voxel's water that may boil off between two potentials.
+_DRIED = 0.4
 #: The time left to a roll-off is not followed closer than this, s.
 _CLOSEST_S = 0.1
 #: (c, d) of `HeatMarch.advance`: heat held during a step goes as tissue dries up in it: 95 % of it
@@ -157,19 +161,20 @@ class _Run:
         self.solver: PotentialSolver | None = None
         self._kept: dict[_Excitation, tuple[NDArray[np.float32], float]] = {}
         self._position = -1
-        self.device = _weakest(problem.placements)
+        self.generator = Generator(control, _weakest(problem.placements))
+        self._latent_j_per_m3 = min(
+            t.water_fraction * t.density_kg_per_m3 * VAPORISATION_J_PER_KG
+            for t in problem.tissues
+            if t.sigma_s_per_m > 0.0
+        )
         self.records: list[tuple[float, float, float, float, float]] = []
         self.first_ohm: dict[_Excitation, float] = {}
-        self.off_until_s = 0.0
-        self.factor = 1.0
         self.turn = 0
         self.turn_ends_s = control.switch_s
-        self.roll_offs = 0
         self.solves = 0
         self.iterations = 0
         self.energy_j = 0.0
         self.end_c: NDArray[np.float32] | None = None
-        self.limited: set[str] = set()
         self.dt_s = control.shortest_s
         self._resumed = False
         self._skipped = 0
@@ -218,8 +223,9 @@ class _Run:
     def _step(self, segment: Segment, end_s: float) -> None:
         now = self.march.time_s
         excitation = self._excitation(segment, now)
-        if excitation is None or now < self.off_until_s - 1e-6:
-            until = end_s if excitation is None else min(end_s, self.off_until_s)
+        if excitation is None or self.generator.resting(now):
+            until = end_s if excitation is None else min(end_s, self.generator.off_until_s)
+            self.generator.idle()
             self._rest_s = min(self.control.longest_s, max(_FIRST_REST_S, 2.0 * self._rest_s))
             dt = min(until - now, self._rest_s)
             self._heat(None, 0.0, dt)
@@ -233,9 +239,8 @@ class _Run:
         cells, ohm = self._solve(excitation)
         first = self.first_ohm.setdefault(excitation, ohm)
         self._adapt(excitation, ohm)
-        if self.control.mode == "impedance" and ohm >= first + self.control.rise_ohm:
-            self.roll_offs += 1
-            self.factor *= self.control.step_back
+        if self.generator.rolls_off(ohm, first):
+            self.generator.roll_off(now)
             self.dt_s = self.control.shortest_s
             self._skipped += 1
             turns = len(self._driven(segment)) if self.control.arrangement == "switched" else 1
@@ -243,12 +248,13 @@ class _Run:
                 self._next_turn(now)
             else:
                 self._skipped = 0
-                self.off_until_s = now + self.control.off_s
+                self.generator.rest(now)
             return
         self._skipped = 0
-        watts = self._wanted_w(segment, excitation)
-        volts = self._volts(watts, ohm)
-        dt = min(self.dt_s, end_s - now, self._until_roll_off(excitation, now, ohm, first))
+        watts = self._wanted_w(segment, excitation, now)
+        volts = self.generator.volts(watts, ohm)
+        drying = _DRIED * self._latent_j_per_m3 / max(float(cells.max()) * volts**2, 1e-9)
+        dt = min(max(drying, _CLOSEST_S), self.dt_s, end_s - now, self._until_roll_off(excitation, now, ohm, first))
         if self.control.arrangement == "switched" and len(self._driven(segment)) > 1:
             dt = min(dt, max(self.control.shortest_s, self.turn_ends_s - now))
         self._heat(cells, volts, dt)
@@ -365,9 +371,10 @@ class _Run:
         self.turn_ends_s = now + self.control.switch_s
         self.dt_s = self.control.shortest_s
 
-    def _wanted_w(self, segment: Segment, excitation: _Excitation) -> float:
+    def _wanted_w(self, segment: Segment, excitation: _Excitation, now: float) -> float:
         phases = [segment.phases[e] for e in excitation.electrodes]
-        watts = max(p.power_w or 0.0 for p in phases if p is not None) * self.factor
+        asked = max(p.power_w or 0.0 for p in phases if p is not None)
+        watts = self.generator.allowed_w(asked, now)
         if self.control.mode != "temperature":
             return watts
         points = self._tip_points(excitation)
@@ -384,20 +391,6 @@ class _Run:
         mine = np.isin(s.electrode, excitation.electrodes)
         out: NDArray[np.float64] = s.point_mm[mine] / np.asarray(self.problem.grid.spacing_mm)
         return out
-
-    def _volts(self, watts: float, ohm: float) -> float:
-        """Voltage for ``watts`` within the device's limits."""
-        wanted = math.sqrt(watts * ohm)
-        device = self.device
-        for name, most in (
-            ("voltage", device.max_voltage_v),
-            ("current", device.max_current_a * ohm),
-            ("power", math.sqrt(device.max_power_w * ohm)),
-        ):
-            if wanted > most * (1.0 + 1e-9):
-                wanted = most
-                self.limited.add(name)
-        return wanted
 
     # -- heat ----------------------------------------------------------------------------
 
@@ -460,7 +453,7 @@ class _Run:
         warnings = [*self.problem.notes, *march.warnings()]
         warnings += [
             f"The generator's limit of {name} was reached; the power fell short of the schedule's."
-            for name in sorted(self.limited)
+            for name in sorted(self.generator.limited)
         ]
         return HeatResult(
             end_c=Volume(end, grid, "degC"),
@@ -486,7 +479,7 @@ class _Run:
                 "arrangement": self.control.arrangement,
                 "potential_solves": float(self.solves),
                 "potential_iterations": float(self.iterations),
-                "roll_offs": float(self.roll_offs),
+                "roll_offs": float(self.generator.roll_offs),
                 "generator_energy_j": self.energy_j,
             },
             warnings=tuple(warnings),
