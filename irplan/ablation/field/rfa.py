@@ -36,8 +36,8 @@ from irplan.image import Volume
 _TOLERANCE = 3e-3
 #: Heat that could not warm tissue by this much until the end is left out, K.
 _UNFELT_K = 0.05
-#: Most of a voxel's water that may boil off between two potentials.
-_DRIED = 0.4
+#: Most of a voxel's water that may boil off between two potentials, once tissue is this hot, degC.
+_DRIED, _NEARLY_BOILING_C = 0.6, 95.0
 #: The time left to a roll-off is not followed closer than this, s.
 _CLOSEST_S = 0.1
 #: (c, d) of `HeatMarch.advance`: heat held during a step goes as tissue dries up in it: 95 % of it
@@ -253,8 +253,15 @@ class _Run:
         self._skipped = 0
         watts = self._wanted_w(segment, excitation, now)
         volts = self.generator.volts(watts, ohm)
-        drying = _DRIED * self._latent_j_per_m3 / max(float(cells.max()) * volts**2, 1e-9)
-        dt = min(max(drying, _CLOSEST_S), self.dt_s, end_s - now, self._until_roll_off(excitation, now, ohm, first))
+        drying = math.inf
+        if self.march.hottest_c > _NEARLY_BOILING_C:
+            drying = _DRIED * self._latent_j_per_m3 / max(float(cells.max()) * volts**2, 1e-9)
+        dt = min(
+            max(drying, _CLOSEST_S),
+            self.dt_s,
+            end_s - now,
+            self._until_roll_off(excitation, now, ohm, first),
+        )
         if self.control.arrangement == "switched" and len(self._driven(segment)) > 1:
             dt = min(dt, max(self.control.shortest_s, self.turn_ends_s - now))
         self._heat(cells, volts, dt)

@@ -41,7 +41,6 @@ def lattice(film_log: float, shift: tuple[float, float], share: bool) -> tuple:
     matrix = coo_matrix((np.full(n * n, 4.0), (range(n * n),) * 2)).tocsr() - lap
     lu = splu(matrix[free][:, free].tocsc())
 
-
     r = np.sqrt(r2).ravel()
     rim = lap[free][:, np.flatnonzero(held.ravel())]
 
