@@ -43,7 +43,8 @@ def cooled_share(log_ratio: float, film_log: NDArray[np.float64]) -> NDArray[np.
     kernel /= _upwards(kernel, step)[-1]
     lack = -_upwards(kernel * heat, step)[-1]
     distance = _upwards(kernel * line, step)[-1]
-    return np.clip(lack / (log_ratio * (distance + film_log)), 0.0, 1.0)
+    out: NDArray[np.float64] = np.clip(lack / (log_ratio * (distance + film_log)), 0.0, 1.0)
+    return out
 
 
 def _upwards(y: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -80,7 +80,10 @@ def simulate_rfa(
     div(sigma(T) grad V) = 0 gives the heat sigma |grad V|^2; it is held while the bioheat equation
     (`HeatMarch`) goes on, and solved again as the impedance moves.  Against a distant pad the
     tissue is taken to go on to infinity as it is at the box's edge (the pad's and the body's own
-    impedance are not in ``impedance_ohm``).  Dried-out tissue conducts a hundredth.
+    impedance are not in ``impedance_ohm``).  Dried-out tissue conducts a hundredth, and takes no
+    heat above some 107 degC.  ``options``: ``tissue_energy_j`` is what warmed the box, less than
+    ``generator_energy_j`` by heat beyond the box, in dried tissue and straight into coolant.
+    Steam condenses where it arose (no flow of vapour).
 
     Parameters
     ----------
@@ -488,6 +491,7 @@ class _Run:
                 "potential_iterations": float(self.iterations),
                 "roll_offs": float(self.generator.roll_offs),
                 "generator_energy_j": self.energy_j,
+                "tissue_energy_j": march.source_j,
             },
             warnings=tuple(warnings),
         )
