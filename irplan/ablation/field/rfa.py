@@ -36,15 +36,16 @@ from irplan.image import Volume
 _TOLERANCE = 3e-3
 #: Heat that could not warm tissue by this much until the end is left out, K.
 _UNFELT_K = 0.05
-#: Most of a voxel's water that may boil off between two potentials, once tissue is this hot, degC.
-_DRIED, _NEARLY_BOILING_C = 0.6, 95.0
+#: Share of a voxel's water that the held heat could boil off between two potentials, once tissue is
+#: this hot, degC (above 1: the collapse below stops it before).
+_DRIED, _NEARLY_BOILING_C = 3.0, 95.0
 #: The time left to a roll-off is not followed closer than this, s.
 _CLOSEST_S = 0.1
 #: (c, d) of `HeatMarch.advance`: heat held during a step goes as tissue dries up in it: 95 % of it
-#: at 101 degC (the last water), 5 % at 107 degC; two decades of sigma between 100 and 110 degC, as
-#: in Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S].  Without it a voxel that dries early
+#: at 96 degC, half at 104, 5 % at 112 degC (sigma falls by two decades between 100 and 110 degC in
+#: Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S]; a steeper fall costs shorter steps).  Without it a voxel that dries early
 #: in a step of seconds reached 700 to 2000 degC.
-_COLLAPSE = (104.0, 1.0)
+_COLLAPSE = (36.4, 0.35)
 #: First step of the heat march with the power off, s; each next one may be twice as long.
 _FIRST_REST_S = 0.75
 
