@@ -10,9 +10,9 @@ from irplan.ablation.timeline import Segment
 
 #: Error in time of the isotherms' radii per second of super-step, mm/s: the largest seen over
 #: freezes of 5 to 15 min and steps of 10 to 60 s, against steps of 1 s.
-TIME_ERROR_MM_PER_S = 0.0016
+TIME_ERROR_MM_PER_S = 0.0019
 #: Steps may be so much longer while every applicator is off (passive thaw).
-UNDRIVEN_FACTOR = 2.0
+UNDRIVEN_FACTOR = 1.5
 #: A segment is cut into this many super-steps at least, at the default error of 0.06 mm.
 LEAST_STEPS = 15
 #: The first step of a segment is the final length over this; a step is the time since the

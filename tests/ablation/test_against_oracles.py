@@ -113,10 +113,9 @@ def test_ice_does_not_depend_on_how_the_probe_lies(
 ):
     """Rotation and sub-voxel shift: radii within .2 mm, volume within 1 % of the same reference."""
     field = simulate(
-        make_problem(placements=(make_placed(centre, axis, make_probe()),)), time_error_mm=0.03
+        make_problem(placements=(make_placed(centre, axis, make_probe()),))
     ).end_of_freeze_c
     expected = {0.0: 14.18, -20.0: 9.41, -40.0: 6.08}
     for level, value in expected.items():
-        # at 1 mm the front is first order in space: -.1 mm (-.05 at .5 mm, -.39 at 2 mm)
-        assert radius(field, level, axis, centre) == pytest.approx(value, abs=0.12)
+        assert radius(field, level, axis, centre) == pytest.approx(value, abs=0.1)
     assert volume_cm3(field, 0.0) == pytest.approx(21.25, rel=0.005)

@@ -47,7 +47,7 @@ def test_passive_thaw_warms_and_refreezing_grows(double_freeze):
     volume = trace.frozen_volume_cm3
     end_1, end_thaw = np.searchsorted(trace.time_s, [240.0, 420.0])
     assert trace.time_s[-1] == pytest.approx(660.0)
-    assert np.diff(trace.time_s).max() <= 25.0
+    assert np.diff(trace.time_s).max() <= 20.0 + 1e-9
     assert volume[end_thaw] < 0.95 * volume[end_1]
     assert volume[-1] > volume[end_1]
     middle = trace.temperature_c[:, trace.names.index("point 1")]
