@@ -43,8 +43,8 @@ _DRIED, _NEARLY_BOILING_C = 3.0, 95.0
 _CLOSEST_S = 0.1
 #: (c, d) of `HeatMarch.advance`: heat held during a step goes as tissue dries up in it: 95 % of it
 #: at 96 degC, half at 104, 5 % at 112 degC (sigma falls by two decades between 100 and 110 degC in
-#: Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S]; a steeper fall costs shorter steps).  Without it a voxel that dries early
-#: in a step of seconds reached 700 to 2000 degC.
+#: Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S]; a steeper fall costs shorter steps).
+#: Without it a voxel that dries early in a step of seconds reached 700 to 2000 degC.
 _COLLAPSE = (36.4, 0.35)
 #: First step of the heat march with the power off, s; each next one may be twice as long.
 _FIRST_REST_S = 0.75
