@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from irplan.ablation.device import CryoDevice, Device, Kind
+from irplan.ablation.given import check_items, check_text, take_numbers
 from irplan.ablation.zones import PublishedZone
 from irplan.errors import InputError
 
@@ -46,29 +48,31 @@ class Applicator:
     zones: tuple[PublishedZone, ...] = ()
 
     def __post_init__(self) -> None:
-        limits = {
-            "shaft_diameter_mm": (0.5, 5.0),
-            "active_length_mm": (5.0, 100.0),
-            "tip_offset_mm": (0.0, 20.0),
-            "working_temperature_c": (-196.0, 300.0),
-            "ramp_s": (0.0, 600.0),
-            "max_insertion_mm": (20.0, 300.0),
-        }
-        for field, (low, high) in limits.items():
-            value = getattr(self, field)
-            if not low <= value <= high:
-                raise InputError(
-                    f"applicator '{self.name}'.{field}",
-                    got=f"{value}",
-                    expected=f"{low:g} to {high:g}",
-                    remedy="Check the applicator's data sheet and the unit.",
-                )
-        object.__setattr__(self, "zones", tuple(self.zones))
+        check_text("applicator.name", self.name)
+        field = f"applicator '{self.name}'"
+        check_text(f"{field}.kind", self.kind, get_args(Kind))
+        check_text(f"{field}.source", self.source)
+        take_numbers(
+            self,
+            field,
+            {
+                "shaft_diameter_mm": (0.5, 5.0, "mm"),
+                "active_length_mm": (5.0, 100.0, "mm"),
+                "tip_offset_mm": (0.0, 20.0, "mm"),
+                "working_temperature_c": (-196.0, 300.0, "degC"),
+                "ramp_s": (0.0, 600.0, "s"),
+                "max_insertion_mm": (20.0, 300.0, "mm"),
+            },
+            "Check the applicator's data sheet and the unit.",
+        )
+        remedy = "Give zones as a tuple of PublishedZone."
+        zones = check_items(f"{field}.zones", self.zones, PublishedZone, remedy)
+        object.__setattr__(self, "zones", zones)
         if self.device is None and self.kind == "cryo":
             object.__setattr__(self, "device", CryoDevice())
-        if self.device is not None and self.device.kind != self.kind:
+        if self.device is not None and getattr(self.device, "kind", None) != self.kind:
             raise InputError(
-                f"applicator '{self.name}'.device",
+                f"{field}.device",
                 got=f"a {type(self.device).__name__}",
                 expected=f"the device data of a '{self.kind}' applicator",
                 remedy="Use CryoDevice, RfaDevice, MwaDevice or IreDevice to match the kind.",

@@ -26,8 +26,8 @@ APPLICATORS: Mapping[str, Applicator] = MappingProxyType(
 
 def applicator(name: str) -> Applicator:
     """The applicator called ``name``; `InputError` lists the names and the nearest one."""
-    if name not in APPLICATORS:
-        near = get_close_matches(name, APPLICATORS, n=1)
+    if not isinstance(name, str) or name not in APPLICATORS:
+        near = get_close_matches(str(name), APPLICATORS, n=1)
         raise InputError(
             "applicator",
             got=repr(name),

@@ -10,6 +10,7 @@ import numpy as np
 
 from irplan.ablation.catalogue import CATALOGUE_VERSION
 from irplan.ablation.discretisation import discretise
+from irplan.ablation.given import check_flag, check_kind, check_whole
 from irplan.ablation.history import History
 from irplan.ablation.march import March
 from irplan.ablation.problem import AblationProblem, check_range, monitor_indices
@@ -98,6 +99,9 @@ def simulate_cryo(
     BackendError : the backend cannot be had, or its memory does not suffice.
     SolverError : a probe at the edge of the box, or a solution that is not finite.
     """
+    check_kind("problem", problem, AblationProblem, "AblationProblem.from_labels makes one.")
+    if threads is not None:
+        threads = check_whole("threads", threads, 1, 1024, "None takes all.")
     chosen = resolve_backend(backend)
     rule = _rule(time_error_mm, options)
     _check_times(problem, options)
@@ -219,10 +223,12 @@ def _rule(time_error_mm: float, options: FreezeOptions) -> StepRule:
                 expected="one of " + ", ".join(FreezeOptions.__annotations__),
                 remedy="Check the spelling.",
             )
-    check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
+    for name in ("history", "keep_states", "whole_grid"):
+        check_flag(name, options.get(name, False))
+    allowed = check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
     stages, step_s = options.get("stages"), options.get("step_s")
-    if stages is not None and (not isinstance(stages, int) or not 1 <= stages <= 40):
-        raise InputError("stages", got=f"{stages}", expected="1 to 40", remedy="Leave it out.")
+    if stages is not None:
+        stages = check_whole("stages", stages, 1, 40, "Leave it out.")
     if step_s is not None and stages is not None:
         raise InputError(
             "step_s",
@@ -231,12 +237,14 @@ def _rule(time_error_mm: float, options: FreezeOptions) -> StepRule:
             remedy="Leave one out; with step_s alone the number of stages follows.",
         )
     if step_s is not None:
-        check_range("step_s", step_s, 0.01, 600.0, "s", "Leave it out.")
-    return StepRule(time_error_mm, stages, step_s, options.get("whole_grid", False))
+        step_s = check_range("step_s", step_s, 0.01, 600.0, "s", "Leave it out.")
+    return StepRule(allowed, stages, step_s, options.get("whole_grid", False))
 
 
 def _check_times(problem: AblationProblem, options: FreezeOptions) -> None:
     start, until = options.get("start"), options.get("until_s")
+    if start is not None:
+        check_kind("start", start, CryoState, "Take one of a result's states.")
     begun = 0.0 if start is None else start.time_s
     if until is not None:
         check_range("until_s", until, begun + 1.0, problem.duration_s, "s", "Leave it out.")

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.ablation.given import Limits, check_text, take_numbers
 from irplan.errors import InputError
 from irplan.image.volume import Quantity
 
@@ -21,16 +22,12 @@ MOST_CEM43_MIN = 1e6
 MOST_OMEGA = 1e3
 
 
-def _checked(model: object, limits: dict[str, tuple[float, float, str]]) -> None:
-    for name, (low, high, unit) in limits.items():
-        value = getattr(model, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            raise InputError(
-                f"damage.{name}",
-                got=f"{value}",
-                expected=f"{low:g} to {high:g} {unit}".rstrip(),
-                remedy="Take a published set as it is: the constants belong together.",
-            )
+def _take(model: DamageModel, limits: Limits) -> None:
+    take_numbers(
+        model, "damage", limits, "Take a published set as it is: the constants belong together."
+    )
+    for field in ("source", "name"):
+        check_text(f"damage.{field}", getattr(model, field))
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Arrhenius:
     unit: ClassVar[Quantity] = "probability"
 
     def __post_init__(self) -> None:
-        _checked(
+        _take(
             self,
             {
                 "frequency_per_s": (1.0, 1e150, "1/s"),
@@ -119,7 +116,7 @@ class Cem43:
     unit: ClassVar[Quantity] = "min"
 
     def __post_init__(self) -> None:
-        _checked(
+        _take(
             self,
             {
                 "dead_minutes": (1.0, 1e5, "min"),
@@ -183,7 +180,7 @@ class ThreeState:
     unit: ClassVar[Quantity] = "probability"
 
     def __post_init__(self) -> None:
-        _checked(
+        _take(
             self,
             {
                 "forward_per_s": (1e-6, 1.0, "1/s"),

@@ -6,22 +6,24 @@ import math
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
+from irplan.ablation.given import Limits, check_flag, check_whole, take_numbers
 from irplan.errors import InputError
 
 Kind = Literal["cryo", "rfa", "mwa", "ire"]
 
 
-def _check(device: object, limits: dict[str, tuple[float, float, str]]) -> None:
-    """Raise `InputError` for a field of ``device`` outside its (low, high, unit)."""
-    for name, (low, high, unit) in limits.items():
-        value = getattr(device, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            raise InputError(
-                f"{type(device).__name__}.{name}",
-                got=f"{value}",
-                expected=f"{low:g} to {high:g} {unit}".rstrip(),
-                remedy="Check the applicator's data sheet and the unit.",
-            )
+#: What to do about a value out of range.
+_REMEDY = "Check the applicator's data sheet and the unit."
+
+
+def _take(
+    device: CryoDevice | RfaDevice | MwaDevice | IreDevice, limits: Limits, *, most_probes: int
+) -> None:
+    """Check the numbers of ``device`` and make them plain floats, ``max_probes`` an int."""
+    name = type(device).__name__
+    take_numbers(device, name, limits, _REMEDY)
+    count = check_whole(f"{name}.max_probes", device.max_probes, 1, most_probes, _REMEDY)
+    object.__setattr__(device, "max_probes", count)
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,14 @@ class CryoDevice:
     kind: ClassVar[Kind] = "cryo"
 
     def __post_init__(self) -> None:
-        _check(
+        _take(
             self,
             {
                 "contact_resistance_mk_per_w": (0.0, 2.0, "m K/W"),
                 "thaw_temperature_c": (0.0, 60.0, "degC"),
                 "max_phase_s": (1.0, 7200.0, "s"),
-                "max_probes": (1, 50, ""),
             },
+            most_probes=50,
         )
 
 
@@ -83,7 +85,7 @@ class RfaDevice:
     kind: ClassVar[Kind] = "rfa"
 
     def __post_init__(self) -> None:
-        _check(
+        _take(
             self,
             {
                 "max_power_w": (1.0, 1000.0, "W"),
@@ -92,18 +94,23 @@ class RfaDevice:
                 "coolant_transfer_w_per_m2k": (10.0, 1e5, "W/(m2 K)"),
                 "tine_diameter_mm": (0.2, 3.0, "mm"),
                 "max_phase_s": (1.0, 7200.0, "s"),
-                "max_probes": (1, 10, ""),
             },
+            most_probes=10,
         )
-        tines = tuple(tuple(tuple(map(float, p)) for p in line) for line in self.tines)
-        object.__setattr__(self, "tines", tines)
-        if any(len(line) < 2 or any(len(p) != 3 for p in line) for line in tines):
+        check_flag("RfaDevice.cooled", self.cooled)
+        try:
+            tines = tuple(tuple(tuple(map(float, p)) for p in line) for line in self.tines)
+        except (TypeError, ValueError):
+            tines = ((),)
+        finite = all(math.isfinite(v) for line in tines for p in line for v in p)
+        if not finite or any(len(line) < 2 or any(len(p) != 3 for p in line) for line in tines):
             raise InputError(
                 "RfaDevice.tines",
                 got="a tine that is not two or more points of three numbers",
                 expected="((along, u, v), (along, u, v), ...) in mm for each tine",
                 remedy="List each tine's points from the shaft to its end.",
             )
+        object.__setattr__(self, "tines", tines)
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class MwaDevice:
     kind: ClassVar[Kind] = "mwa"
 
     def __post_init__(self) -> None:
-        _check(
+        _take(
             self,
             {
                 "frequency_mhz": (400.0, 10000.0, "MHz"),
@@ -144,9 +151,10 @@ class MwaDevice:
                 "slot_length_mm": (0.2, 20.0, "mm"),
                 "coolant_transfer_w_per_m2k": (10.0, 1e5, "W/(m2 K)"),
                 "max_phase_s": (1.0, 7200.0, "s"),
-                "max_probes": (1, 10, ""),
             },
+            most_probes=10,
         )
+        check_flag("MwaDevice.cooled", self.cooled)
 
 
 @dataclass(frozen=True)
@@ -159,13 +167,13 @@ class IreDevice:
     kind: ClassVar[Kind] = "ire"
 
     def __post_init__(self) -> None:
-        _check(
+        _take(
             self,
             {
                 "max_voltage_v": (10.0, 10000.0, "V"),
                 "max_current_a": (0.1, 200.0, "A"),
-                "max_probes": (1, 20, ""),
             },
+            most_probes=20,
         )
 
 

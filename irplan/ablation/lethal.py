@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irplan.errors import InputError
+from irplan.ablation.given import check_whole, take_numbers
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class LethalRule:
     Default -20 degC in both freezes of a double freeze: -20 degC matched lung pathology
     [V, ablation specification]; -40 degC (Go-Smart) [V] is the cautious choice and is always
     reported beside it.  Raises `InputError` outside -100..0 degC,
-    for cycles < 1 or a hold time out of range.
+    for cycles that are not 1 to 20 or a hold time out of range.
     """
 
     threshold_c: float = -20.0
@@ -23,24 +23,17 @@ class LethalRule:
     hold_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if not -100.0 <= self.threshold_c <= 0.0:
-            raise InputError(
-                "lethal.threshold_c",
-                got=f"{self.threshold_c}",
-                expected="-100 to 0 degC",
-                remedy="Usual values are -20 and -40 degC.",
-            )
-        if self.cycles < 1:
-            raise InputError(
-                "lethal.cycles",
-                got=f"{self.cycles}",
-                expected="1 or more",
-                remedy="Use 2 for a double freeze.",
-            )
-        if not 0.0 <= self.hold_s <= 3600.0:
-            raise InputError(
-                "lethal.hold_s",
-                got=f"{self.hold_s}",
-                expected="0 to 3600 s",
-                remedy="Give seconds; 0 counts any time below the threshold.",
-            )
+        take_numbers(
+            self,
+            "lethal",
+            {"threshold_c": (-100.0, 0.0, "degC")},
+            "Usual values are -20 and -40 degC.",
+        )
+        cycles = check_whole("lethal.cycles", self.cycles, 1, 20, "Use 2 for a double freeze.")
+        object.__setattr__(self, "cycles", cycles)
+        take_numbers(
+            self,
+            "lethal",
+            {"hold_s": (0.0, 3600.0, "s")},
+            "Give seconds; 0 counts any time below the threshold.",
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from irplan.ablation.applicator import Applicator
+from irplan.ablation.given import check_kind, check_text
 from irplan.errors import InputError
 from irplan.geometry import Needle, Point3
 
@@ -22,6 +23,14 @@ class Placement:
     status: Literal["planned", "achieved"] = "planned"
 
     def __post_init__(self) -> None:
+        check_kind("placement.needle", self.needle, Needle, "Needle(tip_mm, entry_mm), LPS mm.")
+        check_kind(
+            "placement.applicator",
+            self.applicator,
+            Applicator,
+            "irplan.ablation.applicator(name) gives one of the catalogue.",
+        )
+        check_text("placement.status", self.status, ("planned", "achieved"))
         if self.needle.depth_mm > self.applicator.max_insertion_mm:
             raise InputError(
                 "placement.needle",

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.device import Kind
+from irplan.ablation.given import check_items, check_kind
+from irplan.ablation.given import check_range as check_range
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.segments import segment_distance_mm
@@ -75,9 +77,15 @@ class AblationProblem:
 
     def __post_init__(self) -> None:
         index = np.asarray(self.tissue_index)
-        object.__setattr__(self, "placements", tuple(self.placements))
-        object.__setattr__(self, "tissues", tuple(self.tissues))
-        object.__setattr__(self, "notes", tuple(self.notes))
+        check_kind("problem.grid", self.grid, Grid, "Grid.from_spacing makes one.")
+        for name, kind in (
+            ("placements", Placement),
+            ("tissues", TissueProperties),
+            ("notes", str),
+        ):
+            given = getattr(self, name)
+            remedy = f"Give a tuple of {kind.__name__}."
+            object.__setattr__(self, name, check_items(f"problem.{name}", given, kind, remedy))
         if index.dtype != np.uint8 or index.shape != self.grid.shape:
             raise InputError(
                 "problem.tissue_index",
@@ -92,19 +100,22 @@ class AblationProblem:
                 expected=f"0 to {len(self.tissues) - 1}",
                 remedy="List the properties of every tissue.",
             )
-        if not 30.0 <= self.body_temperature_c <= 42.0:
-            raise InputError(
-                "problem.body_temperature_c",
-                got=f"{self.body_temperature_c}",
-                expected="30 to 42 degC",
-                remedy="Give the patient's temperature in degrees Celsius.",
-            )
-        object.__setattr__(self, "body_temperature_c", float(self.body_temperature_c))
+        body = check_range(
+            "problem.body_temperature_c",
+            self.body_temperature_c,
+            30.0,
+            42.0,
+            "degC",
+            "Give the patient's temperature in degrees Celsius.",
+        )
+        object.__setattr__(self, "body_temperature_c", body)
         _check_spacing(self.grid)
         _check_tissues(self.tissues)
         check_placements(self.placements, self.grid)
         if not isinstance(self.schedule, Schedule):
-            object.__setattr__(self, "schedule", tuple(self.schedule))
+            remedy = "Give a Schedule, or one for each placement."
+            own = check_items("problem.schedule", self.schedule, Schedule, remedy)
+            object.__setattr__(self, "schedule", own)
         check_schedules(self.schedule, self.placements)
         object.__setattr__(self, "notes", (*self.notes, *self._active_zones_met(index)))
         view = index.view()
@@ -316,17 +327,10 @@ def _check_tissues(tissues: tuple[TissueProperties, ...]) -> None:
         )
 
 
-def check_range(field: str, value: float, low: float, high: float, unit: str, remedy: str) -> None:
-    """Raise `InputError` naming ``field`` unless low <= value <= high."""
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InputError(
-            field, got=f"{value}", expected=f"{low:g} to {high:g} {unit}".rstrip(), remedy=remedy
-        )
-
-
 def monitor_indices(problem: AblationProblem, points: Sequence[Point3]) -> NDArray[np.float64]:
     """(n, 3) fractional grid indices of LPS points; `InputError` for one outside the grid."""
-    lps = np.array([as_point(p, field="monitor_points_mm") for p in points]).reshape(-1, 3)
+    given = check_items("monitor_points_mm", points, object, "Give a list of LPS points.")
+    lps = np.array([as_point(p, field="monitor_points_mm") for p in given]).reshape(-1, 3)  # type: ignore[arg-type]
     outside = ~problem.grid.contains(lps)
     if outside.any():
         raise InputError(

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from irplan.ablation.given import take_numbers
 from irplan.errors import InputError
 
 #: V read in a source, M measured by irplan, S from general knowledge (to verify), X an estimate.
@@ -28,13 +29,8 @@ class Quantity:
     status: Status
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(v) for v in (self.value, self.low, self.high)):
-            raise InputError(
-                "quantity",
-                got=f"{self.value} in {self.low}..{self.high} {self.unit}",
-                expected="finite numbers",
-                remedy="Give the value and both ends of its range.",
-            )
+        finite = dict.fromkeys(("value", "low", "high"), (-math.inf, math.inf, ""))
+        take_numbers(self, "quantity", finite, "Give the value and both ends of its range.")
         if not self.low <= self.value <= self.high:
             raise InputError(
                 "quantity.value",

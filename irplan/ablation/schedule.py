@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from irplan.ablation.given import check_items, check_range, check_text, take_numbers
 from irplan.errors import InputError
 
 PhaseKind = Literal["freeze", "passive_thaw", "active_thaw", "power", "pause"]
@@ -34,20 +35,10 @@ class Phase:
     withdraw_mm: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(PhaseKind):
-            raise InputError(
-                "phase.kind",
-                got=repr(self.kind),
-                expected="one of " + ", ".join(repr(k) for k in get_args(PhaseKind)),
-                remedy="Use one of these.",
-            )
-        if not 1.0 <= self.duration_s <= 7200.0:
-            raise InputError(
-                "phase.duration_s",
-                got=f"{self.duration_s}",
-                expected="1 to 7200 s",
-                remedy="Give seconds, not minutes.",
-            )
+        check_text("phase.kind", self.kind, get_args(PhaseKind))
+        take_numbers(
+            self, "phase", {"duration_s": (1.0, 7200.0, "s")}, "Give seconds, not minutes."
+        )
         if (self.kind == "power") != (self.power_w is not None):
             raise InputError(
                 "phase.power_w",
@@ -55,20 +46,19 @@ class Phase:
                 expected="a power in a 'power' phase and none in any other",
                 remedy="Give power_w with kind 'power' only.",
             )
-        if self.power_w is not None and not 0.1 <= self.power_w <= 1000.0:
-            raise InputError(
-                "phase.power_w",
-                got=f"{self.power_w}",
-                expected="0.1 to 1000 W",
-                remedy="Give watts; use a 'pause' for no power.",
+        if self.power_w is not None:
+            take_numbers(
+                self,
+                "phase",
+                {"power_w": (0.1, 1000.0, "W")},
+                "Give watts; use a 'pause' for no power.",
             )
-        if not 0.0 <= self.withdraw_mm <= 100.0:
-            raise InputError(
-                "phase.withdraw_mm",
-                got=f"{self.withdraw_mm}",
-                expected="0 to 100 mm",
-                remedy="Give how far the applicator is pulled back before the phase.",
-            )
+        take_numbers(
+            self,
+            "phase",
+            {"withdraw_mm": (0.0, 100.0, "mm")},
+            "Give how far the applicator is pulled back before the phase.",
+        )
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,8 @@ class Schedule:
     phases: tuple[Phase, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "phases", tuple(self.phases))
+        phases = check_items("schedule.phases", self.phases, Phase, "Give a tuple of Phase.")
+        object.__setattr__(self, "phases", phases)
         kinds = [p.kind for p in self.phases]
         if not any(k in _ACTS for k in kinds):
             raise InputError(
@@ -100,18 +91,21 @@ class Schedule:
         cls, freeze_min: float = 10.0, thaw_min: float = 8.0, refreeze_min: float = 10.0
     ) -> Schedule:
         """The usual double freeze: 10 min freeze, 8 min passive thaw, 10 min freeze."""
+        minutes = {"freeze_min": freeze_min, "thaw_min": thaw_min, "refreeze_min": refreeze_min}
+        freeze, thaw, refreeze = (
+            60.0
+            * check_range(name, value, 1 / 60, 120.0, "min", "Give minutes; 10, 8, 10 is usual.")
+            for name, value in minutes.items()
+        )
         return cls(
-            (
-                Phase("freeze", 60.0 * freeze_min),
-                Phase("passive_thaw", 60.0 * thaw_min),
-                Phase("freeze", 60.0 * refreeze_min),
-            )
+            (Phase("freeze", freeze), Phase("passive_thaw", thaw), Phase("freeze", refreeze))
         )
 
     @classmethod
     def constant_power(cls, power_w: float, minutes: float) -> Schedule:
         """One phase of constant power."""
-        return cls((Phase("power", 60.0 * minutes, power_w),))
+        long = check_range("minutes", minutes, 1 / 60, 120.0, "min", "Give minutes.")
+        return cls((Phase("power", 60.0 * long, power_w),))
 
     @property
     def duration_s(self) -> float:

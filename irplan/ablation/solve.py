@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from irplan.ablation.cryo import FreezeOptions, simulate_cryo
+from irplan.ablation.given import check_items, check_kind, check_whole
 from irplan.ablation.problem import AblationProblem, monitor_indices
 from irplan.ablation.result import AblationResult
 from irplan.compute import Progress, no_progress, resolve_backend
@@ -54,6 +55,7 @@ def simulate(
     BackendError : the backend cannot be had.
     SolverError : a solution that is not finite, or an applicator at the edge of the box.
     """
+    check_kind("problem", problem, AblationProblem, "AblationProblem.from_labels makes one.")
     kind = problem.kind
     if kind == "cryo":
         _refuse("control", control, kind)
@@ -70,8 +72,12 @@ def simulate(
     for name, value in freeze.items():
         if value or name not in FreezeOptions.__annotations__:
             _refuse(name, name, kind)
+    if threads is not None:
+        threads = check_whole("threads", threads, 1, 1024, "None takes all.")
     resolve_backend(backend, cuda_twin=False)
     monitors = monitor_indices(problem, monitor_points_mm)
+    if damage is not None:
+        _check_damage(damage)
     if kind == "mwa":
         from irplan.ablation.heat.mwa import DEFAULT_DAMAGE, simulate_mwa
 
@@ -113,6 +119,17 @@ def simulate(
         threads=threads,
         progress=progress,
     )
+
+
+def _check_damage(damage: Sequence[DamageModel]) -> None:
+    from irplan.ablation.damage import Arrhenius, Cem43, ThreeState
+
+    remedy = "For example damage=(Arrhenius(), Cem43())."
+    models = check_items("damage", damage, object, remedy)
+    for n, model in enumerate(models):
+        check_kind(f"damage[{n}]", model, (Arrhenius, Cem43, ThreeState), remedy)
+    if not models:
+        raise InputError("damage", got="none", expected="at least one model", remedy=remedy)
 
 
 def _refuse(name: str, value: object, kind: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from irplan.ablation.given import check_text, take_numbers
 from irplan.errors import InputError
 
 #: Plausible range of each property; outside it a value is taken for a slip of unit.
@@ -93,15 +93,13 @@ class TissueProperties:
     sigma_microwave_s_per_m: float = 1.7
 
     def __post_init__(self) -> None:
-        for field, (low, high) in _LIMITS.items():
-            value = getattr(self, field)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise InputError(
-                    f"tissue '{self.name}'.{field}",
-                    got=f"{value}",
-                    expected=f"{low:g} to {high:g}",
-                    remedy="Check the unit; it is part of the name.",
-                )
+        check_text("tissue.name", self.name)
+        where = f"tissue '{self.name}'"
+        limits = {field: (low, high, "") for field, (low, high) in _LIMITS.items()}
+        take_numbers(self, where, limits, "Check the unit; it is part of the name.")
+        if self.fixed_temperature_c is not None:
+            held = {"fixed_temperature_c": (-200.0, 120.0, "degC")}
+            take_numbers(self, where, held, "Give degrees Celsius; blood is at 37.")
         if self.liquidus_c - self.solidus_c < 0.1:
             raise InputError(
                 f"tissue '{self.name}'.solidus_c",
@@ -115,14 +113,6 @@ class TissueProperties:
                 got=f"{self.field_onset_v_per_cm} with field_full {self.field_full_v_per_cm} V/cm",
                 expected="an onset below the field of full electroporation",
                 remedy="350 and 700 V/cm are usual for soft tissue.",
-            )
-        fixed = self.fixed_temperature_c
-        if fixed is not None and not -200.0 <= fixed <= 120.0:
-            raise InputError(
-                f"tissue '{self.name}'.fixed_temperature_c",
-                got=f"{fixed}",
-                expected="-200 to 120 degC",
-                remedy="Give degrees Celsius; blood is at 37.",
             )
 
     @property

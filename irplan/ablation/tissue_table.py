@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import get_args
 
 from irplan.ablation.device import Kind
+from irplan.ablation.given import check_text
 from irplan.ablation.library.electric_constants import (
     ELECTRIC,
     RADIOFREQUENCY,
@@ -82,6 +84,8 @@ class TissueRecord:
 
         ``kind`` "rfa" takes the conductivity near 500 kHz; any other the one at rest.
         """
+        if kind is not None:
+            check_text("kind", kind, get_args(Kind))
         unknown = sorted(set(replaced) - set(_UNITS))
         if unknown:
             raise InputError(
@@ -152,13 +156,13 @@ def tissue(name: str, *, kind: Kind | None = None) -> TissueProperties:
 
     Raises `InputError`, which lists the names and the nearest one.
     """
-    if name not in TISSUES:
+    if not isinstance(name, str) or name not in TISSUES:
         raise InputError(
             "tissue",
             got=repr(name),
             expected="one of " + ", ".join(TISSUES),
             remedy="Use one of these names, or build TissueProperties yourself"
-            + _near(name, TISSUES),
+            + _near(str(name), TISSUES),
         )
     return TISSUES[name].properties(kind=kind)
 

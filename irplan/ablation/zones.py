@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irplan.errors import InputError
+from irplan.ablation.given import check_text, take_numbers
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class PublishedZone:
     source: str
 
     def __post_init__(self) -> None:
-        for field in ("short_mm", "long_mm"):
-            value = getattr(self, field)
-            if value is not None and not 1.0 <= value <= 150.0:
-                raise InputError(
-                    f"published zone.{field}",
-                    got=f"{value}",
-                    expected="1 to 150 mm",
-                    remedy="Give the diameter in millimetres.",
-                )
-        if not 1.0 <= self.duration_s <= 7200.0:
-            raise InputError(
-                "published zone.duration_s",
-                got=f"{self.duration_s}",
-                expected="1 to 7200 s",
-                remedy="Give seconds, not minutes.",
-            )
+        name = "published zone"
+        remedy = "Give millimetres, seconds, degrees Celsius and watts."
+        limits = {
+            "short_mm": (1.0, 150.0, "mm"),
+            "long_mm": (1.0, 150.0, "mm"),
+            "duration_s": (1.0, 7200.0, "s"),
+            "level_c": (-200.0, 200.0, "degC"),
+            "power_w": (0.1, 1000.0, "W"),
+        }
+        may_lack = ("long_mm", "level_c", "power_w")
+        given = {
+            k: v for k, v in limits.items() if k not in may_lack or getattr(self, k) is not None
+        }
+        take_numbers(self, name, given, remedy)
+        for field in ("setting", "tissue", "source"):
+            check_text(f"{name}.{field}", getattr(self, field))
