@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from irplan.ablation.state import CryoState
 from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import Volume
+
+if TYPE_CHECKING:
+    from irplan.ablation.problem import AblationProblem
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ class CryoResult(AblationResult):
     body_temperature_c: float = 37.0
     history: History | None = None
     states: tuple[CryoState, ...] = ()
+    problem: AblationProblem | None = None
+    """What was simulated."""
 
     @property
     def grid(self) -> Grid:
