@@ -8,12 +8,14 @@ from irplan.segmentation.ct_check import check_ct
 from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.liver import LiverSegmentation, LiverStages, segment_liver
 from irplan.segmentation.overlap import (
-    SurfaceDistances,
     dice,
+    leaks_ml,
     relative_volume_difference,
-    surface_distances,
+    volume_bias_ml,
     volumetric_overlap_error,
 )
+from irplan.segmentation.quality import MaskQuality, compare_masks, sliver07_score
+from irplan.segmentation.surface_distance import SurfaceDistances, surface_distances
 from irplan.segmentation.target import target_from_point
 from irplan.segmentation.vessels import (
     VesselFinding,
@@ -26,12 +28,15 @@ __all__ = [
     "AbdomenSegmentation",
     "LiverSegmentation",
     "LiverStages",
+    "MaskQuality",
     "SurfaceDistances",
     "VesselFinding",
     "WorkingImage",
     "bone_region",
     "check_ct",
+    "compare_masks",
     "dice",
+    "leaks_ml",
     "relative_volume_difference",
     "segment_abdomen",
     "segment_body",
@@ -42,8 +47,10 @@ __all__ = [
     "segment_liver",
     "segment_liver_vessels",
     "segment_lung",
+    "sliver07_score",
     "surface_distances",
     "target_from_point",
+    "volume_bias_ml",
     "volumetric_overlap_error",
     "working_image",
 ]
