@@ -16,6 +16,7 @@ from irplan.segmentation.air import segment_lung
 from irplan.segmentation.body import segment_body
 from irplan.segmentation.ct_check import check_ct
 from irplan.segmentation.landmarks import Landmarks, find_landmarks
+from irplan.segmentation.liver_band import edge_model, refine_native
 from irplan.segmentation.liver_cut import (
     LiverCut,
     LiverSeeds,
@@ -154,7 +155,13 @@ def segment_liver(
             remedy="Check that the series covers the liver; else give the liver's mask yourself.",
         )
     progress(0.95, "liver: back to the scan's grid")
-    mask = image.give(refined, volume.grid)
+    if method == "priors":
+        model = edge_model(refined, image, body, lung, voi.mean_hu, voi.sd_hu)
+        box, inner = refine_native(volume, image, model)
+        mask = np.zeros(volume.grid.shape, dtype=bool)
+        mask[box] = inner
+    else:
+        mask = image.give(refined, volume.grid)
     stages = LiverStages(image, body, lung, marks, voi, parts, seeds, cut, organ, refined)
     volume_ml = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000.0
     warnings += _doubts(stages, volume_ml)
