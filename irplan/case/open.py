@@ -49,9 +49,10 @@ def open_image_and_notes(
 def open_mask(
     path: str | Path, grid: Grid, *, progress: Progress = no_progress
 ) -> NDArray[np.bool_]:
-    """The mask at ``path`` (NIfTI file, DICOM folder or file) as bool on ``grid``.
+    """The mask at ``path`` (NIfTI file, DICOM folder or file, or SEG) as bool on ``grid``.
 
-    True where it is not zero.  Raises `GridMismatchError` when its voxels are not the image's,
+    True where it is not zero.  Of a DICOM segmentation the only segment counts, or the only one
+    that is a tumour.  Raises `GridMismatchError` when its voxels are not the image's,
     `InputError` when it is empty, else as `open_image`.
     """
     return open_mask_and_notes(path, grid, progress=progress)[0]
@@ -66,6 +67,8 @@ def open_mask_and_notes(
         progress(0.0, "reading the mask")
         mask, notes = nifti.read_mask_and_notes(file, grid)
         progress(1.0, "mask read")
+    elif file.is_file() and dicom.is_segmentation(file):
+        mask, notes = _segment_of(file, grid)
     else:
         mask, notes = dicom.load_mask(file, grid, progress=progress)
     if not mask.any():
@@ -76,6 +79,27 @@ def open_mask_and_notes(
             remedy="Check that it is the right structure and the right patient's file.",
         )
     return mask, notes
+
+
+def _segment_of(file: Path, grid: Grid) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    found = dicom.read_segmentation(file)
+    tumours = [s for s in found.segments if s.name == "tumour"]
+    chosen = found.segments if len(found.segments) == 1 else tumours
+    if len(chosen) != 1:
+        raise InputError(
+            f"mask '{file.name}'",
+            got=f"{len(found.segments)} segments: {', '.join(s.label for s in found.segments)}",
+            expected="one segment, or one that is coded as a tumour",
+            remedy="Export the target's segment alone.",
+        )
+    notes = [f"The target is segment {chosen[0].number} of '{file.name}' ({chosen[0].label})."]
+    uid = found.frame_of_reference_uid
+    if uid and grid.frame_of_reference_uid and uid != grid.frame_of_reference_uid:
+        notes.append(
+            "The segmentation names another frame of reference than the image; it was accepted "
+            "because its voxels lie where the image's do."
+        )
+    return found.mask(chosen[0].number, grid), tuple(notes)
 
 
 def _is_nifti(file: Path, *, field: str) -> bool:

@@ -150,7 +150,8 @@ class _Mesh:
         areas = 0.5 * np.linalg.norm(np.cross(edges[1] - edges[0], edges[2] - edges[0]), axis=1)
         flat = self.triangles.reshape(-1)
         count = len(self.vertices)
-        self.area: NDArray[np.float64] = np.bincount(flat, np.repeat(areas / 3.0, 3), count)
+        weights = np.repeat(areas / 3.0, 3)
+        self.area = np.bincount(flat, weights, count).astype(np.float64)
         self._around = np.argsort(flat, kind="stable").astype(np.int64) // 3
         ends = np.cumsum(np.bincount(flat, minlength=count))
         self._start: NDArray[np.int64] = np.concatenate([[0], ends]).astype(np.int64)
