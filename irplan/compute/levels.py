@@ -99,13 +99,28 @@ class Levels:
 
 
 def _first_children(widths: NDArray[np.float64], target: float) -> NDArray[np.int64]:
-    """Index of the first child of each coarse cell: neighbours are joined in pairs."""
-    first, n = [], 0
+    """Index of the first child of each coarse cell: neighbours are joined in pairs.
+
+    Pairs are formed from the middle outwards, so that a mesh that is its own mirror image is
+    coarsened to one: what a solve leaves undone is then mirrored too, and where tissue dries, which
+    makes much of little, heat does not prefer a side.
+    """
+    middle = widths.size // 2
+    counts = _pairs(widths[middle + widths.size % 2 :], target)
+    alone = [1] * (widths.size % 2)
+    sizes = [*reversed(_pairs(widths[:middle][::-1], target)), *alone, *counts]
+    first: NDArray[np.int64] = np.cumsum([0, *sizes])[:-1].astype(np.int64)
+    return first
+
+
+def _pairs(widths: NDArray[np.float64], target: float) -> list[int]:
+    """Children of each coarse cell (1 or 2) along a half axis, from its start."""
+    sizes, n = [], 0
     while n < widths.size:
-        first.append(n)
         pair = n + 1 < widths.size and widths[n] + widths[n + 1] <= _SLACK * target
-        n += 2 if pair else 1
-    return np.array(first, dtype=np.int64)
+        sizes.append(2 if pair else 1)
+        n += sizes[-1]
+    return sizes
 
 
 def _interpolation(

@@ -22,6 +22,7 @@ from irplan.ablation.heat.coolant import CoolantTables, coolant
 from irplan.ablation.heat.layout import lay_out
 from irplan.compute.cpu import damage as cpu_damage
 from irplan.compute.cpu import heat as cpu_heat
+from irplan.compute.cpu import heat_state as cpu_state
 from irplan.compute.device import Device
 from irplan.geometry import Grid, Needle
 
@@ -90,7 +91,7 @@ class HeatCase:
         box, source = np.array(BOX), np.empty_like(self.source)
         response = np.array(LOGIT, np.float32)
         for _ in range(STEPS):
-            cpu_heat.source_rate(
+            cpu_state.source_rate(
                 self.source, v[0], lay.kind, lay.tissues, lay.levels, box, shape, response, source,
                 row_power,
             )  # fmt: skip
@@ -104,7 +105,7 @@ class HeatCase:
             )  # fmt: skip
             if self.stages % 2 == 1:
                 v.reverse()
-            cpu_heat.record(v[0], highest, shape, window)
+            cpu_state.record(v[0], highest, shape, window)
             common = (v[0], before, lay.kind, lay.tissues, lay.levels, np.float32(DT_S))
             for n in range(2):
                 cpu_damage.add_dose(
@@ -120,10 +121,10 @@ class HeatCase:
                 states[0], shape, extents, 0, alive, np.zeros((nz + 2, ny + 2), np.uint8)
             )
         celsius = np.empty(lay.shape, np.float32)
-        cpu_heat.read_out(
+        cpu_state.read_out(
             v[0], lay.kind, lay.tissues, lay.levels, np.float32(lay.body_c), shape, window, celsius
         )
-        stored = cpu_heat.stored_heat(v[0], lay.kind, lay.tissues, shape, window)
+        stored = cpu_state.stored_heat(v[0], lay.kind, lay.tissues, shape, window)
         return {
             "celsius": celsius,
             "highest": lay.interior(highest).copy(),

@@ -13,6 +13,7 @@ and the line sink on the grid takes f only if the share below of the unseen heat
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,14 @@ def cooled_share(log_ratio: float, film_log: NDArray[np.float64]) -> NDArray[np.
     log_ratio : ln(r_eff / a).
     film_log : k / (a h) of each sample, the film's resistance in the same measure.
     """
+    lack, distance = _lack_and_distance(log_ratio)
+    out: NDArray[np.float64] = np.clip(lack / (log_ratio * (distance + film_log)), 0.0, 1.0)
+    return out
+
+
+@lru_cache(maxsize=64)
+def _lack_and_distance(log_ratio: float) -> tuple[float, float]:
+    """What the kernel gathers of the heat's temperature and of the line's, in units of 1 / k."""
     # the wire's radius is 1; width of the Gaussian kernel from its r_eff
     s = 0.5 * math.exp(log_ratio + 0.5 * _EULER_GAMMA)
     r = np.geomspace(1e-3 * min(s, 1.0), 30.0 * max(s, 1.0), 4000)
@@ -41,10 +50,7 @@ def cooled_share(log_ratio: float, film_log: NDArray[np.float64]) -> NDArray[np.
     line = math.log(r[-1]) - _inwards(unseen, step)
     kernel = (r / s) ** 2 * np.exp(-0.5 * (r / s) ** 2)  # per ln r
     kernel /= _upwards(kernel, step)[-1]
-    lack = -_upwards(kernel * heat, step)[-1]
-    distance = _upwards(kernel * line, step)[-1]
-    out: NDArray[np.float64] = np.clip(lack / (log_ratio * (distance + film_log)), 0.0, 1.0)
-    return out
+    return -float(_upwards(kernel * heat, step)[-1]), float(_upwards(kernel * line, step)[-1])
 
 
 def _upwards(y: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.damage import Arrhenius, DamageModel
-from irplan.ablation.device import RfaDevice
-from irplan.ablation.drive import withdrawn
 from irplan.ablation.field.control import RfaControl
 from irplan.ablation.field.electrode import check_apart, sample_wires, wires_of
 from irplan.ablation.field.generator import Generator
 from irplan.ablation.field.mesh import FieldMesh
-from irplan.ablation.field.near_cooling import cooled_share
+from irplan.ablation.field.rfa_electrodes import (
+    WallCooling,
+    coolants_of,
+    positions_of,
+    weakest,
+)
+from irplan.ablation.field.rfa_result import heat_result
 from irplan.ablation.field.solver import Drive, PotentialSolver, at_most
 from irplan.ablation.field.tissue import Conductor
-from irplan.ablation.heat.coolant import Coolant, coolant
+from irplan.ablation.heat.coolant import Coolant
 from irplan.ablation.heat.layout import VAPORISATION_J_PER_KG
 from irplan.ablation.heat.march import HeatMarch
-from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem, check_range
-from irplan.ablation.result import ErrorEstimate, HeatResult
+from irplan.ablation.result import HeatResult
 from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress, no_progress
 from irplan.compute.threads import ThreadChoice
 from irplan.errors import InputError
-from irplan.geometry import Needle, as_point
-from irplan.image import Volume
 
 #: Relative error of a potential in the energy norm.
 _TOLERANCE = 3e-3
@@ -39,15 +40,17 @@ _UNFELT_K = 0.05
 #: Share of a voxel's water that the held heat could boil off between two potentials, once tissue is
 #: this hot, degC (above 1: the collapse below stops it before).
 _DRIED, _NEARLY_BOILING_C = 3.0, 95.0
-#: The time left to a roll-off is not followed closer than this, s.
-_CLOSEST_S = 0.1
+#: Water that boils off is not followed closer than this, nor the time left to a roll-off, s.
+_CLOSEST_S, _NEAR_ROLL_OFF_S = 0.1, 0.25
 #: (c, d) of `HeatMarch.advance`: heat held during a step goes as tissue dries up in it: 95 % of it
 #: at 96 degC, half at 104, 5 % at 112 degC (sigma falls by two decades between 100 and 110 degC in
 #: Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S]; a steeper fall costs shorter steps).
 #: Without it a voxel that dries early in a step of seconds reached 700 to 2000 degC.
 _COLLAPSE = (36.4, 0.35)
-#: First step of the heat march with the power off, s; each next one may be twice as long.
-_FIRST_REST_S = 0.75
+#: First step of the heat march with the power off, s, and how many times longer each next one is.
+_FIRST_REST_S, _REST_GROWTH = 1.0, 3.0
+#: A step with the power on may be this many times as long as the one before it.
+_GROWTH = 2.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class _Run:
         self.problem, self.control = problem, control
         self.damage = tuple(damage)
         self.segments = timeline(problem.schedules)
-        self.positions, self.position_of = _positions(problem.placements, self.segments)
+        self.positions, self.position_of = positions_of(problem.placements, self.segments)
         count = len(problem.placements)
         if control.arrangement == "bipolar" and count < 2:
             raise InputError(
@@ -154,7 +157,7 @@ class _Run:
             for e, placement in enumerate(placements):
                 if n > 0 and placement == self.positions[n - 1][e]:
                     continue
-                for c in _coolants(placement, problem):
+                for c in coolants_of(placement, problem):
                     coolants.append(c)
                     self._cooled_by.append((n, e))
         self.march = HeatMarch(
@@ -163,9 +166,10 @@ class _Run:
         )  # fmt: skip
         self.conductor = Conductor(problem)
         self.solver: PotentialSolver | None = None
+        self._wall: WallCooling | None = None
         self._kept: dict[_Excitation, tuple[NDArray[np.float32], float]] = {}
         self._position = -1
-        self.generator = Generator(control, _weakest(problem.placements))
+        self.generator = Generator(control, weakest(problem.placements))
         self._latent_j_per_m3 = min(
             t.water_fraction * t.density_kg_per_m3 * VAPORISATION_J_PER_KG
             for t in problem.tissues
@@ -192,6 +196,7 @@ class _Run:
     def all_segments(self, progress: Progress) -> None:
         """Run the schedules."""
         total = self.problem.duration_s
+        progress(0.0, "Preparing the potential (a first run compiles for some seconds)")
         powered = [n for n, s in enumerate(self.segments) if self._driven(s)]
         for n, segment in enumerate(self.segments):
             end = segment.start_s + segment.duration_s
@@ -219,6 +224,7 @@ class _Run:
         mesh = FieldMesh.around(grid.shape, grid.spacing_mm, samples.box_mm)
         boundary = "dipole" if self.control.arrangement == "bipolar" else "monopole"
         self.solver = PotentialSolver(mesh, samples, boundary, self.march.threads)  # type: ignore[arg-type]
+        self._wall = WallCooling(self.problem, self.march, samples, {e for _, e in self._cooled_by})
         self._kept = {}
         self._before = None
         self.first_ohm = {}
@@ -230,8 +236,8 @@ class _Run:
         if excitation is None or self.generator.resting(now):
             until = end_s if excitation is None else min(end_s, self.generator.off_until_s)
             self.generator.idle()
-            self._rest_s = min(self.control.longest_s, max(_FIRST_REST_S, 2.0 * self._rest_s))
-            dt = min(until - now, self._rest_s)
+            self._rest_s = max(_FIRST_REST_S, _REST_GROWTH * self._rest_s)
+            dt = until - now if until - now < 1.5 * self._rest_s else self._rest_s
             self._heat(None, 0.0, dt)
             last = self.records[-1][2] if self.records else math.nan
             self._resumed = True
@@ -289,30 +295,8 @@ class _Run:
         self.solves += 1
         self.iterations += solution.iterations
         ohm = 1.0 / solution.power_w  # one volt
-        return solver.heat(self._kept_share()), ohm
-
-    def _kept_share(self) -> NDArray[np.float64] | None:
-        """Share of each sample's unseen heat that the coolant does not take at once."""
-        if self.solver is None or not self._cooled_by:
-            return None
-        s = self.solver.samples
-        shape, spacing = self.problem.grid.shape, np.asarray(self.problem.grid.spacing_mm)
-        at = np.clip(np.rint(s.point_mm / spacing).astype(int), 0, np.array(shape) - 1)
-        kind = self.problem.tissue_index[tuple(at.T)]
-        k = np.array([t.k_unfrozen_w_per_mk for t in self.problem.tissues])[kind]
-        slope = np.array([t.k_per_k for t in self.problem.tissues])[kind]
-        warm = np.clip(self.march.temperature_at(s.point_mm / spacing), 0.0, 100.0)
-        k = k * (1.0 + slope * (warm - 37.0))
-        out = np.ones(s.link_m.size)
-        for e in {e for _, e in self._cooled_by}:
-            device = self.problem.placements[e].applicator.device
-            if not isinstance(device, RfaDevice):
-                continue
-            of = s.electrode == e
-            logs = 2.0 * math.pi * s.ds_mm[of] * 1e-3 / s.link_m[of]
-            film = k[of] / (s.radius_mm[of] * 1e-3 * device.coolant_transfer_w_per_m2k)
-            out[of] = 1.0 - cooled_share(float(logs.mean()), film)
-        return out
+        kept = None if self._wall is None else self._wall.kept(self.march)
+        return solver.heat(kept), ohm
 
     def _look_ahead(self, solver: PotentialSolver) -> None:
         """Conductivity in the middle of the coming step, from its change over the last one.
@@ -340,7 +324,7 @@ class _Run:
         slope = (ohm - before[2]) / max(now - before[1], 1e-6)
         if slope <= 0.0:
             return math.inf
-        return max(_CLOSEST_S, 0.6 * (first + self.control.rise_ohm - ohm) / slope)
+        return max(_NEAR_ROLL_OFF_S, (first + self.control.rise_ohm - ohm) / slope)
 
     def _adapt(self, excitation: _Excitation, ohm: float) -> None:
         """Time to the next solution from how far the impedance moved."""
@@ -351,7 +335,7 @@ class _Run:
         if kept is not None:
             if not self._resumed:
                 moved = abs(ohm / kept[1] - 1.0) + 1e-9
-                factor = min(1.5, max(0.3, control.change / moved))
+                factor = min(_GROWTH, max(0.3, control.change / moved))
                 self.dt_s = min(control.longest_s, max(control.shortest_s, self.dt_s * factor))
             self._resumed = False
             kept[0][...] = solver.v
@@ -450,113 +434,22 @@ class _Run:
 
     def result(self, time_error_mm: float) -> HeatResult:
         """Everything of the run."""
-        march, grid = self.march, self.problem.grid
-        end = self.end_c if self.end_c is not None else march.temperature_c
-        trace = march.trace()
-        table = np.array(self.records)
-        known = table[np.isfinite(table[:, 2]), 2]  # a pause may come first
-        table[~np.isfinite(table[:, 2]), 2] = known[0] if known.size else 0.0
-        row = np.clip(
-            np.searchsorted(table[:, 0], trace.time_s - 1e-6, side="left"), 0, len(table) - 1
-        )
-        names = ("power_w", "impedance_ohm", "voltage_v", "current_a")
-        extra = {name: table[row, n + 1] for n, name in enumerate(names)}
-        warnings = [*self.problem.notes, *march.warnings()]
-        warnings += [
-            f"The generator's limit of {name} was reached; the power fell short of the schedule's."
-            for name in sorted(self.generator.limited)
-        ]
-        return HeatResult(
-            end_c=Volume(end, grid, "degC"),
-            maximum_c=Volume(march.maximum_c, grid, "degC"),
-            damage=march.damage_volumes(),
-            damage_level={m.name: m.level for m in self.damage},
-            trace=replace(trace, extra={**trace.extra, **extra}),
-            energy=march.energy(),
-            boundary_rise_c=march.boundary_rise_c,
-            backend="cpu",
-            backend_reason="the radiofrequency solver runs on the CPU",
-            precision="float32",
-            steps=march.steps,
-            error=ErrorEstimate(
-                time_mm=time_error_mm + 3.0 * self.control.change,
-                space_mm=0.15 * max(grid.spacing_mm),
-                basis="tolerance of the heat march, 3 mm times control.change for the potential "
-                "held between solutions; refinement of one electrode's zone",
-            ),
-            options={
-                "time_error_mm": time_error_mm,
-                "control": self.control.mode,
-                "arrangement": self.control.arrangement,
+        return heat_result(
+            self.march,
+            self.end_c if self.end_c is not None else self.march.temperature_c,
+            self.records,
+            self.control,
+            self.damage,
+            time_error_mm,
+            {
                 "potential_solves": float(self.solves),
                 "potential_iterations": float(self.iterations),
                 "roll_offs": float(self.generator.roll_offs),
                 "generator_energy_j": self.energy_j,
-                "tissue_energy_j": march.source_j,
             },
-            warnings=tuple(warnings),
+            [
+                f"The generator's limit of {name} was reached; the power fell short of the "
+                "schedule's."
+                for name in sorted(self.generator.limited)
+            ],
         )
-
-
-def _positions(
-    placements: Sequence[Placement], segments: Sequence[Segment]
-) -> tuple[list[tuple[Placement, ...]], list[int]]:
-    """Distinct sets of needle positions and which one holds in each segment (pull-back)."""
-    back = [0.0] * len(placements)
-    sets: list[tuple[Placement, ...]] = []
-    which = []
-    for segment in segments:
-        for p, (phase, began) in enumerate(zip(segment.phases, segment.began, strict=True)):
-            if began and phase is not None:
-                back[p] += phase.withdraw_mm
-        now = tuple(
-            withdrawn(p, b) if b > 0.0 else p for p, b in zip(placements, back, strict=True)
-        )
-        if not sets or now != sets[-1]:
-            sets.append(now)
-        which.append(len(sets) - 1)
-    return sets, which
-
-
-def _weakest(placements: Sequence[Placement]) -> RfaDevice:
-    """The tightest of the electrodes' limits."""
-    devices = [
-        p.applicator.device if isinstance(p.applicator.device, RfaDevice) else RfaDevice()
-        for p in placements
-    ]
-    return replace(
-        devices[0],
-        max_power_w=min(d.max_power_w for d in devices),
-        max_voltage_v=min(d.max_voltage_v for d in devices),
-        max_current_a=min(d.max_current_a for d in devices),
-    )
-
-
-def _coolants(placement: Placement, problem: AblationProblem) -> list[Coolant]:
-    """Coolant in each straight cooled tip of an electrode."""
-    applicator, grid = placement.applicator, problem.grid
-    device = applicator.device
-    if not isinstance(device, RfaDevice) or not device.cooled:
-        return []
-    spacing = np.asarray(grid.spacing_mm)
-    out = []
-    for wire in wires_of(placement, grid):
-        ends = grid.index_to_lps(np.stack([wire.start, wire.end]) / spacing)
-        length = float(np.linalg.norm(ends[1] - ends[0]))
-        needle = Needle(as_point(ends[0], field="tine"), as_point(ends[1], field="tine"))
-        own = replace(
-            placement,
-            needle=needle,
-            applicator=replace(applicator, shaft_diameter_mm=2.0 * wire.radius_mm),
-        )
-        made = coolant(
-            own,
-            grid,
-            from_tip_mm=0.0,
-            to_tip_mm=length,
-            temperature_c=applicator.working_temperature_c,
-            transfer_w_per_m2k=device.coolant_transfer_w_per_m2k,
-        )
-        if made is not None:
-            out.append(made)
-    return out

@@ -17,6 +17,9 @@ WARMEST_C = 100.0
 DRIEST = 0.01
 #: Water begins to boil off here, degC.
 _BOILING_C = 98.9
+#: Tissue that never was above 40 degC is looked at every so many calls: in the seconds between, its
+#: conductivity moves by less than 1 %.
+_FAR_EVERY = 4
 _NOTHING = np.zeros((0, 0, 0), np.float32)
 
 
@@ -39,6 +42,8 @@ class Conductor:
             dtype=np.float32,
         )
         self._kind = problem.tissue_index
+        self._written: PotentialSolver | None = None
+        self._calls = 0
         if not np.any(self._table[np.unique(self._kind), 0] > 0.0):
             raise InputError(
                 "problem.tissues",
@@ -70,19 +75,22 @@ class Conductor:
         """Write the conductivity at the march's temperature (and a field per padded cell)."""
         from irplan.compute.cpu import potential
 
-        t = march.temperature_c if temperature_c is None else temperature_c
+        again = solver is self._written and field_v_per_cm is None and temperature_c is None
+        self._written = solver if field_v_per_cm is None and temperature_c is None else None
+        self._calls += 1
+        if temperature_c is None:
+            t, window = march.temperature_shared(again and self._calls % _FAR_EVERY != 0)
+        else:
+            t = temperature_c
+        if not again:  # this solver, a field or a temperature is new: every cell changed
+            window = np.array([0, t.shape[0], 0, t.shape[1], 0, t.shape[2]])
         mesh = solver.mesh
-        core = mesh.core
         dry, at = _NOTHING, np.zeros(3, np.int64)
-        hot = np.argwhere(t[core] > _BOILING_C) if float(t[core].max()) > _BOILING_C else None
-        if hot is not None:
-            at = hot.min(axis=0) + [c.start for c in core]
-            end = hot.max(axis=0) + [c.start + 1 for c in core]
-            dry = march.dry_fraction_in(
-                (int(at[0]), int(end[0]), int(at[1]), int(end[1]), int(at[2]), int(end[2]))
-            )
+        boiling = march.box_above(_BOILING_C) if temperature_c is None else None
+        if boiling is not None:
+            dry, at = march.dry_fraction_in(boiling), np.array(boiling[::2])
         bounds = [n for a in range(3) for n in (mesh.low[a], mesh.high[a])]
         potential.conductivity(
             self._kind, t, dry, at, _NOTHING if field_v_per_cm is None else field_v_per_cm,
-            self._table, np.float32(WARMEST_C), np.float32(DRIEST), *bounds, solver.sigma,
+            self._table, np.float32(WARMEST_C), np.float32(DRIEST), *bounds, window, solver.sigma,
         )  # fmt: skip

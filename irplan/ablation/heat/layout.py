@@ -29,7 +29,7 @@ _Number = TypeVar("_Number", np.float32, np.uint8)
 
 @dataclass(frozen=True, eq=False)
 class HeatLayout:
-    """What `irplan.compute.cpu.heat` reads; see its text for the meaning of each array."""
+    """What `irplan.compute.cpu.heat` reads; it and `heat_state` say what each array means."""
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
@@ -80,7 +80,7 @@ class HeatLayout:
 
 def lay_out(problem: AblationProblem) -> HeatLayout:
     """Lay ``problem`` out for the kernels; O(voxels), some 15 ms at 128^3."""
-    from irplan.compute.cpu import heat, heat_layout
+    from irplan.compute.cpu import heat_layout, heat_state
 
     body = problem.body_temperature_c
     spacing = problem.grid.spacing_mm
@@ -89,9 +89,9 @@ def lay_out(problem: AblationProblem) -> HeatLayout:
     pair_g, pair_b = _pairs(used, table.astype(np.float64), spacing)
     kind = np.ascontiguousarray(np.pad(index, 1, mode="edge")).reshape(-1)
     shape = problem.grid.shape
-    runs, rows = heat_layout.cut_runs(kind, table[:, heat.C], np.array(shape), _SHORTEST_RUN)
+    runs, rows = heat_layout.cut_runs(kind, table[:, heat_state.C], np.array(shape), _SHORTEST_RUN)
     levels = np.array(
-        [BOILING_FROM_C, CONDUCTIVITY_CAP_C, PERFUSION_STOP_C, heat.HOT_C], np.float32
+        [BOILING_FROM_C, CONDUCTIVITY_CAP_C, PERFUSION_STOP_C, heat_state.HOT_C], np.float32
     ) - np.float32(body)
     held = np.array(
         [0.0 if t.fixed_temperature_c is None else t.fixed_temperature_c - body for t in used],
@@ -110,7 +110,7 @@ def lay_out(problem: AblationProblem) -> HeatLayout:
         rows=rows,
         held=held,
         explicit_limit_s=_explicit_limit_s(table, pair_g, pair_b, float(levels[1])),
-        needs_full_window=bool(np.any(table[:, heat.METABOLIC] > 0.0)),
+        needs_full_window=bool(np.any(table[:, heat_state.METABOLIC] > 0.0)),
     )
 
 

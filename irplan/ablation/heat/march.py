@@ -14,7 +14,7 @@ from irplan.ablation.damage import DamageModel
 from irplan.ablation.heat.coolant import Coolant, CoolantTables
 from irplan.ablation.heat.damage_track import DamageTrack
 from irplan.ablation.heat.layout import lay_out
-from irplan.ablation.heat.record import HeatRecord, temperature_at
+from irplan.ablation.heat.record import HeatRecord, PointReader, temperature_at
 from irplan.ablation.heat.source import Box, checked_source
 from irplan.ablation.heat.window import HeatWindow
 from irplan.ablation.problem import AblationProblem
@@ -130,6 +130,7 @@ class HeatMarch:
             self._sticky[1:-1, 1:-1] = warm
             for flags in self._hot:
                 flags[...] = self._sticky
+        self._shared: NDArray[np.float32] | None = None
         self._sums = np.zeros((nz, 5))
         self._heat = np.zeros(5 + self.coolants.rise.size)
         cells = self.coolants.voxel.size
@@ -150,13 +151,37 @@ class HeatMarch:
 
     def read_temperature(self, v: NDArray[np.float32]) -> NDArray[np.float32]:
         """Temperature, degC, of a padded state array."""
-        from irplan.compute.cpu import heat
-
         lay = self.layout
         out = np.full(lay.shape, lay.body_c, np.float32)
-        heat.read_out(
+        return self._read_into(out, v, self._window.box)
+
+    def temperature_shared(
+        self, lately: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """`temperature_c` in an array that the next call writes again, and the index box written.
+
+        ``lately``: only voxels near those that have been warmer than 40 degC are brought up to
+        date, which is the faster the more of the rest was heated a little.
+        """
+        box = self._window.box.copy()
+        if self._shared is None:
+            self._shared = np.full(self.layout.shape, self.layout.body_c, np.float32)
+        elif lately:
+            lo, hi = self._searched_box()
+            box[::2] = np.maximum(box[::2], lo - 2)
+            box[1::2] = np.minimum(box[1::2], hi + 2)
+        return self._read_into(self._shared, self._v[0], box), box
+
+    def _read_into(
+        self, out: NDArray[np.float32], v: NDArray[np.float32], box: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Temperature, degC, of the padded state ``v`` into ``out`` inside the index box."""
+        from irplan.compute.cpu import heat_state
+
+        lay = self.layout
+        heat_state.read_out(
             v, lay.kind, lay.tissues, lay.levels, np.float32(lay.body_c), np.array(lay.shape),
-            self._window.box, out,
+            box, out,
         )  # fmt: skip
         return out
 
@@ -192,9 +217,32 @@ class HeatMarch:
     @property
     def hottest_c(self) -> float:
         """Highest temperature now, degC."""
+        return self._hottest_c
+
+    def box_above(self, temperature_c: float) -> Box | None:
+        """Index box of the voxels hotter than ``temperature_c`` (99 at most); None: none is."""
+        if not self._hottest_c > temperature_c:
+            return None
+        lo, hi = self._searched_box()
+        cut = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
+        lay = self.layout
+        hot = lay.interior(self._v[0])[cut] > np.float32(temperature_c - lay.body_c)
+        out: list[int] = []
+        for axis in range(3):
+            some = np.flatnonzero(hot.any(axis=tuple({0, 1, 2} - {axis})))
+            if some.size == 0:
+                return None
+            out += [int(lo[axis] + some[0]), int(lo[axis] + some[-1]) + 1]
+        return out[0], out[1], out[2], out[3], out[4], out[5]
+
+    def _searched_box(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         lo, hi = self._warm_box()
         if np.any(hi <= lo):
-            lo, hi = self._window.box[::2], self._window.box[1::2]
+            return self._window.box[::2], self._window.box[1::2]
+        return lo, hi
+
+    def _find_hottest(self) -> float:
+        lo, hi = self._searched_box()
         cut = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
         lay = self.layout
         v = lay.interior(self._v[0])[cut]
@@ -263,7 +311,7 @@ class HeatMarch:
     ) -> None:
         import numba
 
-        from irplan.compute.cpu import heat
+        from irplan.compute.cpu import heat, heat_state
 
         lay, cool = self.layout, self.coolants
         c, d = (0.0, 0.0) if logit is None else logit
@@ -284,7 +332,7 @@ class HeatMarch:
         row_power = np.zeros(given.shape[:2])
         response = np.array([c - d * lay.body_c, d], np.float32)
         if given.size:
-            heat.source_rate(
+            heat_state.source_rate(
                 given, self._v[0], lay.kind, lay.tissues, lay.levels, box, shape, response,
                 source, row_power,
             )  # fmt: skip
@@ -300,7 +348,7 @@ class HeatMarch:
         if s % 2 == 1:
             self._v.reverse()
             self._hot.reverse()
-        heat.record(self._v[0], self._highest, shape, w)
+        heat_state.record(self._v[0], self._highest, shape, w)
         self._track.follow(self._v[0], dt_s, w, self._sticky)
         np.maximum(self._hot[0], self._sticky, out=self._hot[0])
         self.threads.learn(threads, float(np.prod(w[1::2] - w[::2])) * s, _since(started))
@@ -329,14 +377,19 @@ class HeatMarch:
         models = zip(self._track.models, self._track.dead_cm3(), strict=True)
         extra = {f"dead_cm3_{m.name}": cm3 for m, cm3 in models}
         extra |= {"absorbed_w": self.absorbed_w} | self.extra
-        self._record.sample(self.time_s, self.layout, self._v[0], self.hottest_c, extra)
+        self._hottest_c = self._find_hottest()
+        self._record.sample(self.time_s, self.layout, self._v[0], self._hottest_c, extra)
 
     def temperature_at(self, index: NDArray[np.float64]) -> NDArray[np.float64]:
         """Trilinear temperature, degC, at (n, 3) fractional grid indices."""
         return temperature_at(self.layout, self._v[0], index)
 
+    def read_points(self, reader: PointReader) -> NDArray[np.float64]:
+        """Temperature now at a reader's points, degC."""
+        return reader.read(self._v[0])
+
     def _check_finite(self) -> None:
-        if not (math.isfinite(self._stored_mj()) and self.hottest_c < ABSURD_C):
+        if not self.hottest_c < ABSURD_C:  # NaN is not, and spreads into the warm box
             raise SolverError(
                 "simulation",
                 got=f"temperatures that are not finite or above {ABSURD_C:g} degC",
@@ -345,11 +398,11 @@ class HeatMarch:
             )
 
     def _stored_mj(self) -> float:
-        from irplan.compute.cpu import heat
+        from irplan.compute.cpu import heat_state
 
         lay = self.layout
         return float(
-            heat.stored_heat(
+            heat_state.stored_heat(
                 self._v[0], lay.kind, lay.tissues, np.array(lay.shape), self._window.box
             )
         )
@@ -445,6 +498,7 @@ class HeatMarch:
         self._window.box[...] = state.window
         self._since_change_s = state.since_change_s
         self._window.boundary_rise_c = state.boundary_rise_c
+        self._shared = None
         self._record.forget_from(state.time_s)
         self._sample()
 

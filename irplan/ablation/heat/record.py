@@ -15,20 +15,35 @@ from irplan.ablation.result import Trace
 _POINTS = 7
 
 
+class PointReader:
+    """Trilinear temperature at fixed points: where they lie is worked out once."""
+
+    def __init__(self, layout: HeatLayout, index: NDArray[np.float64]) -> None:
+        self._layout = layout
+        base = np.floor(index).astype(np.int64)
+        part = index - base
+        corners = list(np.ndindex(2, 2, 2))
+        last = np.array(layout.shape) - 1
+        self._at = np.stack([layout.flat(np.clip(base + c, 0, last)) for c in corners])
+        self._weight = np.stack(
+            [np.prod(np.where(np.array(c) == 1, part, 1.0 - part), axis=1) for c in corners]
+        )
+        self._kind = layout.kind[self._at]
+
+    def read(self, v: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Temperature at the points in the padded state ``v``, degC."""
+        lay = self._layout
+        out: NDArray[np.float64] = lay.body_c + np.sum(
+            self._weight * lay.rise(v[self._at], self._kind), axis=0
+        )
+        return out
+
+
 def temperature_at(
     layout: HeatLayout, v: NDArray[np.float32], index: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Trilinear temperature, degC, at (n, 3) fractional grid indices."""
-    total = np.full(index.shape[0], layout.body_c)
-    if total.size == 0:
-        return total
-    base = np.floor(index).astype(np.int64)
-    part = index - base
-    for corner in np.ndindex(2, 2, 2):
-        at = layout.flat(np.clip(base + corner, 0, np.array(layout.shape) - 1))
-        weight = np.prod(np.where(np.array(corner) == 1, part, 1.0 - part), axis=1)
-        total += weight * layout.rise(v[at], layout.kind[at])
-    return total
+    return PointReader(layout, index).read(v)
 
 
 class HeatRecord:
@@ -43,6 +58,7 @@ class HeatRecord:
             a, b = (np.array(e) for e in placement.active_segment)
             points.append(problem.grid.lps_to_index(a + along * (b - a)))
         self._points = np.concatenate([*points, monitors])
+        self._reader: PointReader | None = None
         self._times: list[float] = []
         self._rows: list[list[float]] = []
         self._extra: list[dict[str, float]] = []
@@ -56,7 +72,9 @@ class HeatRecord:
         extra: Mapping[str, float],
     ) -> None:
         """Note the state ``v`` at ``time_s`` and named numbers beside it."""
-        t = temperature_at(layout, v, self._points)
+        if self._reader is None:
+            self._reader = PointReader(layout, self._points)
+        t = self._reader.read(v)
         count = _POINTS * self._needles
         means = t[:count].reshape(self._needles, _POINTS).mean(axis=1)
         self._times.append(time_s)

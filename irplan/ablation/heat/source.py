@@ -32,7 +32,8 @@ def checked_source(
             expected=f"the box's size, inside a grid of {shape}",
             remedy="Give the whole grid, or the array of the box only.",
         )
-    if not np.isfinite(array).all() or float(array.min(initial=0.0)) < 0.0:
+    low, high = float(array.min(initial=0.0)), float(array.max(initial=0.0))  # NaN goes through
+    if not (low >= 0.0 and high < np.inf):
         raise SolverError(
             "source_w_per_m3",
             got="values that are negative or not finite",

@@ -3,8 +3,8 @@
 Temperature is taken as linear in time between the step's ends.  Rates come from tables over
 temperature (linear between entries), so no exponential is computed per voxel.  Only voxels that
 have once been warm are visited: per row the columns ``extents[z, y] = (first, end)``, which grow
-and never shrink.  Padded flat arrays as in `irplan.compute.cpu.heat`; temperatures relative to
-rest, K.
+and never shrink.  Padded flat arrays as in `irplan.compute.cpu.heat_state`; temperatures
+relative to rest, K.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from irplan.compute.cpu.heat import BOIL, SHARE, WIDTH, _rise
+from irplan.compute.cpu.heat_state import BOIL, SHARE, WIDTH, _rise
 
 _FAST = {"nnan", "ninf", "nsz", "arcp", "contract", "reassoc"}
 #: Below this rise within a step one point is enough (Arrhenius: 0.3 per K, error 1e-4) ...

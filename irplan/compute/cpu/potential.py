@@ -24,30 +24,43 @@ SIGMA, PER_K, PULSED, ONSET, FULL = range(5)
 @njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
 def conductivity(
     kind: Any, temperature: Any, dry: Any, dry_at: Any, field: Any, table: Any, warmest: Any,
-    driest: Any, lz: Any, hz: Any, ly: Any, hy: Any, lx: Any, hx: Any, out: Any,
+    driest: Any, lz: Any, hz: Any, ly: Any, hy: Any, lx: Any, hx: Any, window: Any, out: Any,
 ) -> None:  # fmt: skip
     """out (padded 3-D) = mean over each cell's voxels of sigma(tissue, T, water, field).
 
     sigma = [sigma37 + (pulsed - sigma37) ramp(field)] (1 + per_k (min(T, warmest) - 37))
             max(driest, (1 - dry)^2); ``field`` in V/cm per cell (padded; empty: none), ``dry`` the
     share of a voxel's water that has boiled off, in a box that begins at voxel ``dry_at``.  The
-    square is Archie's saturation exponent (Trans. AIME 146 (1942) 54).
+    square is Archie's saturation exponent (Trans. AIME 146 (1942) 54).  Cells without a voxel in
+    the index box ``window`` (z0, z1, y0, y1, x0, x1) keep what they have.
     """
     pulsed = field.size > 0
     dz, dy, dx = dry.shape
     nx = kind.shape[2]
     one = np.float32(1.0)
+    first_x, end_x = 0, lx.size
+    while first_x < end_x and hx[first_x] <= window[4]:
+        first_x += 1
+    while end_x > first_x and lx[end_x - 1] >= window[5]:
+        end_x -= 1
+    if end_x <= first_x:
+        return
+    first_i, end_i = lx[first_x], hx[end_x - 1]
     for z in prange(lz.size):
+        if hz[z] <= window[0] or lz[z] >= window[1]:
+            continue
         line = np.empty(nx, np.float32)
         strength = np.zeros(nx, np.float32)
         for y in range(ly.size):
+            if hy[y] <= window[2] or ly[y] >= window[3]:
+                continue
             if pulsed:
                 for x in range(lx.size):
                     strength[lx[x] : hx[x]] = field[z + 1, y + 1, x + 1]
             line[:] = np.float32(0.0)
             for k in range(lz[z], hz[z]):
                 for j in range(ly[y], hy[y]):
-                    for i in range(nx):
+                    for i in range(first_i, end_i):
                         t = table[kind[k, j, i]]
                         warm = min(temperature[k, j, i], warmest) - np.float32(37.0)
                         s = t[SIGMA]
@@ -71,7 +84,7 @@ def conductivity(
                                 left = one - dry[a, b, c]
                                 line[i] += s * (max(driest, left * left) - one)
             across = (hz[z] - lz[z]) * (hy[y] - ly[y])
-            for x in range(lx.size):
+            for x in range(first_x, end_x):
                 total = np.float32(0.0)
                 for i in range(lx[x], hx[x]):
                     total += line[i]
