@@ -13,14 +13,13 @@ from irplan.geometry import Grid, Point3, as_point
 from irplan.image import LabelMap, Volume
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
 from irplan.planning.evaluation import MarginSurface
+from irplan.planning.margin_smoothing import smooth_level
 from irplan.planning.obstacles import organ_mask
 from irplan.planning.surfaces import (
     Surface,
     SurfaceDistance,
     level_surface,
-    mask_surface,
     sample,
-    smooth_occupancy,
 )
 
 #: Outer distances of the shells that are reported, mm (PMC8379110) [V].
@@ -82,28 +81,26 @@ class TargetGeometry:
     ) -> TargetGeometry:
         """Build from a mask on the labels' grid; ``reach_mm`` must exceed the largest shell."""
         grid = labels.grid
-        surface = mask_surface(target, grid)
-        occupancy, part, level = smooth_occupancy(target, grid, margin_mm=2.0)
-        start = np.array([s.start for s in part])
-        sub = _sub_grid(grid, start, occupancy.shape)
+        depth = smooth_level(target, grid)
+        surface = level_surface(-np.asarray(depth.array), depth.grid, 0.0)
 
         low = surface.points_mm.min(axis=0) - reach_mm
         high = surface.points_mm.max(axis=0) + reach_mm
         axes = [np.arange(a, b + cell_mm, cell_mm) for a, b in zip(low, high, strict=True)]
         sites = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-        value = sample(Volume(occupancy, sub, "probability"), sites, 0.0)
+        value = sample(depth, sites, -np.inf)
         distance = SurfaceDistance(surface).nearest(sites, exact=False)
-        keep = (value > level) | (distance <= reach_mm)
+        keep = (value > 0.0) | (distance <= reach_mm)
         sites, value, distance = sites[keep], value[keep], distance[keep]
-        signed = np.where(value > level, -distance, distance)
-        # Distances to vertices are never zero; near the surface the occupancy places the edge.
-        close = distance < 1.5 * cell_mm
-        slope = _slope_at(occupancy, sub, sites[close])
-        signed[close] = np.clip((level - value[close]) / slope, -2.0 * cell_mm, 2.0 * cell_mm)
+        signed = np.where(value > 0.0, -distance, distance)
+        # Distances to vertices are never zero; near the surface the field places the edge.
+        close = (distance < 1.5 * cell_mm) & np.isfinite(value)
+        slope = _slope_at(depth.array, depth.grid, sites[close])
+        signed[close] = np.clip(-value[close] / slope, -2.0 * cell_mm, 2.0 * cell_mm)
         weight = np.clip(0.5 - signed / cell_mm, 0.0, 1.0)
 
         box = bounding_box(target)
-        assert box is not None  # smooth_occupancy has refused an empty mask
+        assert box is not None  # smooth_level has refused an empty mask
         capsule = np.full(len(surface.points_mm), np.inf)
         in_organ = np.ones(len(sites), dtype=bool)
         if organ_name is not None:
@@ -269,9 +266,3 @@ def _to_segments(points: NDArray[np.float64], segments: NDArray[np.float64]) -> 
         along = np.clip((points - a) @ way / length**2, 0.0, 1.0)
         best = np.minimum(best, np.linalg.norm(points - a - along[:, None] * way, axis=1))
     return best
-
-
-def _sub_grid(grid: Grid, start: NDArray[np.int64], shape: Sequence[int]) -> Grid:
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.index_to_lps(start)
-    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine, grid.frame_of_reference_uid)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from irplan.geometry import Grid
 from irplan.image import Volume
 from irplan.planning.distance import bounding_box, grown_box
+from irplan.planning.margin_smoothing import smooth_level
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,68 +53,9 @@ def level_surface(field: NDArray[np.floating], grid: Grid, level: float) -> Surf
 
 
 def mask_surface(mask: NDArray[np.bool_], grid: Grid) -> Surface:
-    """Smooth surface of a binary mask, LPS mm.
-
-    The occupancy is blurred by a Gaussian twice removed (2 G - G*G, "twicing", Stuetzle and Mittal
-    1979: no second moment, so curvature does not pull the surface in) of width
-    0.8 sqrt(voxel x radius), the patch on which one voxel's step is hidden by curvature, and cut at
-    the level that encloses the mask's own volume.  On balls of 6 to 10 mm at 1 mm the smallest
-    distance to a second ball is right to 0.1 mm.  Known failure: details thinner than about two
-    voxels are rounded off.
-    """
-    occupancy, part, level = smooth_occupancy(mask, grid)
-    start = np.array([s.start for s in part])
-    shape = np.array(occupancy.shape)
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.index_to_lps(start)
-    sub = Grid((int(shape[0]), int(shape[1]), int(shape[2])), affine, grid.frame_of_reference_uid)
-    return level_surface(-occupancy, sub, -level)
-
-
-def smooth_occupancy(
-    mask: NDArray[np.bool_], grid: Grid, margin_mm: float = 0.0
-) -> tuple[NDArray[np.float32], tuple[slice, slice, slice], float]:
-    """Blurred occupancy in a box round the mask, that box, and the volume-keeping level.
-
-    ``margin_mm`` widens the box.  Outside the array the mask is taken as empty.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    box = bounding_box(mask)
-    if box is None:
-        raise ValueError("an empty mask has no surface")  # checked by every public door
-    spacing = np.asarray(grid.spacing_mm)
-    widest = float(spacing.max())
-    voxels = int(np.count_nonzero(mask))
-    radius = (3.0 * voxels * grid.voxel_volume_mm3 / (4.0 * np.pi)) ** (1.0 / 3.0)
-    sigma = float(np.clip(SMOOTHING * np.sqrt(widest * radius), 0.7 * widest, 2.4 * widest))
-    part = grown_box(box, margin_mm + 4.0 * sigma, grid.spacing_mm, mask.shape)
-    once = gaussian_filter(mask[part].astype(np.float32), sigma / spacing, mode="constant")
-    twice = gaussian_filter(once, sigma / spacing, mode="constant")
-    smooth = 2.0 * once - twice
-    return smooth, part, _volume_level(smooth, voxels)
-
-
-#: Width of the blur that removes the staircase, in units of sqrt(voxel x radius of the target).
-SMOOTHING = 0.8
-
-
-def _volume_level(occupancy: NDArray[np.float32], voxels: int) -> float:
-    """Level whose inside has the volume of ``voxels``, with sub-voxel weights, by bisection.
-
-    A voxel's share inside the surface is estimated from its value and the local slope.
-    """
-    near = occupancy > 0.02
-    values = occupancy[near].astype(np.float64)
-    slope = np.maximum(
-        sum(np.abs(g)[near].astype(np.float64) for g in np.gradient(occupancy)), 1e-3
-    )
-    low, high = 0.2, 0.8
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        inside = float(np.clip(0.5 + (values - middle) / slope, 0.0, 1.0).sum())
-        low, high = (middle, high) if inside > voxels else (low, middle)
-    return 0.5 * (low + high)
+    """Smooth surface of a binary mask, LPS mm: the zero of `margin_smoothing.smooth_level`."""
+    field = smooth_level(mask, grid)
+    return level_surface(-np.asarray(field.array), field.grid, 0.0)
 
 
 def _with_normals(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Surface:
