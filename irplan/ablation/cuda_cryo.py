@@ -197,10 +197,11 @@ def _run(
     march.run(report, keep_states=job.keep_states)
     energies, rise, traces = march.energies(), march.boundary_rise_c(), march.traces()
     out = []
+    ends = march.end_of_freeze or []
     for n, problem in enumerate(problems):
         coldest = np.float32(coldest_c(problem))  # no overshoot in time
         lows = [np.maximum(cycle[n], coldest) for cycle in march.minima]
-        arrays = [march.end_of_freeze[n], *lows]
+        arrays = [ends[n], *lows]
         if not all(np.isfinite(a.sum(dtype=np.float64)) for a in arrays):
             raise SolverError(
                 "simulation",

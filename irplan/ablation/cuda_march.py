@@ -195,10 +195,14 @@ class CudaMarch:
         self.since = np.zeros(self.probes)
         self.minima: list[list[NDArray[np.float32]]] = []
         self.states: list[list[CryoState]] = []
+        self.end_of_freeze: list[NDArray[np.float32]] | None = None
+        if self.start is not None and self.start.end_of_freeze_c is not None:
+            self.end_of_freeze = [self.start.end_of_freeze_c] * self.count
         self.stored_at_start = np.zeros(self.count)
         cycle = freezing = False  # a minimum is being followed; some probe was freezing
         if self.start is not None:
-            cycle = freezing = self._resume(self.start)
+            cycle = self._resume(self.start)
+            freezing = self.start.freezing and cycle
         self._record(cycle)
         self._snapshot(begun)
         for number, steps in enumerate(self.steps):
@@ -218,19 +222,20 @@ class CudaMarch:
                 if (step + 1) % _STEPS_PER_REPORT == 0 or last:
                     self.device.synchronise()
                     report(at_s - begun, segment.words)
-            if freezes and number == freezes[-1]:
+            ended = segment.freezing and segment.ends and keep_states
+            if ended or (freezes and number == freezes[-1]):
                 self.end_of_freeze = self._read_out(self.state[self.current])
             if keep_states and segment.ends:
                 self.states.append(self._states(cycle, freezing))
-        if not freezes:
+        if self.end_of_freeze is None:
             self.end_of_freeze = self._read_out(self.state[self.current])
         if cycle:
             self.minima.append(self._read_out(self.low))
 
     def _resume(self, start: CryoState) -> bool:
-        """Take over minima and ramps of ``start``; whether its last cycle is still open."""
+        """Take over minima and ramps of ``start``; whether it has a cycle, whose last is open."""
         lows = [[m] * self.count for m in start.cycle_minimum_c]
-        is_open = start.freezing and bool(lows)
+        is_open = bool(lows)
         if is_open:
             for n, mesh in enumerate(self.meshes):
                 low = mesh.resting()
@@ -262,6 +267,7 @@ class CudaMarch:
                     freezing=freezing,
                     probe_start_c=tuple(float(v) for v in self.body + self.started[own]),
                     probe_c=tuple(float(v) for v in self.body + self.surface[-1][own]),
+                    end_of_freeze_c=None if self.end_of_freeze is None else self.end_of_freeze[n],
                 )
             )
         return out

@@ -2,9 +2,11 @@
 
 The full solution of the plan as it was is carried along with each probe that moves, and corrected
 by what a solution with voxels of twice the edge says beyond that: how phase change, perfusion,
-vessels and the other probes answer to the move.  Both solutions are full physics; the coarse one
-costs a thirtieth.  (A two-level defect correction in the sense of Stetter, Numer. Math. 29 (1978)
-425.)  For the final word the plan is simulated anew: `EditSession.settle`.
+vessels and the other probes answer to the move.  Both solutions are full physics; the coarse one,
+on a box round the probes, costs a thirtieth.  (A two-level defect correction in the sense of
+Stetter, Numer. Math. 29 (1978) 425; the correction is smoothed where it is known to be smooth,
+since a coarse front has lattice noise of its own.)  For the final word the plan is simulated anew:
+`EditSession.settle`.
 """
 
 from __future__ import annotations
@@ -17,17 +19,18 @@ from numpy.typing import NDArray
 
 from irplan.ablation.cryo import simulate_cryo
 from irplan.ablation.drive import coldest_c, warmest_c
+from irplan.ablation.edit_frame import RATIO, Box, Frame, box_of, coarse_problem, is_held, near_held
+from irplan.ablation.given import check_items, check_kind, check_whole
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import CryoResult, ErrorEstimate
 from irplan.ablation.schedule import Schedule
 from irplan.compute import Progress, no_progress
+from irplan.compute.threads import thread_cap
 from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import Volume
 
-#: Voxel edge of the coarse solution over that of the fine one.
-_RATIO = 2
 #: Error of the 0 and -20 degC radii of an edited plan against a full solution after moves of 2 mm,
 #: mm: the largest seen (see the benchmark's row).
 EDIT_ERROR_MM = 0.15
@@ -35,6 +38,9 @@ EDIT_ERROR_MM = 0.15
 _COARSE_TIME_ERROR_MM = 0.12
 #: Departures from rest below this are left as they are, K.
 _TOLERANCE_K = 0.02
+#: The coarse change is not smoothed within this many coarse voxels of a probe that came, went or
+#: works otherwise than before.
+_SHARP_PROBE = 3
 
 
 class EditSession:
@@ -47,7 +53,8 @@ class EditSession:
 
     Raises
     ------
-    InputError : the problem is no freeze, or its voxels are too large to be doubled (2 mm).
+    InputError : the problem is no freeze, or its voxels are too large to be doubled (2 mm);
+        ``result`` is no full solution of ``problem`` (says what differs).
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class EditSession:
         threads: int | None = None,
         progress: Progress = no_progress,
     ) -> None:
+        check_kind("problem", problem, AblationProblem, "AblationProblem.from_labels makes one.")
         if problem.kind != "cryo":
             raise InputError(
                 "problem",
@@ -65,7 +73,13 @@ class EditSession:
                 expected="cryoprobes",
                 remedy="Simulate heat and electroporation anew after an edit.",
             )
+        if threads is not None:
+            threads = check_whole("threads", threads, 1, 1024, "None takes all.")
+        if result is not None:
+            _check_result(result, problem)
         self._threads = threads
+        self._frame: Frame
+        self._fine: NDArray[np.float32]
         self._settle(problem, result, progress)
 
     @property
@@ -90,40 +104,28 @@ class EditSession:
         ``error`` says what the shortcut may cost; its trace and energies are the coarse solution's.
         Raises what `AblationProblem` and `simulate_cryo` raise.
         """
-        from irplan.compute.cpu import shifted_field
-
         new = self._changed(placements, schedule)
-        coarse = simulate_cryo(
-            _coarse(new), time_error_mm=_COARSE_TIME_ERROR_MM, threads=self._threads, backend="cpu"
-        )
-        if len(coarse.cycle_minimum_c) != len(self._result.cycle_minimum_c):
+        partners = _partners(self._problem.placements, new.placements)
+        if not self._frame.holds(new):
+            self._frame = self._framed(self._problem, new)
+        frame = self._frame
+        coarse = self._coarsely(new, frame.box)
+        after = _stacked(coarse)
+        if len(after) != len(self._fine):
             raise InputError(
                 "schedule",
-                got=f"{len(coarse.cycle_minimum_c)} freezes",
-                expected=f"{len(self._result.cycle_minimum_c)} as in the plan being edited",
+                got=f"{len(after) - 1} freezes",
+                expected=f"{len(self._fine) - 1} as in the plan being edited",
                 remedy="Start a new EditSession for another number of freezes.",
             )
-        ends, turn, shift = _moves(self._problem.placements, new.placements, new.grid)
-        h = np.asarray(new.grid.spacing_mm, np.float32)
-        wide = np.float32(_RATIO) * h
-        fields = []
-        for fine, before, after in zip(
-            _fields(self._result), _fields(self._coarse_result), _fields(coarse), strict=True
-        ):
-            step = shifted_field.change(after.array, before.array, wide, ends, turn, shift)
-            out = np.empty_like(fine.array)
-            shifted_field.carried(
-                fine.array, h, step, after.array, wide, ends, turn, shift, self._held,
-                np.float32(new.body_temperature_c), np.float32(_TOLERANCE_K),
-                np.minimum(np.float32(coldest_c(new)), fine.array.min()),
-                np.maximum(np.float32(warmest_c(new)), fine.array.max()), out,
-            )  # fmt: skip
-            fields.append(Volume(out, new.grid, "degC"))
+        sharp = frame.sharp | self._near_odd_probes(new, partners)
+        arrays = self._corrected(new, partners, after, sharp)
         old = self._result.error
         return replace(
             coarse,
-            end_of_freeze_c=fields[0],
-            cycle_minimum_c=tuple(fields[1:]),
+            end_of_freeze_c=Volume(arrays[0], new.grid, "degC"),
+            cycle_minimum_c=tuple(Volume(a, new.grid, "degC") for a in arrays[1:]),
+            problem=new,
             error=ErrorEstimate(
                 time_mm=0.0 if old is None else old.time_mm,
                 space_mm=EDIT_ERROR_MM + (0.0 if old is None else old.space_mm),
@@ -132,6 +134,68 @@ class EditSession:
             ),
             options={**self._result.options, "edited": "two-level"},
         )
+
+    def _corrected(
+        self,
+        new: AblationProblem,
+        partners: Sequence[int | None],
+        after: NDArray[np.float32],
+        sharp: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """(field, slice, row, column) the full solution carried along, with the coarse change."""
+        from irplan.compute.cpu import shifted_field
+
+        frame = self._frame
+        moves = _moves(self._problem.placements, new.placements, partners, new.grid)
+        h = np.asarray(new.grid.spacing_mm, np.float32)
+        wide = np.float32(RATIO) * h
+        corner = np.array([a for a, _ in frame.box])
+        values = np.empty((*after.shape[1:], len(after) + 3), np.float32)
+        with thread_cap(self._threads):
+            shifted_field.moves(
+                np.array(after.shape[1:]), (corner * h).astype(np.float32), wide, *moves, values
+            )
+            shifted_field.change(after, frame.before, wide, values)
+            shifted_field.smooth(values, sharp)
+            quiet = shifted_field.at_rest(
+                after, np.float32(new.body_temperature_c), np.float32(_TOLERANCE_K)
+            )
+            out = np.empty_like(self._fine)
+            low = np.minimum(np.float32(coldest_c(new)), self._lowest)
+            high = np.maximum(np.float32(warmest_c(new)), self._highest)
+            shifted_field.carried(
+                self._fine, h, corner, RATIO, values, quiet, self._held,
+                np.float32(new.body_temperature_c), low, high, out,
+            )  # fmt: skip
+        return out
+
+    def _near_odd_probes(
+        self, new: AblationProblem, partners: Sequence[int | None]
+    ) -> NDArray[np.bool_] | bool:
+        """Coarse voxels near probes that came, went or do something else than before."""
+        was = self._problem
+        odd = [p for n, p in enumerate(was.placements) if n not in partners]
+        for p, own, n in zip(new.placements, new.schedules, partners, strict=True):
+            same = n is not None and (p.applicator, own) == (
+                was.placements[n].applicator,
+                was.schedules[n],
+            )
+            if not same:
+                odd.append(p)
+        if not odd:
+            return False
+        shape = self._frame.sharp.shape
+        h = np.asarray(new.grid.spacing_mm)
+        corner = np.array([a for a, _ in self._frame.box])
+        at = np.moveaxis(np.indices(shape, dtype=np.float64), 0, -1) * RATIO + corner
+        out = np.zeros(shape, bool)
+        for p in odd:
+            a, b = new.grid.lps_to_index(np.array(p.active_segment)) * h
+            off, way = at * h - a, b - a
+            part = np.clip(off @ way / float(way @ way), 0.0, 1.0)
+            far = np.linalg.norm(off - part[..., None] * way, axis=-1)
+            out |= far < _SHARP_PROBE * RATIO * h.max()
+        return out
 
     def settle(
         self,
@@ -150,6 +214,7 @@ class EditSession:
         placements: Sequence[Placement],
         schedule: Schedule | Sequence[Schedule] | None,
     ) -> AblationProblem:
+        placements = check_items("placements", placements, Placement, "Give a tuple of Placement.")
         own = _fitted(self._problem, len(placements)) if schedule is None else schedule
         return replace(
             self._problem,
@@ -160,21 +225,67 @@ class EditSession:
     def _settle(
         self, problem: AblationProblem, result: CryoResult | None, progress: Progress
     ) -> None:
-        coarse = simulate_cryo(
-            _coarse(problem), time_error_mm=_COARSE_TIME_ERROR_MM, threads=self._threads,
-            backend="cpu",
-        )  # fmt: skip
+        frame = self._framed(problem, problem)
         fine = result
         if fine is None:
             fine = simulate_cryo(problem, threads=self._threads, progress=progress)
-        fine.grid.require_same(problem.grid, field="result")
-        self._problem, self._result, self._coarse_result = problem, fine, coarse
-        fixed = np.array([t.fixed_temperature_c is not None for t in problem.tissues])
-        self._held: NDArray[np.bool_] = fixed[problem.tissue_index]
+        self._problem, self._result = problem, fine
+        self._frame = frame
+        self._fine = _stacked(fine)
+        self._lowest = self._fine.min(axis=(1, 2, 3))
+        self._highest = self._fine.max(axis=(1, 2, 3))
+        self._held: NDArray[np.bool_] = is_held(problem)[problem.tissue_index]
+
+    def _framed(self, problem: AblationProblem, other: AblationProblem) -> Frame:
+        """The coarse solution of ``problem`` on a box that holds the probes of both."""
+        box = box_of(problem, other)
+        coarse = self._coarsely(problem, box)
+        return Frame(box, _stacked(coarse), near_held(problem, box))
+
+    def _coarsely(self, problem: AblationProblem, box: Box) -> CryoResult:
+        return simulate_cryo(
+            coarse_problem(problem, box),
+            time_error_mm=_COARSE_TIME_ERROR_MM,
+            threads=self._threads,
+            backend="cpu",
+        )
 
 
-def _fields(result: CryoResult) -> tuple[Volume, ...]:
-    return (result.end_of_freeze_c, *result.cycle_minimum_c)
+def _check_result(result: CryoResult, problem: AblationProblem) -> None:
+    """Raise `InputError` unless ``result`` is a full solution of ``problem``."""
+    check_kind("result", result, CryoResult, "Leave it out, or give what simulate returned.")
+    of = result.problem
+
+    def wrong(got: str) -> InputError:
+        return InputError(
+            "result",
+            got=got,
+            expected="the full solution of the problem being edited",
+            remedy="Leave it out to have it simulated.",
+        )
+
+    if of is None:
+        raise wrong("a result that does not say which problem it is of")
+    if not of.grid.same_as(problem.grid):
+        raise wrong("a result on another grid")
+    for name in ("placements", "schedules", "tissues", "body_temperature_c"):
+        if getattr(of, name) != getattr(problem, name):
+            raise wrong(f"a result of a problem with other {name}")
+    if of.tissue_index is not problem.tissue_index and not np.array_equal(
+        of.tissue_index, problem.tissue_index
+    ):
+        raise wrong("a result of a problem with other tissue_index")
+    if "edited" in result.options:
+        raise wrong("the result of an edit")
+    time_s = result.trace.time_s
+    if time_s[0] > 0.0 or abs(time_s[-1] - problem.duration_s) > 1e-6:
+        raise wrong(f"a result from {time_s[0]:g} to {time_s[-1]:g} s of {problem.duration_s:g} s")
+
+
+def _stacked(result: CryoResult) -> NDArray[np.float32]:
+    """(field, slice, row, column): end of the last freeze, then the minimum of each freeze."""
+    volumes = (result.end_of_freeze_c, *result.cycle_minimum_c)
+    return np.stack([v.array for v in volumes]).astype(np.float32, copy=False)
 
 
 def _fitted(problem: AblationProblem, count: int) -> Schedule | tuple[Schedule, ...]:
@@ -185,24 +296,16 @@ def _fitted(problem: AblationProblem, count: int) -> Schedule | tuple[Schedule, 
     return own + (problem.schedule[-1],) * (count - len(own))
 
 
-def _coarse(problem: AblationProblem) -> AblationProblem:
-    """The same problem with every second voxel along each axis."""
-    affine = problem.grid.affine.copy()
-    affine[:3, :3] *= _RATIO
-    index = np.ascontiguousarray(problem.tissue_index[::_RATIO, ::_RATIO, ::_RATIO])
-    nz, ny, nx = index.shape
-    grid = Grid((nz, ny, nx), affine, problem.grid.frame_of_reference_uid)
-    return replace(problem, grid=grid, tissue_index=index)
-
-
 def _moves(
-    before: Sequence[Placement], after: Sequence[Placement], grid: Grid
+    before: Sequence[Placement],
+    after: Sequence[Placement],
+    partner: Sequence[int | None],
+    grid: Grid,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Active zones after the move and the rigid map back to before it, in mm along the axes."""
     h = np.asarray(grid.spacing_mm)
     segments = [grid.lps_to_index(np.array(p.active_segment)) * h for p in before]
     ends, turns, shifts = [], [], []
-    partner = _partners(before, after)
     for n, placement in enumerate(after):
         new = grid.lps_to_index(np.array(placement.active_segment)) * h
         was = partner[n]

@@ -36,6 +36,8 @@ from irplan.image import Volume
 CHUNKS = 16
 #: Fewer active voxels than this are not worth a second thread.
 _FEW_VOXELS = 30_000
+#: Work of a weight of a line source, in plain voxels (measured).
+_ENTRY_WORK = 4
 
 
 class ProbeArrays:
@@ -65,6 +67,9 @@ class ProbeArrays:
         self.middle = mesh.flat(np.clip(middle, 0, np.array(mesh.shape) - 1))
         self.gathered = np.zeros(self.voxel.size, np.float32)
         self.source = np.zeros(self.voxel.size, np.float32)
+        self.work = np.zeros(CHUNKS, np.int64)
+        for p, size in enumerate(np.diff(entries)):  # as the kernel deals probes to chunks
+            self.work[p * CHUNKS // len(sources)] += _ENTRY_WORK * int(size)
         _, ny, nx = mesh.shape
         blocks = -(-nx // BLOCK) + 2
         rows = ((voxels[:, 0] + 1) * (ny + 2) + voxels[:, 1] + 1) * blocks
@@ -122,11 +127,12 @@ class March:
             free = mesh.tissues[:, 0][mesh.interior(mesh.kind)] > 0
             mesh.interior(first)[free] = (start.temperature_c.array - np.float32(body))[free]
             self.minima = [m - np.float32(body) for m in start.cycle_minimum_c]
-            if start.freezing and self.minima:
-                self.low = self.minima[-1]
+            if self.minima:
+                self.low = self.minima[-1]  # goes on through the thaw
         self.at_rest = start is None and not mesh.held_away
         self.tau = [first, np.zeros_like(first) if self.at_rest else first.copy()]
-        self.end_of_freeze: NDArray[np.float32] | None = None
+        self.freezing = start is not None and start.freezing and bool(self.minima)
+        self.end_of_freeze = None if start is None else start.end_of_freeze_c
         blocks = -(-nx // BLOCK) + 2
         self.near = np.zeros((nz + 2) * (ny + 2) * blocks, np.uint8)
         self.spare = np.zeros_like(self.near)
@@ -173,13 +179,12 @@ class March:
         begun = self.time_s
         cuts = rule.cut(segments, self.mesh.explicit_limit_s)
         freezes = [n for n, c in enumerate(cuts) if c.segment.freezing]
-        was_freezing = self.low is not None and self.time_s > 0.0
         for n, cut in enumerate(cuts):
             segment = cut.segment
             self._enter(segment, resumed=n == 0 and begun > 0.0)
-            if segment.freezing and not was_freezing:
+            if segment.freezing and not self.freezing:
                 self._begin_cycle()
-            was_freezing = segment.freezing
+            self.freezing = segment.freezing
             s, dt = cut.stages, cut.dt_s
             self.stages = max(self.stages, s)
             if segment.driven:  # what the error in time is known for
@@ -188,10 +193,11 @@ class March:
                 self._super_step(segment, step * dt, dt, s)
                 done = self.time_s - begun
                 progress(done / total, f"Simulating {segment.words}: {done:.0f} of {total:.0f} s")
-            if freezes and n == freezes[-1]:
+            ended = segment.freezing and segment.ends and keep_states
+            if ended or (freezes and n == freezes[-1]):
                 self.end_of_freeze = self._celsius(self.tau[0])
             if keep_states and segment.ends:
-                self.states.append(self.state(segment.freezing))
+                self.states.append(self.state())
         if self.end_of_freeze is None:
             self.end_of_freeze = self._celsius(self.tau[0])
 
@@ -233,7 +239,7 @@ class March:
         shape = np.array(mesh.shape)
         active, chunks, inside = bioheat_window.grow(
             self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, mesh.mixed,
-            mesh.mixed_rows, self.lo, self.hi, self.work, CHUNKS,
+            mesh.mixed_rows, self.lo, self.hi, self.work, probes.work,
         )  # fmt: skip
         voxels = int((self.hi[active] - self.lo[active]).sum())
         threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
@@ -373,7 +379,7 @@ class March:
     def _celsius(self, padded: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.mesh.interior(padded) + np.float32(self.problem.body_temperature_c)
 
-    def state(self, freezing: bool) -> CryoState:
+    def state(self) -> CryoState:
         """Everything that is needed to go on from here."""
         body = np.float32(self.problem.body_temperature_c)
         grid = self.problem.grid
@@ -381,9 +387,10 @@ class March:
             time_s=self.time_s,
             temperature_c=Volume(self._celsius(self.tau[0]), grid, "degC"),
             cycle_minimum_c=tuple(m + body for m in self.minima),
-            freezing=freezing,
+            freezing=self.freezing,
             probe_start_c=tuple(float(body) + t for t in self.phase_start),
             probe_c=tuple(float(body) + t for t in self.probe_tau),
+            end_of_freeze_c=self.end_of_freeze,
         )
 
     def fields(self) -> list[Volume]:

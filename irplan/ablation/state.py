@@ -17,9 +17,10 @@ class CryoState:
     """A moment of a simulated freeze.
 
     ``temperature_c`` at ``time_s`` of the schedules; ``cycle_minimum_c`` the lowest temperature
-    of each freeze so far, the last one still open when ``freezing``; ``probe_start_c`` each probe's
+    of each freeze so far and the thaw after it, the last one still open; ``freezing``: some probe
+    freezes, so that what follows belongs to the same freeze; ``probe_start_c`` each probe's
     temperature at the start of its present phase and ``probe_c`` its temperature
-    now, degC (NaN: off).
+    now, degC (NaN: off); ``end_of_freeze_c`` the temperature when the latest freeze ended.
     """
 
     time_s: float
@@ -28,6 +29,7 @@ class CryoState:
     freezing: bool
     probe_start_c: tuple[float, ...]
     probe_c: tuple[float, ...] = ()
+    end_of_freeze_c: NDArray[np.float32] | None = None
 
     def check_fits(self, grid: Grid) -> None:
         """Raise `GridMismatchError` unless the state lies on ``grid``."""

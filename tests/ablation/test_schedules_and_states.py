@@ -347,3 +347,64 @@ def test_options_that_do_not_exist_or_fit(make_problem):
             index=index,
             tissues=(TISSUES["liver"].properties(), TISSUES["gas"].properties()),
         )
+
+
+@pytest.mark.parametrize("split_s", [45.0, 120.0, 130.0, 171.3, 210.0, 250.0, 335.0])
+def test_split_anywhere_keeps_the_record_of_cycles(make_problem, split_s):
+    """Two parts give the minima of each freeze (its thaw included) and the last freeze's end."""
+    schedule = Schedule((*DOUBLE.phases, Phase("passive_thaw", 60.0)))
+    problem = make_problem(shape=(56, 56, 56), schedule=schedule)
+    whole = simulate(problem, time_error_mm=0.02)
+    first = simulate(problem, until_s=split_s, keep_states=True, time_error_mm=0.02)
+    rest = simulate(problem, start=first.states[-1], time_error_mm=0.02)
+    assert len(rest.cycle_minimum_c) == 2
+    fields = zip(
+        (rest.end_of_freeze_c, *rest.cycle_minimum_c),
+        (whole.end_of_freeze_c, *whole.cycle_minimum_c),
+        strict=True,
+    )
+    for got, expected in fields:
+        assert np.abs(got.array - expected.array).mean() < 0.01
+        for level in (10.0, 0.0, -20.0):
+            assert ice_radius(got, level=level) == pytest.approx(
+                ice_radius(expected, level=level), abs=0.02
+            )
+
+
+def test_a_result_of_another_problem_is_no_start_for_edits(make_problem, make_placed, make_probe):
+    def at(x: float):
+        return (make_placed((x, 0.0, 0.0), (0, 0, 1), make_probe(20.0)),)
+
+    schedule = Schedule((Phase("freeze", 60.0), Phase("passive_thaw", 30.0)))
+    problem = make_problem(shape=(40, 40, 40), placements=at(0.0), schedule=schedule)
+    result = simulate(problem)
+    assert EditSession(replace(problem), result=result).result is result
+    index = problem.tissue_index.copy()
+    index[0, 0, 0] = 1
+    two = (*problem.tissues, TISSUES["fat"].properties())
+    others = {
+        "placements": replace(problem, placements=at(0.5)),
+        "schedules": replace(problem, schedule=Schedule((Phase("freeze", 60.0),))),
+        "body_temperature_c": replace(problem, body_temperature_c=36.0),
+        "tissues": replace(problem, tissues=(TISSUES["kidney"].properties(),)),
+        "another grid": make_problem(shape=(44, 40, 40), placements=at(0.0), schedule=schedule),
+    }
+    for words, other in others.items():
+        with pytest.raises(InputError, match=f"result: .*{words}"):
+            EditSession(other, result=result)
+    both = replace(problem, tissues=two)
+    with pytest.raises(InputError, match="tissue_index"):
+        EditSession(replace(both, tissue_index=index), result=simulate(both))
+    with pytest.raises(InputError, match="from 0 to 40 s of 90 s"):
+        EditSession(problem, result=simulate(problem, until_s=40.0))
+    with pytest.raises(InputError, match="an edit"):
+        EditSession(problem, result=EditSession(problem, result=result).edited(at(0.0)))
+    with pytest.raises(InputError, match="which problem"):
+        EditSession(problem, result=replace(result, problem=None))
+    for slip in ("fast", result.end_of_freeze_c):
+        with pytest.raises(InputError, match="CryoResult"):
+            EditSession(problem, result=slip)
+    with pytest.raises(InputError, match="threads"):
+        EditSession(problem, result=result, threads="two")
+    with pytest.raises(InputError, match=r"placements\[0\]"):
+        EditSession(problem, result=result).edited((1.0,))

@@ -42,71 +42,183 @@ def displacement(z: Any, y: Any, x: Any, ends: Any, turn: Any, shift: Any, out: 
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _sample(field: Any, z: Any, y: Any, x: Any) -> Any:
-    """Trilinear value at fractional indices, clamped to the array."""
-    nz, ny, nx = field.shape
-    one, zero = np.float32(1.0), np.float32(0.0)
-    z = min(max(z, zero), np.float32(nz) - np.float32(1.001))
-    y = min(max(y, zero), np.float32(ny) - np.float32(1.001))
-    x = min(max(x, zero), np.float32(nx) - np.float32(1.001))
-    i, j, k = int(z), int(y), int(x)
-    c, b, a = z - np.float32(i), y - np.float32(j), x - np.float32(k)
-    low = (one - b) * ((one - a) * field[i, j, k] + a * field[i, j, k + 1]) + b * (
-        (one - a) * field[i, j + 1, k] + a * field[i, j + 1, k + 1]
-    )
-    high = (one - b) * ((one - a) * field[i + 1, j, k] + a * field[i + 1, j, k + 1]) + b * (
-        (one - a) * field[i + 1, j + 1, k] + a * field[i + 1, j + 1, k + 1]
-    )
-    return (one - c) * low + c * high
+def _foot(v: Any, n: Any) -> Any:
+    """Index before the fractional index ``v``, clamped to ``n`` values, and the part beyond it."""
+    v = min(max(v, np.float32(0.0)), np.float32(n) - np.float32(1.001))
+    i = int(v)
+    return i, v - np.float32(i)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
-def change(new: Any, old: Any, h: Any, ends: Any, turn: Any, shift: Any) -> Any:
-    """Coarse new field less the old one carried along: what the move did beyond moving."""
-    nz, ny, nx = new.shape
-    out = np.empty_like(new)
-    for i in prange(nz):
+def moves(shape: Any, origin: Any, h: Any, ends: Any, turn: Any, shift: Any, out: Any) -> None:
+    """`displacement` at each voxel of a grid that begins at ``origin`` mm: out[..., -3:]."""
+    for i in prange(shape[0]):
         d = np.empty(3, np.float32)
+        for j in range(shape[1]):
+            for k in range(shape[2]):
+                z, y, x = origin[0] + i * h[0], origin[1] + j * h[1], origin[2] + k * h[2]
+                displacement(z, y, x, ends, turn, shift, d)
+                for c in range(3):
+                    out[i, j, k, out.shape[3] - 3 + c] = d[c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
+def change(new: Any, old: Any, h: Any, out: Any) -> None:
+    """out[..., f] = coarse new field f less the old one carried along by out[..., -3:].
+
+    It is what the move did beyond moving.  ``new`` and ``old`` are (field, slice, row, column).
+    """
+    count, nz, ny, nx = new.shape
+    one = np.float32(1.0)
+    for i in prange(nz):
         for j in range(ny):
             for k in range(nx):
-                z, y, x = i * h[0], j * h[1], k * h[2]
-                displacement(z, y, x, ends, turn, shift, d)
-                was = _sample(old, (z + d[0]) / h[0], (y + d[1]) / h[1], (x + d[2]) / h[2])
-                out[i, j, k] = new[i, j, k] - was
+                d = out[i, j, k]
+                iz, c = _foot(np.float32(i) + d[count] / h[0], nz)
+                iy, b = _foot(np.float32(j) + d[count + 1] / h[1], ny)
+                ix, a = _foot(np.float32(k) + d[count + 2] / h[2], nx)
+                for f in range(count):
+                    was = np.float32(0.0)
+                    for m in range(2):
+                        wz = c if m == 1 else one - c
+                        for n in range(2):
+                            w = wz * (b if n == 1 else one - b)
+                            row = old[f, iz + m, iy + n]
+                            was += w * ((one - a) * row[ix] + a * row[ix + 1])
+                    d[f] = new[f, i, j, k] - was
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def _weight(m: Any) -> Any:
+    """Binomial weights of five neighbours: 1 4 6 4 1, over 16."""
+    return np.float32(0.375 if m == 0 else 0.25 if abs(m) == 1 else 0.0625)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def _blurred(new: Any, axis: Any, out: Any) -> None:
+    """One pass along ``axis`` of (slice, row, column, value); the edge's values go on."""
+    shape = new.shape
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            for k in range(shape[2]):
+                for f in range(shape[3]):
+                    total = np.float32(0.0)
+                    for m in range(-2, 3):
+                        z, y, x = i, j, k
+                        if axis == 0:
+                            z = min(max(i + m, 0), shape[0] - 1)
+                        elif axis == 1:
+                            y = min(max(j + m, 0), shape[1] - 1)
+                        else:
+                            x = min(max(k + m, 0), shape[2] - 1)
+                        total += _weight(m) * new[z, y, x, f]
+                    out[i, j, k, f] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def smooth(values: Any, sharp: Any) -> None:
+    """Take the lattice's noise out of all but the last three ``values``, where not ``sharp``.
+
+    Tissue freezes a voxel at a time, so a coarse front has steps of its own, which two lattices do
+    not share; what a move does beyond moving is smooth, but at vessels and new probes.
+    """
+    count = values.shape[3] - 3
+    first = values[:, :, :, :count].copy()
+    second = np.empty_like(first)
+    third = np.empty_like(first)
+    _blurred(first, 2, second)
+    _blurred(second, 1, third)
+    _blurred(third, 0, second)
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            for k in range(values.shape[2]):
+                if not sharp[i, j, k]:
+                    for f in range(count):
+                        values[i, j, k, f] = second[i, j, k, f]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def at_rest(new: Any, rest: Any, tolerance: Any) -> Any:
+    """(slice, row, column) 1 where all fields are at rest at a voxel and the seven beyond it."""
+    count, nz, ny, nx = new.shape
+    away = np.zeros((nz, ny, nx), np.uint8)
+    for f in range(count):
+        for i in range(nz):
+            for j in range(ny):
+                for k in range(nx):
+                    if abs(new[f, i, j, k] - rest) >= tolerance:
+                        away[i, j, k] = 1
+    out = np.zeros_like(away)
+    for i in range(nz):
+        for j in range(ny):
+            for k in range(nx):
+                some = away[i, j, k]
+                for m in range(1, 8):
+                    z, y, x = min(i + m // 4, nz - 1), min(j + m // 2 % 2, ny - 1), k + m % 2
+                    some |= away[z, y, min(x, nx - 1)]
+                out[i, j, k] = 1 - some
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
 def carried(
-    old: Any, h: Any, coarse: Any, after: Any, coarse_h: Any, ends: Any, turn: Any, shift: Any,
-    held: Any, rest: Any, tolerance: Any, lowest: Any, highest: Any, out: Any,
+    old: Any, h: Any, corner: Any, ratio: Any, values: Any, quiet: Any, held: Any,
+    rest: Any, lowest: Any, highest: Any, out: Any,
 ) -> None:  # fmt: skip
-    """out = the fine old field carried along plus the coarse change; held voxels keep ``old``.
+    """out[f] = the fine old field f carried along plus the coarse change.
 
-    ``after`` is the coarse solution after the move; where it is at rest, so is ``out``, which stays
-    within ``lowest`` and ``highest``.
+    ``values`` (coarse slice, row, column, fields + 3) holds the change and the displacement, its
+    first voxel at the fine index ``corner`` and ``ratio`` fine voxels an edge.  Held voxels and
+    those beyond the coarse box keep ``old``; ``quiet`` ones are at rest; all stay within ``lowest``
+    and ``highest``.
     """
-    nz, ny, nx = old.shape
-    cz, cy, cx = coarse.shape
-    for i in prange(nz):
-        d = np.empty(3, np.float32)
+    count, nz, ny, nx = old.shape
+    cz, cy, cx = quiet.shape
+    one = np.float32(1.0)
+    wide = values.shape[3]
+    for plane in prange(nz):
+        i = np.int64(plane)
+        value = np.empty(wide, np.float32)
         for j in range(ny):
+            beyond = (
+                i < corner[0] or j < corner[1]
+                or i > corner[0] + ratio * (cz - 1) or j > corner[1] + ratio * (cy - 1)
+            )  # fmt: skip
             for k in range(nx):
-                z, y, x = i * h[0], j * h[1], k * h[2]
-                ci, cj, ck = z / coarse_h[0], y / coarse_h[1], x / coarse_h[2]
-                if held[i, j, k]:
-                    out[i, j, k] = old[i, j, k]
+                if beyond or k < corner[2] or k > corner[2] + ratio * (cx - 1) or held[i, j, k]:
+                    for f in range(count):
+                        out[f, i, j, k] = old[f, i, j, k]
                     continue
-                i0, j0, k0 = min(cz - 1, int(ci)), min(cy - 1, int(cj)), min(cx - 1, int(ck))
-                i1, j1, k1 = min(cz - 1, i0 + 1), min(cy - 1, j0 + 1), min(cx - 1, k0 + 1)
-                if (
-                    abs(after[i0, j0, k0] - rest) < tolerance
-                    and abs(after[i1, j1, k1] - rest) < tolerance
-                ):
-                    out[i, j, k] = rest  # the move leaves nothing here
+                qz, qy, qx = (
+                    (i - corner[0]) // ratio, (j - corner[1]) // ratio, (k - corner[2]) // ratio
+                )  # fmt: skip
+                if quiet[qz, qy, qx]:
+                    for f in range(count):
+                        out[f, i, j, k] = rest  # the move leaves nothing here
                     continue
-                displacement(z, y, x, ends, turn, shift, d)
-                t = _sample(old, (z + d[0]) / h[0], (y + d[1]) / h[1], (x + d[2]) / h[2]) + _sample(
-                    coarse, ci, cj, ck
-                )
-                out[i, j, k] = min(max(t, lowest), highest)
+                c = np.float32(i - corner[0] - ratio * qz) / np.float32(ratio)
+                b = np.float32(j - corner[1] - ratio * qy) / np.float32(ratio)
+                a = np.float32(k - corner[2] - ratio * qx) / np.float32(ratio)
+                value[:] = np.float32(0.0)
+                for m in range(8):
+                    w = (
+                        (c if m >= 4 else one - c)
+                        * (b if m // 2 % 2 == 1 else one - b)
+                        * (a if m % 2 == 1 else one - a)
+                    )
+                    if w > np.float32(0.0):
+                        near = values[qz + m // 4, qy + m // 2 % 2, qx + m % 2]
+                        for n in range(wide):
+                            value[n] += w * near[n]
+                iz, c = _foot(np.float32(i) + value[count] / h[0], nz)
+                iy, b = _foot(np.float32(j) + value[count + 1] / h[1], ny)
+                ix, a = _foot(np.float32(k) + value[count + 2] / h[2], nx)
+                for f in range(count):
+                    t = value[f]
+                    for m in range(2):
+                        wz = c if m == 1 else one - c
+                        for n in range(2):
+                            w = wz * (b if n == 1 else one - b)
+                            row = old[f, iz + m, iy + n]
+                            t += w * ((one - a) * row[ix] + a * row[ix + 1])
+                    out[f, i, j, k] = min(max(t, lowest[f]), highest[f])
