@@ -6,6 +6,7 @@ import typer
 
 from irplan import RESEARCH_USE_ONLY, __version__
 from irplan.cli.applicators import applicators
+from irplan.cli.compare import compare
 from irplan.cli.demo import demo
 from irplan.cli.info import info
 from irplan.cli.phantom import phantom
@@ -57,6 +58,7 @@ def _root(
 
 app.command(epilog=RESEARCH_USE_ONLY)(demo)
 app.command(epilog=RESEARCH_USE_ONLY)(plan)
+app.command(epilog=RESEARCH_USE_ONLY)(compare)
 app.command(epilog=RESEARCH_USE_ONLY)(simulate)
 app.command(epilog=RESEARCH_USE_ONLY)(applicators)
 app.command(epilog=RESEARCH_USE_ONLY)(tissue)
