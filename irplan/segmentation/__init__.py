@@ -4,9 +4,12 @@ from irplan.segmentation.abdomen import AbdomenSegmentation, segment_abdomen
 from irplan.segmentation.air import segment_gas, segment_lung
 from irplan.segmentation.body import segment_body
 from irplan.segmentation.bone import bone_region, segment_bone
+from irplan.segmentation.clicks import Click
 from irplan.segmentation.ct_check import check_ct
 from irplan.segmentation.gallbladder import segment_gallbladder
-from irplan.segmentation.liver import LiverSegmentation, LiverStages, segment_liver
+from irplan.segmentation.liver import segment_liver
+from irplan.segmentation.liver_result import LiverSegmentation, LiverStages
+from irplan.segmentation.liver_session import LiverSession
 from irplan.segmentation.overlap import (
     dice,
     leaks_ml,
@@ -26,7 +29,9 @@ from irplan.segmentation.working import WorkingImage, working_image
 
 __all__ = [
     "AbdomenSegmentation",
+    "Click",
     "LiverSegmentation",
+    "LiverSession",
     "LiverStages",
     "MaskQuality",
     "SurfaceDistances",

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from irplan.compute.progress import Progress, no_progress
 from irplan.errors import InputError, SegmentationError
 from irplan.image.volume import Volume
 from irplan.segmentation.air import segment_lung
 from irplan.segmentation.body import segment_body
+from irplan.segmentation.clicks import Click, check_clicks
 from irplan.segmentation.ct_check import check_ct
-from irplan.segmentation.landmarks import Landmarks, find_landmarks
+from irplan.segmentation.landmarks import find_landmarks
 from irplan.segmentation.liver_band import edge_model, refine_native
+from irplan.segmentation.liver_click import clicked
 from irplan.segmentation.liver_cut import (
-    LiverCut,
-    LiverSeeds,
+    SUPERVOXEL_MM,
     cut_supervoxels,
     forbidden_tissue,
     intensity_evidence,
@@ -28,61 +27,20 @@ from irplan.segmentation.liver_cut import (
     seeds_on_largest_slice,
 )
 from irplan.segmentation.liver_finish import fill_enclosed, keep_lesions, one_organ, refine_band
-from irplan.segmentation.liver_voi import LiverVoi, find_voi
-from irplan.segmentation.morphology import Mask
-from irplan.segmentation.supervoxels import Supervoxels, make_supervoxels
-from irplan.segmentation.working import WorkingImage, working_image
-
-Method = Literal["priors", "wu2016"]
-
-#: Side of a supervoxel, mm (S of SLIC) [spec: 6-8 mm].
-SUPERVOXEL_MM = 8.0
-#: Volume of an adult liver beyond which the result is doubted, ml.
-PLAUSIBLE_ML = (500.0, 3500.0)
-#: A liver peak below this is called unenhanced (or fatty): 70 HU parts 55 +- 7 from 100 +- 15.
-UNENHANCED_HU = 75.0
-
-
-@dataclass(frozen=True, eq=False)
-class LiverStages:
-    """What each stage found, on the working grid, so that it can be looked at."""
-
-    image: WorkingImage
-    body: Mask
-    lung: Mask
-    landmarks: Landmarks
-    voi: LiverVoi
-    supervoxels: Supervoxels
-    seeds: LiverSeeds
-    cut: LiverCut
-    organ: Mask
-    refined: Mask
-
-
-@dataclass(frozen=True, eq=False)
-class LiverSegmentation:
-    """``mask`` bool on the volume's grid, ``volume_ml``, ``mean_hu`` / ``sd_hu`` of the smoothed
-    parenchyma, ``stages`` and ``warnings`` in words.
-    """
-
-    mask: Mask
-    volume_ml: float
-    mean_hu: float
-    sd_hu: float
-    method: Method
-    stages: LiverStages
-    warnings: tuple[str, ...]
-
-    @property
-    def enhanced(self) -> bool:
-        """True when the parenchyma is bright enough for contrast medium (75 HU)."""
-        return self.mean_hu >= UNENHANCED_HU
+from irplan.segmentation.liver_result import LiverSegmentation, LiverStages, Method, doubts
+from irplan.segmentation.liver_voi import find_voi
+from irplan.segmentation.supervoxels import make_supervoxels
+from irplan.segmentation.working import working_image
 
 
 def segment_liver(
-    volume: Volume, *, method: Method = "priors", progress: Progress = no_progress
+    volume: Volume,
+    *,
+    method: Method = "priors",
+    clicks: Sequence[Click] = (),
+    progress: Progress = no_progress,
 ) -> LiverSegmentation:
-    """Find the liver in an abdominal CT without any interaction.
+    """Find the liver in an abdominal CT; correct it by clicks, if there are any.
 
     Parameters
     ----------
@@ -91,6 +49,8 @@ def segment_liver(
         paper's five steps as they are: (1) abdomen by maximum-intensity projection and threshold,
         (2) volume of interest by an adaptive histogram threshold and morphology, (3) SLIC
         supervoxels, (4) seeds on the largest liver slice, (5) graph cut [1]_.
+    clicks : points that are liver and points that are not, taken one after the other as by
+        `LiverSession`, which is the door for a user who looks at each answer.
     progress : told of each stage.
 
     Returns
@@ -99,7 +59,8 @@ def segment_liver(
 
     Raises
     ------
-    InputError : not CT-like intensities, too small or too coarse an image, unknown method.
+    InputError : not CT-like intensities, too small or too coarse an image, unknown method, a click
+        outside the image or two that contradict each other.
     SegmentationError : no trunk, or no liver, in the scan.
 
     Known failures: isodense stomach, duodenum or pancreas against the liver; large lesions at
@@ -116,7 +77,8 @@ def segment_liver(
             expected="'priors' or 'wu2016'",
             remedy="Use 'priors' unless the plain published method is wanted for comparison.",
         )
-    warnings = list(check_ct(volume))
+    asked = check_clicks(clicks, volume.grid)
+    warnings = check_ct(volume)
     progress(0.0, "liver: resampling")
     image = working_image(volume)
     progress(0.15, "liver: body and lungs")
@@ -133,11 +95,11 @@ def segment_liver(
     forbidden = forbidden_tissue(voi.smooth, lung, marks.bone, body)
     if method == "wu2016":
         seeds = seeds_on_largest_slice(image, voi)
-        evidence = intensity_evidence(voi.smooth, seeds, voi.voi)
+        evidence = intensity_evidence(voi.smooth, seeds)
     else:
         prior = location_prior(image, marks, voi.core)
         seeds = seeds_in_core(image, voi, prior)
-        evidence = intensity_evidence(voi.smooth, seeds, voi.voi) + prior
+        evidence = intensity_evidence(voi.smooth, seeds) + prior
     cut = cut_supervoxels(parts, evidence, seeds, voi.sd_hu, forbidden)
     organ = one_organ(cut.mask, image)
     refined = organ
@@ -164,34 +126,16 @@ def segment_liver(
         mask = image.give(refined, volume.grid)
     stages = LiverStages(image, body, lung, marks, voi, parts, seeds, cut, organ, refined)
     volume_ml = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000.0
-    warnings += _doubts(stages, volume_ml)
-    progress(1.0, "liver: done")
-    return LiverSegmentation(
-        mask, volume_ml, voi.mean_hu, voi.sd_hu, method, stages, tuple(warnings)
+    result = LiverSegmentation(
+        mask,
+        volume_ml,
+        voi.mean_hu,
+        voi.sd_hu,
+        method,
+        stages,
+        warnings + doubts(stages, volume_ml),
     )
-
-
-def _doubts(stages: LiverStages, volume_ml: float) -> list[str]:
-    out = []
-    if not PLAUSIBLE_ML[0] <= volume_ml <= PLAUSIBLE_ML[1]:
-        out.append(
-            f"The liver found has {volume_ml:.0f} ml, outside {PLAUSIBLE_ML[0]:.0f} to "
-            f"{PLAUSIBLE_ML[1]:.0f} ml of adult livers: look at it before use."
-        )
-    for end, words in ((-1, "top"), (0, "bottom")):
-        area_cm2 = _end_area_cm2(stages, end)
-        if area_cm2 > 1.0:
-            out.append(
-                f"The liver is cut off at the {words} of the scan ({area_cm2:.0f} cm^2 there)."
-            )
-    if stages.voi.mean_hu < UNENHANCED_HU:
-        out.append(
-            f"The liver measures {stages.voi.mean_hu:.0f} HU: unenhanced or fatty; its edge to "
-            "muscle, bowel and vena cava is uncertain."
-        )
-    return out
-
-
-def _end_area_cm2(stages: LiverStages, end: int) -> float:
-    covered: NDArray[np.intp] = np.flatnonzero(stages.body.any(axis=(1, 2)))
-    return float(stages.refined[covered[end]].sum()) * stages.image.spacing_mm**2 / 100.0
+    for click in asked:
+        result = clicked(volume, result, click)
+    progress(1.0, "liver: done")
+    return result

@@ -8,7 +8,9 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from irplan.geometry import Grid, Point3
 from irplan.image.volume import Volume
+from irplan.segmentation.interpolate import mask_on
 from irplan.segmentation.morphology import Mask, box_of, short_distance_mm
 from irplan.segmentation.working import WorkingImage
 
@@ -41,6 +43,23 @@ ROUNDS = 50
 HELD = 1000.0
 
 
+#: LPS mm of a ball's centre, its radius in mm, whether it is inside the liver.
+Ball = tuple[Point3, float, bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What a cut must keep on the scan's voxels.
+
+    ``mask`` bool, the whole scan, as it was; ``changing`` bool on the working grid: only there
+    may voxels change; ``balls`` of the user's clicks, which have the last word.
+    """
+
+    mask: Mask
+    changing: Mask
+    balls: tuple[Ball, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class EdgeModel:
     """What the edge is looked for with, on a box of the working grid.
@@ -54,15 +73,22 @@ class EdgeModel:
 
 
 def edge_model(
-    mask: Mask, image: WorkingImage, body: Mask, lung: Mask, mean_hu: float, sd_hu: float
+    mask: Mask,
+    image: WorkingImage,
+    body: Mask,
+    lung: Mask,
+    mean_hu: float,
+    sd_hu: float,
+    part: tuple[slice, slice, slice] | None = None,
 ) -> EdgeModel:
     """Depth and local means on both sides of a working-grid mask's surface.
 
     Means are Gaussian-weighted (4 mm) over voxels 2 to 14 mm inside and 2 to 10 mm outside, clear
-    of the edge itself, whose voxels are mixtures.
+    of the edge itself, whose voxels are mixtures.  ``part``: only this box of the working grid
+    (16 mm around it are looked at).
     """
     margin = round(image.voxels(16.0))
-    box = box_of(mask, (margin,) * 3)
+    box = box_of(mask, (margin,) * 3) if part is None else _wider(part, margin, mask.shape)
     inner, tissue = mask[box], body[box]
     hu = np.clip(image.hu[box], DARKEST_HU, mean_hu + 120.0)
     voxel = image.spacing_mm
@@ -79,6 +105,16 @@ def edge_model(
     return EdgeModel(box, np.stack([soft, within, beyond, air]).astype(np.float32))
 
 
+def _wider(
+    part: tuple[slice, slice, slice], margin: int, shape: tuple[int, ...]
+) -> tuple[slice, slice, slice]:
+    a, b, c = (
+        slice(max(0, s.start - margin), min(n, s.stop + margin))
+        for s, n in zip(part, shape, strict=True)
+    )
+    return a, b, c
+
+
 def _local_mean(
     hu: NDArray[np.float32], where: Mask, sigma: float, fallback: float
 ) -> NDArray[np.float32]:
@@ -90,7 +126,7 @@ def _local_mean(
 
 
 def refine_native(
-    volume: Volume, image: WorkingImage, model: EdgeModel
+    volume: Volume, image: WorkingImage, model: EdgeModel, held: Held | None = None
 ) -> tuple[tuple[slice, slice, slice], Mask]:
     """Cut the band anew on the voxels of ``volume``.
 
@@ -130,11 +166,47 @@ def refine_native(
     gain -= 2.0 / (1.0 + np.exp(np.clip((lung - DIAPHRAGM_MM) / 0.4, -20.0, 20.0)))
     gain = np.where(np.abs(depth) > REACH_MM, -np.copysign(np.float32(HELD), depth), gain)
     first = (depth < 0.0).astype(np.float32)
+    a, b, c = (slice(s, s + n) for s, n in zip(start, shape, strict=True))
+    part = (a, b, c)
+    at = tuple(where.T)
+    changing = balls = None
+    if held is not None:
+        changing = mask_on(held.changing[model.box], coarse, crop.grid)
+        balls = _balls(held.balls, crop.grid)
+        before = held.mask[part]
+        kept = ~changing[at] | (balls[at] != 0)
+        side = np.where(balls[at] != 0, balls[at] > 0, before[at])
+        first = np.where(kept, side, first).astype(np.float32)
+        gain = np.where(kept, np.where(side, HELD, -HELD), gain)
     u = seg_convex_cut(number, where, gain.astype(np.float32), first, spacing, SMOOTH_MM, ROUNDS)
     mask = number == -2
     mask[tuple(where[u > 0.5].T)] = True
-    a, b, c = (slice(s, s + n) for s, n in zip(start, shape, strict=True))
-    return (a, b, c), mask
+    if held is not None:
+        mask = np.where(changing, mask, before)
+        mask = (mask | (balls > 0)) & (balls >= 0)
+    return part, mask
+
+
+def _balls(balls: tuple[Ball, ...], grid: Grid) -> NDArray[np.int8]:
+    """+1 in balls that are inside, -1 in those that are outside, 0 elsewhere, on ``grid``.
+
+    A ball holds at least the voxel its centre lies in.
+    """
+    out = np.zeros(grid.shape, dtype=np.int8)
+    for centre, radius_mm, inside in balls:
+        middle = grid.lps_to_index(centre)
+        reach = radius_mm / np.asarray(grid.spacing_mm)
+        nearest = np.rint(middle)
+        low = np.maximum(np.floor(np.minimum(middle - reach, nearest)), 0).astype(int)
+        high = np.minimum(np.ceil(np.maximum(middle + reach, nearest)) + 1, grid.shape).astype(int)
+        if np.any(high <= low):
+            continue
+        box = tuple(slice(i, j) for i, j in zip(low, high, strict=True))
+        index = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1)
+        near = np.linalg.norm((index - middle) * grid.spacing_mm, axis=-1) <= radius_mm
+        near |= np.all(index == nearest, axis=-1)
+        out[box][near] = 1 if inside else -1
+    return out
 
 
 def _noise_hu(

@@ -15,6 +15,8 @@ from irplan.segmentation.morphology import Mask, dilate, erode, short_distance_m
 from irplan.segmentation.supervoxels import Supervoxels
 from irplan.segmentation.working import WorkingImage
 
+#: Side of a supervoxel, mm (S of SLIC) [spec: 6-8 mm].
+SUPERVOXEL_MM = 8.0
 #: Weight of the boundary term against the regional term (the result hardly depends on it [spec]).
 BOUNDARY_WEIGHT = 1.0
 #: No voxel says more than this for or against liver by its intensity, nats.
@@ -36,9 +38,12 @@ class LiverSeeds:
 
 @dataclass(frozen=True, eq=False)
 class LiverCut:
-    """The cut: ``evidence`` per voxel (nats, > 0 for liver), chosen supervoxels as a voxel mask."""
+    """The cut: ``evidence`` per voxel (nats, > 0 for liver), ``forbidden`` voxels (never liver),
+    ``mask`` of the chosen supervoxels.
+    """
 
     evidence: NDArray[np.float32]
+    forbidden: Mask
     mask: Mask
 
 
@@ -66,10 +71,8 @@ def seeds_in_core(image: WorkingImage, voi: LiverVoi, prior: NDArray[np.float32]
     return LiverSeeds(k, inside, outside)
 
 
-def intensity_evidence(
-    smooth: NDArray[np.float32], seeds: LiverSeeds, voi: Mask
-) -> NDArray[np.float32]:
-    """ln Pr(I | inside) - ln Pr(I | outside) per voxel of ``voi``, from the seeds' histograms.
+def intensity_evidence(smooth: NDArray[np.float32], seeds: LiverSeeds) -> NDArray[np.float32]:
+    """ln Pr(I | inside) - ln Pr(I | outside) per voxel, from the seeds' histograms.
 
     Bins of 4 HU from -200 to 400 HU, Gaussian of 1.5 bins, one count of 1000 spread evenly so
     that no bin is empty; clipped to +-3.  Wu 2016, step 5: R = -ln Pr.
@@ -87,8 +90,8 @@ def intensity_evidence(
 
     ratio = log_density(seeds.inside) - log_density(seeds.outside)
     table = np.clip(ratio, -LARGEST_EVIDENCE, LARGEST_EVIDENCE).astype(np.float32)
-    out = np.where(voi, table[index], 0.0)
-    return out.astype(np.float32)
+    out: NDArray[np.float32] = table[index]
+    return out
 
 
 def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray[np.float32]:
@@ -187,4 +190,4 @@ def cut_supervoxels(
     contrast = (parts.mean[a] - parts.mean[b]) / (1.5 * sd_hu)
     weights = BOUNDARY_WEIGHT * parts.faces * np.exp(-0.5 * contrast**2)
     inside = minimum_cut(-gain, np.zeros_like(gain), parts.edges, weights)
-    return LiverCut(evidence, parts.paint(inside))
+    return LiverCut(evidence, forbidden, parts.paint(inside))

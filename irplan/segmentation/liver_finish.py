@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.segmentation.graph_cut import minimum_cut
 from irplan.segmentation.morphology import (
     Mask,
     box_of,
@@ -17,6 +16,7 @@ from irplan.segmentation.morphology import (
     largest_part,
     parts,
 )
+from irplan.segmentation.voxel_cut import cut_voxels
 from irplan.segmentation.working import WorkingImage
 
 #: Half width of the band that is cut anew voxel by voxel, mm [spec].
@@ -99,29 +99,7 @@ def refine_band(
     near = dilate(mask, BAND_MM, spacing)
     box = box_of(near, (1, 1, 1))
     out = erode(mask, BAND_MM, spacing)
-    deep, near, hu = out[box], near[box], hu[box]
-    band = near & ~deep
-    number = np.full(band.shape, -1, dtype=np.int64)
-    n = int(band.sum())
-    number[band] = np.arange(n)
-    gain = np.where(forbidden[box][band], -50.0, BAND_EVIDENCE * evidence[box][band]).astype(
-        np.float64
-    )
-    edges, weights = [], []
-    for axis in range(3):
-        low = tuple(slice(0, -1) if a == axis else slice(None) for a in range(3))
-        high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
-        contrast = (hu[low] - hu[high]) / (1.5 * sd_hu)
-        weight = BAND_WEIGHT * np.exp(-0.5 * contrast**2)
-        for here, there, link in ((low, high, True), (high, low, False)):
-            edge = band[here] & deep[there]
-            np.add.at(gain, number[here][edge], weight[edge])
-            edge = band[here] & ~near[there]
-            np.add.at(gain, number[here][edge], -weight[edge])
-            if link:
-                both = band[here] & band[there]
-                edges.append(np.stack([number[here][both], number[there][both]], axis=1))
-                weights.append(weight[both])
-    inside = minimum_cut(-gain, np.zeros(n), np.concatenate(edges), np.concatenate(weights))
-    deep[band] = inside  # a view of ``out``
+    deep = out[box]
+    gain = np.where(forbidden[box], -50.0, BAND_EVIDENCE * evidence[box])
+    out[box] = cut_voxels(gain, hu[box], 1.5 * sd_hu, BAND_WEIGHT, near[box] & ~deep, deep)
     return out

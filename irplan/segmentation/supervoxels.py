@@ -80,7 +80,7 @@ def make_supervoxels(
     pieces = _connected(raw, sub, crop, LEAST_PIECE * step**3)
     labels = np.full(mask.shape, -1, dtype=np.int32)
     labels[box] = pieces
-    return _describe(labels, image)
+    return describe(labels, image)
 
 
 def _faces(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -148,7 +148,8 @@ def _renumbered(values: NDArray[np.integer]) -> NDArray[np.int64]:
     return out
 
 
-def _describe(labels: NDArray[np.int32], image: NDArray[np.float32]) -> Supervoxels:
+def describe(labels: NDArray[np.int32], image: NDArray[np.float32]) -> Supervoxels:
+    """Means, sizes and contacts of pieces numbered 0..n-1 (-1 outside), none of them empty."""
     inside = labels >= 0
     count = int(labels.max()) + 1
     voxels = np.bincount(labels[inside], minlength=count)
