@@ -1,5 +1,6 @@
 """Seeded synthetic abdominal CT with known truth."""
 
+from irplan.phantom.family import FamilyMember, family
 from irplan.phantom.generate import abdominal_ct
 from irplan.phantom.result import (
     Phantom,
@@ -9,10 +10,13 @@ from irplan.phantom.result import (
     TumourSpec,
 )
 from irplan.phantom.tissues import PHASES, TISSUES, Phase, TissueHU, tissue
+from irplan.phantom.variant import RANGES, Variant
 
 __all__ = [
     "PHASES",
+    "RANGES",
     "TISSUES",
+    "FamilyMember",
     "Phantom",
     "PhantomFacts",
     "PhantomSettings",
@@ -20,6 +24,8 @@ __all__ = [
     "TissueHU",
     "TumourFacts",
     "TumourSpec",
+    "Variant",
     "abdominal_ct",
+    "family",
     "tissue",
 ]

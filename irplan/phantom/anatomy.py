@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from irplan.compute import Progress, no_progress
 from irplan.phantom.body import Body
 from irplan.phantom.bowel import Bowel, build_bowel
+from irplan.phantom.extras import ARM_LABELS, ARM_TISSUES, arms, clips, implants, prone_bowel
 from irplan.phantom.lattice import F32, Lattice, chain
-from irplan.phantom.liver import Liver, build_liver
+from irplan.phantom.liver import DIAPHRAGM_MM, Liver, build_liver
 from irplan.phantom.organs import (
     Kidney,
     Stomach,
@@ -24,9 +25,11 @@ from irplan.phantom.organs import (
 from irplan.phantom.scene import Scene
 from irplan.phantom.skeleton import Skeleton, build_skeleton
 from irplan.phantom.trunk import Trunk, build_trunk
+from irplan.phantom.variant import PLAIN, Variant
 from irplan.phantom.vessels import (
     GreatVessels,
     LiverVessels,
+    Tubes,
     cava_course,
     great_vessels,
     liver_vessels,
@@ -58,6 +61,9 @@ class Anatomy:
     bowel: Bowel
     pulmonary: NDArray[np.float32]
     grain: F32
+    arms: tuple[Tubes, ...] = ()
+    clips: Tubes | None = None
+    implants: Tubes | None = None
 
     def heat_sink_walls(self, calibre_mm: float) -> NDArray[np.float32]:
         """(N, 9) capsules of all vessels below the diaphragm of at least ``calibre_mm``."""
@@ -78,9 +84,13 @@ def draw_anatomy(
     liver_ml: float | None = None,
     body_width_mm: float | None = None,
     fat_mm: float | None = None,
+    variant: Variant = PLAIN,
     progress: Progress = no_progress,
 ) -> Anatomy:
-    """Every organ of the patient that ``seed`` draws; a given setting replaces its draw."""
+    """Every organ of the patient that ``seed`` draws; a given setting replaces its draw.
+
+    ``variant`` adds what it asks for from streams of its own.
+    """
     body = Body.draw(stream(seed, 1), width_mm=body_width_mm, fat_mm=fat_mm)
     reach = 1.12 * body.half_width + 12.0
     deep = 1.12 * body.half_depth + 12.0
@@ -92,7 +102,7 @@ def draw_anatomy(
         (plain[1] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
         (plain[2] + WARP_MM * lattice.noise(rng, 42.0)).astype(np.float32),
     )
-    trunk = build_trunk(body, lattice, plain, stream(seed, 16))
+    trunk = build_trunk(body, lattice, plain, stream(seed, 16), contact=variant.contact)
     progress(0.2, "bones and liver")
     skeleton = build_skeleton(body, lattice, plain, trunk, stream(seed, 3))
     right = build_kidney(-1, warped, trunk.cavity, stream(seed, 4))
@@ -107,19 +117,32 @@ def draw_anatomy(
         cava=chain(plain, cava[0], cava[1]),
         volume_ml=liver_ml,
         rng=stream(seed, 7),
+        variant=variant,
+        own=stream(seed, 40),
     )
     progress(0.5, "vessels")
     great = great_vessels(body, cava, (right.hilum, left.hilum), stream(seed, 8))
     inner = liver_vessels(body, lattice, liver, stream(seed, 9))
     progress(0.7, "stomach, spleen, gut")
-    stomach = build_stomach(body, lattice, warped, trunk, stream(seed, 10))
-    spleen = build_spleen(warped, trunk, left, stream(seed, 11))
+    stomach = build_stomach(
+        body, lattice, warped, trunk, stream(seed, 10), liver=liver.field, variant=variant
+    )
+    spleen = build_spleen(
+        warped,
+        trunk,
+        left,
+        stream(seed, 11),
+        volume=variant.spleen,
+        gap_mm=0.7 * variant.ascites_mm,
+    )
     pancreas = build_pancreas(warped, lattice, stream(seed, 12))
     psoas = build_psoas(body, plain)
     solid = [liver.field, liver.gallbladder, right.outer, left.outer, stomach.wall, spleen]
     spine = skeleton.discs
     occupied = np.minimum.reduce([*solid, pancreas, psoas, spine]).astype(np.float32)
-    bowel = build_bowel(body, lattice, occupied, trunk.cavity, stream(seed, 13))
+    bowel = build_bowel(
+        body, lattice, occupied, trunk.cavity, stream(seed, 13), rise_mm=variant.bowel_rise_mm
+    )
     return Anatomy(
         body,
         lattice,
@@ -137,22 +160,33 @@ def draw_anatomy(
         bowel,
         pulmonary_vessels(body, lattice, trunk.lungs, stream(seed, 17)),
         lattice.noise(stream(seed, 14), 7.0),
+        arms(body) if variant.arms_down else (),
+        clips(body, stream(seed, 41)) if variant.metal == "clips" else None,
+        implants(body) if variant.metal == "spine" else None,
     )
 
 
-def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
+def fill_scene(anatomy: Anatomy, scene: Scene, variant: Variant = PLAIN) -> None:
     """All layers in painting order: from the skin inwards, bones and great vessels late."""
     a, t = anatomy, anatomy.trunk
+    for tubes, tissue, label in zip(a.arms, ARM_TISSUES, ARM_LABELS, strict=False):
+        scene.add_tubes(tubes, tissue, label)
     scene.add_field(t.skin, "skin", "skin")
     scene.add_field(t.fat, "fat", "fat")
     scene.add_field(t.muscle, "muscle", "muscle")
     scene.add_field(t.septa, "mediastinum", "muscle")
     scene.add_field(t.cavity, "visceral_fat", "fat")
+    if variant.ascites_mm:
+        scene.add_field(ascites_field(a, variant.ascites_mm), "ascites", "body")
     scene.add_tubes(a.great.mesenteric, "portal_vein", "vessel")
     scene.add_tubes(a.bowel.wall, "bowel_wall", "bowel")
-    scene.add_tubes(a.bowel.fluid, "bowel_content", "bowel")
-    scene.add_tubes(a.bowel.faeces, "faeces", "bowel")
-    scene.add_tubes(a.bowel.gas, "gas", "gas")
+    if variant.prone:  # gas rises to the back: the lumen is gas, and fluid lies below its level
+        for tubes, tissue in prone_bowel(a.bowel):
+            scene.add_tubes(tubes, tissue, "gas" if tissue == "gas" else "bowel")
+    else:
+        scene.add_tubes(a.bowel.fluid, "bowel_content", "bowel")
+        scene.add_tubes(a.bowel.faeces, "faeces", "bowel")
+        scene.add_tubes(a.bowel.gas, "gas", "gas")
     scene.add_field(a.psoas, "muscle", "muscle")
     scene.add_field(a.pancreas, "pancreas", "pancreas")
     scene.add_field(a.stomach.wall, "stomach_wall", "stomach")
@@ -168,8 +202,12 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     for tree in a.liver_vessels.hepatic:
         scene.add_tubes(tree.tubes(), "hepatic_vein", "hepatic_vein")
     scene.add_tubes(a.liver_vessels.portal.tubes(), "portal_vein", "portal_vein")
-    scene.add_field(a.liver.gallbladder, "gallbladder", "gallbladder")
-    diaphragm = np.maximum(t.cavity - 0.5, t.below_dome - 2.5).astype(np.float32)
+    if a.clips is None:
+        scene.add_field(a.liver.gallbladder, "gallbladder", "gallbladder")
+    else:
+        scene.add_tubes(a.clips, "metal", "body")
+    thick = DIAPHRAGM_MM - 1.5 * variant.contact
+    diaphragm = np.maximum(t.cavity - 0.5, t.below_dome - thick).astype(np.float32)
     scene.add_field(diaphragm, "muscle", "diaphragm")
     scene.add_field(t.thorax, "mediastinum", "fat")
     scene.add_field(t.lungs, "lung", "lung")
@@ -196,3 +234,14 @@ def fill_scene(anatomy: Anatomy, scene: Scene) -> None:
     for inset, name in ((0.0, "cortical_bone"), (1.3, "marrow")):
         rim = [tube(p, np.maximum(r - inset, 0.6), step_mm=6.0) for p, r in lines]
         scene.add_tubes(np.concatenate(rim), name, "bone")
+    if a.implants is not None:
+        scene.add_tubes(a.implants, "metal", "body")
+
+
+def ascites_field(a: Anatomy, film_mm: float) -> F32:
+    """Fluid within ``film_mm`` of liver and spleen, and along the front and side of the cavity."""
+    near = np.minimum(a.liver.field - 1.3 * film_mm, a.spleen - film_mm)
+    y = np.broadcast_to(a.lattice.y[None, :, None], a.lattice.shape)
+    gutter = np.maximum(-a.trunk.cavity - film_mm, y - a.body.shift_y - 45.0)
+    out: F32 = np.maximum(np.minimum(near, gutter), a.trunk.cavity + 0.5).astype(np.float32)
+    return out

@@ -23,14 +23,25 @@ class Bowel:
 
 
 def build_bowel(
-    body: Body, lattice: Lattice, occupied: F32, cavity: F32, rng: np.random.Generator
+    body: Body,
+    lattice: Lattice,
+    occupied: F32,
+    cavity: F32,
+    rng: np.random.Generator,
+    *,
+    rise_mm: float = 0.0,
 ) -> Bowel:
-    """Bowel in the room that is left (``occupied`` is the distance to solid organs)."""
+    """Bowel in the room that is left (``occupied`` is the distance to solid organs).
+
+    ``rise_mm`` lifts the right half of the colon, which the liver then indents.
+    """
     walls, fluid, faeces, gas = [], [], [], []
     size = float(np.clip(rng.normal(1.0, 0.1), 0.8, 1.2))
     for points, radii in _colon(rng):
         r = np.asarray(radii) * size
-        line = body.to_lps(points)
+        lifted = np.asarray(points, dtype=np.float64)
+        lifted[:, 2] += rise_mm * np.clip((40.0 - lifted[:, 0]) / 70.0, 0.0, 1.0)
+        line = body.to_lps(lifted)
         haustra = 1.0 + 0.10 * np.sin(np.linspace(0.0, 3.0 * len(line), 4 * len(line)))
         fine = _resample(line, 4 * len(line))
         width = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(r)), r) * haustra

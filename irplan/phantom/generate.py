@@ -15,7 +15,8 @@ from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import STRUCTURES, LabelMap, Volume
 from irplan.phantom.anatomy import Anatomy, draw_anatomy, stream
-from irplan.phantom.body import Body
+from irplan.phantom.artefact import darken_left_lobe, metal_streaks, swell
+from irplan.phantom.extras import arm_reach_mm
 from irplan.phantom.lesion import (
     CALIBRE_MM,
     Tumour,
@@ -27,7 +28,7 @@ from irplan.phantom.lesion import (
 )
 from irplan.phantom.liver import LIVER_RANGE_ML
 from irplan.phantom.noise import correlated_noise
-from irplan.phantom.painter import paint_anatomy, paint_tumour
+from irplan.phantom.painter import organ_mask, paint_anatomy, paint_tumour
 from irplan.phantom.result import (
     Phantom,
     PhantomFacts,
@@ -36,7 +37,11 @@ from irplan.phantom.result import (
     TumourSpec,
 )
 from irplan.phantom.tissues import PHASES, TISSUES, Phase, tissue
+from irplan.phantom.variant import FAT_HU, KERNELS, PLAIN, Variant
 
+#: Contents of a stomach that is not as drawn, HU [S: food 40-70, dilute oral contrast 150-300].
+STOMACH_HU = {"food": 58.0, "contrast": 220.0}
+LEAST_HEIGHT_MM = 20.0
 SPACING_RANGE_MM = (0.4, 10.0)
 MAX_VOXELS = 120_000_000
 
@@ -52,6 +57,7 @@ def abdominal_ct(
     body_width_mm: float | None = None,
     fat_mm: float | None = None,
     table: bool = True,
+    variant: Variant = PLAIN,
     progress: Progress = no_progress,
 ) -> Phantom:
     """A synthetic abdominal CT of the patient that ``seed`` draws.
@@ -63,7 +69,7 @@ def abdominal_ct(
     Parameters
     ----------
     seed : 0..2^63-1; the same seed and settings give the same bytes.
-    phase : "unenhanced", "arterial" or "portal"; CT numbers in `TISSUES`.
+    phase : "unenhanced", "arterial", "portal" or "delayed"; CT numbers in `TISSUES`.
     spacing_mm : voxel size (slice, row, column), 0.4..10 mm each.
     tumours : tumours of the liver, none to ten; see `TumourSpec`.
     noise_hu : standard deviation of the noise (see `correlated_noise`), 0..100 HU.
@@ -71,6 +77,7 @@ def abdominal_ct(
     body_width_mm : body's greatest width, 260..420 mm; None draws it.
     fat_mm : typical subcutaneous fat, 5..35 mm; None draws it.
     table : whether the patient lies on a table.
+    variant : disease and technique; see `Variant`.
     progress : called with a fraction and a few words.
 
     Returns
@@ -91,6 +98,7 @@ def abdominal_ct(
         _optional("body_width_mm", body_width_mm, 260.0, 420.0),
         _optional("fat_mm", fat_mm, 5.0, 35.0),
         bool(table),
+        variant,
     )
     tissue("liver").hu(phase)
     if len(settings.tumours) > 10 or not all(isinstance(t, TumourSpec) for t in settings.tumours):
@@ -100,15 +108,23 @@ def abdominal_ct(
             expected="none to ten TumourSpec",
             remedy="Give a list of TumourSpec(diameter_mm=...).",
         )
+    if not isinstance(variant, Variant):
+        raise InputError(
+            "variant",
+            got=repr(variant),
+            expected="a Variant",
+            remedy="For example Variant(steatosis=0.2).",
+        )
     progress(0.0, "drawing the patient")
     anatomy = draw_anatomy(
         settings.seed,
         liver_ml=settings.liver_ml,
         body_width_mm=settings.body_width_mm,
         fat_mm=settings.fat_mm,
+        variant=variant,
         progress=portion(progress, 0.0, 0.25),
     )
-    grid = _grid(anatomy.body, settings)
+    grid = _grid(anatomy, settings)
     progress(0.25, "placing tumours")
     capsule = liver_surface(anatomy.lattice, anatomy.liver)
     walls = anatomy.heat_sink_walls(CALIBRE_MM)
@@ -116,37 +132,84 @@ def abdominal_ct(
         settings.tumours, anatomy.lattice, anatomy.liver, capsule, walls, stream(settings.seed, 20)
     )
     hu = _patient_hu(settings.seed, phase)
+    hu["liver"] -= FAT_HU * variant.steatosis
+    hu["stomach_content"] = STOMACH_HU.get(variant.stomach, hu["stomach_content"])
+    half_frequency, blur_mm = KERNELS[variant.kernel]
     image, labels = paint_anatomy(
-        anatomy, grid, hu, table=settings.table, progress=portion(progress, 0.3, 0.7)
+        anatomy,
+        grid,
+        hu,
+        table=settings.table,
+        variant=variant,
+        progress=portion(progress, 0.3, 0.7),
     )
+    if variant.left_lobe_hu:
+        darken_left_lobe(image, labels, grid, anatomy.body, variant.left_lobe_hu)
     for lesion, spec in zip(lesions, settings.tumours, strict=True):
-        paint_tumour(image, labels, grid, lesion, hu["liver"] + spec.contrast_hu)
+        paint_tumour(image, labels, grid, lesion, hu["liver"] + spec.contrast_hu, blur_mm)
+    organ = organ_mask(anatomy, grid, labels)
+    if variant.metal != "none":
+        metal_streaks(image, grid)
     noise = correlated_noise(
         grid.shape,
         settings.spacing_mm,
         settings.noise_hu,
         stream(settings.seed, 30, PHASES.index(phase)),
+        half_frequency_per_mm=half_frequency,
         progress=portion(progress, 0.7, 0.97),
     )
+    if variant.noise_swell:
+        noise *= swell(grid, anatomy.body, variant.noise_swell)
     image += noise
     np.clip(np.rint(image, out=image), -1024, 3071, out=image)
     facts = _facts(anatomy, lesions, capsule, walls, hu, settings)
     progress(1.0, "done")
+    hu16 = image.astype(np.int16)
+    if variant.prone:
+        hu16, labels, organ, grid = _from_the_front(hu16, labels, organ, grid)
     return Phantom(
-        Volume(image.astype(np.int16), grid, "HU"),
+        Volume(hu16, grid, "HU"),
         LabelMap(labels, grid, tuple(s for s in STRUCTURES if s.name != "bile_duct")),
+        organ,
         facts,
         settings,
     )
 
 
-def _grid(body: Body, settings: PhantomSettings) -> Grid:
-    """Field of view: the body and 14 mm of air, 45 mm more below when there is a table."""
-    half_x = 1.03 * body.half_width + 14.0
+def _from_the_front(
+    hu: NDArray[np.int16], labels: NDArray[np.uint8], organ: NDArray[np.bool_], grid: Grid
+) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.bool_], Grid]:
+    """The same voxels with rows from back to front and columns from left to right (prone)."""
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.index_to_lps([0, grid.shape[1] - 1, grid.shape[2] - 1])
+    affine[:3, 1:3] *= -1.0
+    turned = [np.ascontiguousarray(a[:, ::-1, ::-1]) for a in (hu, labels, organ)]
+    return (*turned, Grid(grid.shape, affine, grid.frame_of_reference_uid))  # type: ignore[return-value]
+
+
+def _grid(anatomy: Anatomy, settings: PhantomSettings) -> Grid:
+    """Field of view: the body and 14 mm of air, 30 mm more below when there is a table."""
+    body, variant = anatomy.body, settings.variant
+    half_x = arm_reach_mm(body) if variant.arms_down else 1.03 * body.half_width + 14.0
     half_y = 1.06 * body.half_depth + 14.0
+    bottom, top = body.bottom_mm, body.top_mm
+    z = anatomy.lattice.z[(anatomy.liver.field < 0.0).any(axis=(1, 2))]
+    if variant.cut_top_mm:
+        top = float(z[-1]) - variant.cut_top_mm
+    if variant.cut_bottom_mm:
+        bottom = float(z[0]) + variant.cut_bottom_mm
+    if top - bottom < LEAST_HEIGHT_MM:
+        raise InputError(
+            "variant.cut_top_mm and cut_bottom_mm",
+            got=f"{variant.cut_top_mm:g} and {variant.cut_bottom_mm:g} mm, which leave "
+            f"{top - bottom:.0f} mm",
+            expected=f"a scan of at least {LEAST_HEIGHT_MM:g} mm",
+            remedy="Cut less.",
+        )
+    in_front = 30.0 if settings.table and variant.prone else 0.0
     extent = np.array(
         [
-            body.top_mm - body.bottom_mm,
+            top - bottom,
             2 * half_y + (30.0 if settings.table else 0.0),
             2 * half_x,
         ]
@@ -162,10 +225,14 @@ def _grid(body: Body, settings: PhantomSettings) -> Grid:
         )
     origin = (
         -half_x + 0.5 * spacing[2],
-        -half_y + 0.5 * spacing[1],
-        body.bottom_mm + 0.5 * spacing[0],
+        -half_y - in_front + 0.5 * spacing[1],
+        bottom + 0.5 * spacing[0],
     )
-    key = (settings.seed, settings.liver_ml, settings.body_width_mm, settings.fat_mm)
+    key: tuple[object, ...] = (
+        settings.seed, settings.liver_ml, settings.body_width_mm, settings.fat_mm
+    )  # fmt: skip
+    if variant != PLAIN:
+        key = (*key, variant)
     digest = hashlib.sha256(f"irplan.phantom {key}".encode()).digest()
     uid = f"2.25.{int.from_bytes(digest[:15], 'big')}"
     return Grid.from_spacing(shape.tolist(), settings.spacing_mm, origin, uid)

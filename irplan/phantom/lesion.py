@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from irplan.errors import InputError
 from irplan.geometry import Point3
-from irplan.phantom.lattice import STEP_MM, Lattice
+from irplan.phantom.lattice import F32, STEP_MM, Lattice
 from irplan.phantom.liver import Liver
 from irplan.phantom.result import TumourSpec
 
@@ -19,6 +19,10 @@ F64 = NDArray[np.float64]
 CAPSULE_CLEARANCE_MM = 8.0
 VESSEL_CLEARANCE_MM = 10.0
 BETWEEN_TUMOURS_MM = 10.0
+#: Tissue that a tumour at the capsule leaves between itself and the surface, mm.
+CAP_MM = 0.3
+#: How far under the surface the centre of one lies, over its radius.
+CAP_DEPTH = 0.75
 #: Vessels of at least this calibre count for the distance to the nearest vessel.
 CALIBRE_MM = 3.0
 _DIRECTIONS = 4000
@@ -29,7 +33,8 @@ _WAVES = 14
 class Tumour:
     """Star-shaped: r(u) = ``scale_mm`` (``level`` + sum_k a_k cos(k_k . u + p_k)).
 
-    ``u`` is a unit vector from ``origin`` (LPS mm).
+    ``u`` is a unit vector from ``origin`` (LPS mm).  With a ``cap`` (a lattice and its field) it
+    ends where the field rises above -`CAP_MM`: flattened by the liver's capsule.
     """
 
     origin: F64
@@ -38,9 +43,10 @@ class Tumour:
     wave: F64
     amplitude: F64
     phase: F64
+    cap: tuple[Lattice, F32] | None = None
 
     def radius(self, directions: F64) -> F64:
-        """(...,) radius in mm along (..., 3) unit vectors."""
+        """(...,) radius in mm along (..., 3) unit vectors, without the cap."""
         out: F64 = self.scale_mm * (
             self.level + _ripple(directions, self.wave, self.amplitude, self.phase)
         )
@@ -50,13 +56,31 @@ class Tumour:
     def surface(self) -> F64:
         """(4000, 3) LPS points evenly spread in direction on the surface."""
         u = fibonacci(_DIRECTIONS)
-        out: F64 = self.origin + self.radius(u)[:, None] * u
+        out: F64 = self.origin + self.reach(u)[:, None] * u
         return out
+
+    def reach(self, directions: F64) -> F64:
+        """(N,) distance in mm from ``origin`` to the surface along (N, 3) unit vectors."""
+        radius = self.radius(directions)
+        if self.cap is None:
+            return radius
+        lattice, field = self.cap
+        share = np.linspace(0.0, 1.0, 41)[1:]
+        at = self.origin + (radius[:, None] * share)[..., None] * directions[:, None]
+        value = lattice.sample(field, at) + CAP_MM
+        out = value > 0.0
+        first = np.argmax(out, axis=1)
+        rows = np.arange(len(first))
+        a = np.where(first > 0, value[rows, np.maximum(first - 1, 0)], -1.0)
+        b = value[rows, first]
+        cut = share[first] - (b / np.maximum(b - a, 1e-9)) * (share[1] - share[0])
+        result: F64 = np.where(out.any(axis=1), cut, 1.0) * radius
+        return result
 
     def centre_of_mass(self) -> F64:
         """(3,) LPS mm: integral of r^4/4 u over that of r^3/3."""
         u = fibonacci(_DIRECTIONS)
-        r = self.radius(u)
+        r = self.reach(u)
         out: F64 = self.origin + (r[:, None] ** 4 / 4 * u).sum(axis=0) / (r**3 / 3).sum()
         return out
 
@@ -66,6 +90,9 @@ class Tumour:
         length = np.linalg.norm(d, axis=-1)
         unit = d / np.maximum(length, 1e-9)[..., None]
         out: F64 = length - self.radius(unit)
+        if self.cap is not None:
+            lattice, field = self.cap
+            out = np.maximum(out, lattice.sample(field, points) + CAP_MM)
         return out
 
 
@@ -145,7 +172,8 @@ def place_tumours(
     rng: np.random.Generator,
 ) -> list[Tumour]:
     """Tumours at their given or seeded places; `InputError` for one that does not fit."""
-    inside = np.argwhere(liver.field[liver.box] < -CAPSULE_CLEARANCE_MM)
+    least = 3.0 if any(s.at_capsule for s in specs) else CAPSULE_CLEARANCE_MM
+    inside = np.argwhere(liver.field[liver.box] < -least)
     z0, y0, x0 = (s.start for s in liver.box)
     places = np.column_stack(
         [lattice.x[inside[:, 2] + x0], lattice.y[inside[:, 1] + y0], lattice.z[inside[:, 0] + z0]]
@@ -163,6 +191,11 @@ def place_tumours(
         field = f"tumours[{k}]"
         shape = make_tumour(spec, np.zeros(3), own)
         reach = float(np.linalg.norm(shape.surface(), axis=1).max())
+        if spec.at_capsule:
+            tumour = _at_capsule(field, spec, shape, lattice, liver, places, depth, done, own)
+            done.append(tumour)
+            made[k] = tumour
+            continue
         if spec.centre_mm is None:
             centre = _choose(field, spec, reach, places, depth, vessel, done, own)
         else:
@@ -181,6 +214,46 @@ def place_tumours(
         done.append(tumour)
         made[k] = tumour
     return [made[k] for k in range(len(specs))]
+
+
+def _at_capsule(
+    field: str,
+    spec: TumourSpec,
+    shape: Tumour,
+    lattice: Lattice,
+    liver: Liver,
+    places: F64,
+    depth: F64,
+    done: list[Tumour],
+    rng: np.random.Generator,
+) -> Tumour:
+    """A tumour flattened by the capsule, grown until it has its volume again."""
+    wanted = CAP_DEPTH * spec.diameter_mm / 2
+    fits = np.abs(depth - wanted) < max(2.0, 0.15 * wanted)
+    for other in done:
+        apart = np.linalg.norm(places - other.origin, axis=1)
+        fits &= apart >= 0.8 * spec.diameter_mm + 1.2 * other.scale_mm + BETWEEN_TUMOURS_MM
+    volume = np.pi * spec.diameter_mm**3 / 6
+    u = fibonacci(_DIRECTIONS)
+    for index in rng.permutation(np.flatnonzero(fits))[:12]:
+        start = replace(shape, origin=places[index], cap=(lattice, liver.field))
+        low, high = start.scale_mm, 1.6 * start.scale_mm
+        for _ in range(30):
+            middle = 0.5 * (low + high)
+            tried = replace(start, scale_mm=middle)
+            small = 4 * np.pi / 3 * float((tried.reach(u) ** 3).mean()) < volume
+            low, high = (middle, high) if small else (low, middle)
+        made = replace(start, scale_mm=high)
+        got = 4 * np.pi / 3 * float((made.reach(u) ** 3).mean())
+        clear = all(float(other.signed_distance(made.surface()).min()) > 0.0 for other in done)
+        if abs(got - volume) < 1e-3 * volume and clear:
+            return made
+    raise InputError(
+        f"{field}.diameter_mm",
+        got=f"{spec.diameter_mm:g} mm at the capsule",
+        expected="a tumour that fits under this liver's surface",
+        remedy="Make it smaller, or choose another seed or liver_ml.",
+    )
 
 
 def _choose(

@@ -24,9 +24,16 @@ from irplan.phantom.lattice import (
     smooth_min,
 )
 from irplan.phantom.trunk import Trunk
+from irplan.phantom.variant import PLAIN, Variant
 
 #: Organ volumes that `abdominal_ct` makes (adult range), ml.
 LIVER_RANGE_ML = (1000.0, 2200.0)
+#: Fat between liver and wall, under the diaphragm, and before the right kidney, mm.
+WALL_GAP_MM, DOME_GAP_MM, KIDNEY_GAP_MM = 3.0, 3.4, 4.0
+#: Thickness of the diaphragm that `fill_scene` paints, mm; 1 mm where organs touch it.
+DIAPHRAGM_MM = 2.5
+#: Correlation length and amplitude of cirrhotic nodules [S: macronodular 3-15 mm], mm.
+NODULE_MM, NODULE_HEIGHT_MM = 9.0, 2.6
 #: How much of the fitted shift the visceral, lower and left faces take.
 SHIFT_SHARE = (0.15, 1.0, 0.3)
 
@@ -51,8 +58,12 @@ def build_liver(
     cava: F32,
     volume_ml: float | None,
     rng: np.random.Generator,
+    variant: Variant = PLAIN,
+    own: np.random.Generator | None = None,
 ) -> Liver:
     """A liver of ``volume_ml`` (None: drawn, mean 1500 ml) beside ``carve`` (kidney) and ``cava``.
+
+    ``variant`` gives cirrhosis, contact and ascites; nodules are drawn from ``own``.
 
     Raises `InputError` when this patient's trunk cannot hold the volume asked for.
     """
@@ -63,20 +74,40 @@ def build_liver(
     size = float(np.prod(body.scale)) ** 0.8
     target = float(np.clip(rng.normal(1560.0, 170.0) * size, 1150.0, 1950.0))
     lump = lattice.noise(rng, 45.0) * 2.2
+    sick = variant.cirrhosis
+    left += 30.0 * sick  # the left lobe grows, the right one shrinks from below
+    target *= 1.0 - 0.15 * sick
     angle = 0.60 + turn
     wedge = np.sin(angle) * (x + 38.0) + np.cos(angle) * (y - 32.0)
     visceral = smooth_min((x + 40.0).astype(np.float32), wedge.astype(np.float32), 18.0)
     lower = -152.0 + slope * (x + 125.0) + 0.30 * (y + 10.0)
+    if sick:
+        lower = lower + 22.0 * sick * np.clip((40.0 - x) / 120.0, 0.0, 1.0)
     inferior = ((lower - z) * 0.84).astype(np.float32)
-    faces = (visceral + lump, inferior + lump, (x - left + lump).astype(np.float32))
-    hull = smooth_max(
-        (trunk.cavity + 3.0).astype(np.float32), (3.4 - trunk.below_dome).astype(np.float32), 9.0
+    faces: tuple[F32, ...] = (
+        visceral + lump,
+        inferior + lump,
+        (x - left + lump).astype(np.float32),
     )
-    hull = (hull + 0.35 * lump).astype(np.float32)
+    fluid = variant.ascites_mm * _bare_area(xyz) if variant.ascites_mm else 0.0
+    wall_gap = WALL_GAP_MM - 2.6 * variant.contact + fluid
+    dome_gap = DOME_GAP_MM - 1.9 * variant.contact + 0.7 * fluid
+    hull = smooth_max(
+        (trunk.cavity + wall_gap).astype(np.float32),
+        (dome_gap - trunk.below_dome).astype(np.float32),
+        9.0,
+    )
+    hull = (hull + 0.35 * (1.0 - variant.contact) * lump).astype(np.float32)
+    if sick:
+        nodules = NODULE_HEIGHT_MM * sick * lattice.noise(_need(own), NODULE_MM)
+        faces = tuple((f + nodules).astype(np.float32) for f in faces)
+        hull = (hull + np.maximum(nodules, 0.0)).astype(np.float32)
     tall = float(np.clip(rng.normal(1.0, 0.1), 0.8, 1.2))
     gallbladder = _gallbladder(xyz, tall)
     cuts = _fossae(xyz, gallbladder)
-    cuts = np.maximum(cuts, np.maximum(4.0 - carve, -1.0 - cava)).astype(np.float32)
+    cuts = np.maximum(
+        cuts, np.maximum(KIDNEY_GAP_MM - 2.5 * variant.contact - carve, -1.0 - cava)
+    ).astype(np.float32)
     wanted = target if volume_ml is None else volume_ml
     field, got = _fit(lattice, hull, faces, cuts, wanted)
     if abs(got - wanted) > 0.02 * wanted and volume_ml is not None:
@@ -87,6 +118,24 @@ def build_liver(
             remedy="Choose another liver volume, a wider body or another seed.",
         )
     return Liver(field, got, np.maximum(gallbladder, -900.0), _box(field))
+
+
+def _bare_area(xyz: tuple[F32, F32, F32]) -> F32:
+    """0 behind, where the liver has no peritoneum and no fluid goes, 1 elsewhere."""
+    behind = np.clip((xyz[1] - 10.0) / 25.0, 0.0, 1.0)
+    out: F32 = (1.0 - 0.85 * behind).astype(np.float32)
+    return out
+
+
+def _need(rng: np.random.Generator | None) -> np.random.Generator:
+    if rng is None:
+        raise InputError(
+            "own",
+            got="no stream for the nodules",
+            expected="a random generator",
+            remedy="Pass own= when the variant has cirrhosis.",
+        )
+    return rng
 
 
 def _gallbladder(xyz: tuple[F32, F32, F32], tall: float) -> F32:
@@ -112,7 +161,7 @@ def _fossae(xyz: tuple[F32, F32, F32], gallbladder: F32) -> F32:
 
 
 def _fit(
-    lattice: Lattice, hull: F32, faces: tuple[F32, F32, F32], cuts: F32, wanted: float
+    lattice: Lattice, hull: F32, faces: tuple[F32, ...], cuts: F32, wanted: float
 ) -> tuple[F32, float]:
     """Shift the visceral, lower and left ``faces`` together until the organ has ``wanted`` ml."""
     box = _box(np.maximum(hull, faces[1] - 60.0))

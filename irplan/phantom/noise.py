@@ -20,6 +20,7 @@ def correlated_noise(
     noise_hu: float,
     rng: np.random.Generator,
     *,
+    half_frequency_per_mm: float = KERNEL_HALF_FREQUENCY_PER_MM,
     progress: Progress = no_progress,
 ) -> NDArray[np.float32]:
     """Zero-mean Gaussian noise of standard deviation ``noise_hu``, float32 (slice, row, column).
@@ -28,7 +29,8 @@ def correlated_noise(
     Gaussian apodisation H (Riederer, Pelc & Chesler, Phys Med Biol 1978;23:446); neighbouring
     slices are mixed with weight exp(-(ds/0.9)^2) as by helical interpolation.  The deviation is
     set through the filter's own power, so it holds exactly in expectation.  It is stationary: a
-    real scan's noise grows towards the middle of the body.
+    real scan's noise grows towards the middle of the body (`Variant.noise_swell`).
+    ``half_frequency_per_mm`` is the apodisation's half height: smaller for a softer kernel.
     """
     n_slices, n_rows, n_cols = shape
     out = np.zeros(shape, dtype=np.float32)
@@ -38,7 +40,7 @@ def correlated_noise(
     fy = fft.fftfreq(fast[0], spacing_mm[1])[:, None]
     fx = fft.rfftfreq(fast[1], spacing_mm[2])[None, :]
     f = np.hypot(fy, fx)
-    shape_of = np.sqrt(f) * np.exp(-np.log(2.0) * (f / KERNEL_HALF_FREQUENCY_PER_MM) ** 2)
+    shape_of = np.sqrt(f) * np.exp(-np.log(2.0) * (f / half_frequency_per_mm) ** 2)
     twice = np.full(fx.size, 2.0)  # a real transform holds the inner columns' mirror as well
     twice[0] = 1.0
     if fast[1] % 2 == 0:

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from irplan.phantom.body import Body
 from irplan.phantom.lattice import F32, Lattice, chain, ellipsoid, smooth_max
 from irplan.phantom.trunk import Trunk
+from irplan.phantom.variant import PLAIN, Variant
+
+#: Thickness of the stomach's wall where it meets the liver [S: distended 3-5 mm], mm.
+WALL_MM = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +62,32 @@ def build_kidney(
 
 
 def build_spleen(
-    xyz: tuple[F32, F32, F32], trunk: Trunk, kidney: Kidney, rng: np.random.Generator
+    xyz: tuple[F32, F32, F32],
+    trunk: Trunk,
+    kidney: Kidney,
+    rng: np.random.Generator,
+    *,
+    volume: float = 1.0,
+    gap_mm: float = 0.0,
 ) -> F32:
-    """Spleen: hugging the left wall behind the stomach, hollowed by stomach and kidney."""
+    """Spleen: hugging the left wall behind the stomach, hollowed by stomach and kidney.
+
+    ``volume`` over the drawn one: a larger spleen reaches down, forwards and to the midline;
+    ``gap_mm`` of fluid keeps it from the wall.
+    """
     dz, size = rng.normal([0.0, 1.0], [7.0, 0.08])
     size = float(np.clip(size, 0.82, 1.2))
+    grown = float(np.cbrt(volume))
+    size, more = size * grown, grown - 1.0
     main = ellipsoid(
-        xyz, (98.0, 32.0, -76.0 + dz), (39.0 * size, 59.0 * size, 61.0 * size), (-28.0, -16.0)
+        xyz,
+        (98.0 - 18.0 * more, 32.0 - 12.0 * more, -76.0 + dz - 45.0 * more),
+        (39.0 * size, 59.0 * size, 61.0 * size),
+        (-28.0, -16.0),
     )
     hollow = ellipsoid(xyz, (56.0, 4.0, -76.0 + dz), (42.0, 46.0, 70.0))
     out = smooth_max(main, (-hollow).astype(np.float32), 7.0)
-    out = smooth_max(out, (trunk.cavity + 3.5).astype(np.float32), 6.0)
+    out = smooth_max(out, (trunk.cavity + 3.5 + gap_mm).astype(np.float32), 6.0)
     out = smooth_max(out, (4.5 - trunk.below_dome).astype(np.float32), 6.0)
     return smooth_max(out, (3.5 - kidney.outer).astype(np.float32), 4.0)
 
@@ -79,9 +98,16 @@ def build_stomach(
     xyz: tuple[F32, F32, F32],
     trunk: Trunk,
     rng: np.random.Generator,
+    *,
+    liver: F32,
+    variant: Variant = PLAIN,
 ) -> Stomach:
-    """Fundus under the left dome, body forwards and down, antrum across the midline."""
-    fill = float(np.clip(rng.normal(1.0, 0.16), 0.7, 1.3))
+    """Fundus under the left dome, body forwards and down, antrum across the midline.
+
+    ``variant`` gives its width, contents and how far it lies towards ``liver``; where the two
+    touch, the wall keeps its thickness.
+    """
+    fill = float(np.clip(rng.normal(1.0, 0.16), 0.7, 1.3)) * variant.stomach_fill
     low = float(rng.normal(0.0, 9.0))
     points = np.array(
         [
@@ -94,17 +120,25 @@ def build_stomach(
             [-22.0, -26.0, -122.0],
         ]
     )
+    points[:4] += variant.stomach_shift_mm * np.array([-0.9, -0.3, 0.25])
+    points[4:] += variant.stomach_shift_mm * np.array([-0.3, -0.2, 0.8])
     radii = np.array([31.0, 33.0, 29.0, 24.0, 19.0, 13.0, 8.5]) * fill
     wall = chain(xyz, points, radii)
     wall = smooth_max(wall, (trunk.cavity + 4.0).astype(np.float32), 8.0)
     wall = smooth_max(wall, (5.0 - trunk.below_dome).astype(np.float32), 8.0)
     folds = lattice.noise(rng, 11.0)
     lumen = (wall + 4.5 + 1.2 * folds).astype(np.float32)
+    if variant.stomach_shift_mm or variant.stomach_fill > 1.0:
+        lumen = np.maximum(lumen, WALL_MM - liver).astype(np.float32)
     level = float(np.clip(rng.normal(0.38, 0.18), 0.05, 0.8))
+    level = {"gas": 0.9, "fluid": 0.03, "food": 0.08, "contrast": 0.08}.get(variant.stomach, level)
+    if variant.prone:
+        level = 1.0 - level
     inside = lumen < 0
     y = np.broadcast_to(lattice.y[None, :, None], lattice.shape)[inside]
     level_mm = float(np.quantile(y, level)) if y.size else -1e3
-    surface = (lattice.y - level_mm)[None, :, None]
+    upwards = -1.0 if variant.prone else 1.0
+    surface = (upwards * (lattice.y - level_mm))[None, :, None]
     gas = np.maximum(lumen, np.broadcast_to(surface, lattice.shape)).astype(np.float32)
     return Stomach(wall.astype(np.float32), lumen, gas)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.compute import Progress, no_progress
+from irplan.errors import GeometryError
 from irplan.geometry import Grid
 from irplan.image import structure
 from irplan.phantom.anatomy import Anatomy, fill_scene
@@ -14,10 +15,13 @@ from irplan.phantom.lattice import STEP_MM, spline_weights
 from irplan.phantom.lesion import Tumour
 from irplan.phantom.scene import Scene
 from irplan.phantom.tissues import TISSUES
+from irplan.phantom.variant import KERNELS, PLAIN, Variant
 
 #: In-plane extent of the edge ramp: full width of a soft-tissue kernel's edge spread, mm.
 BLUR_MM = 1.1
 AIR_HU = -1000.0
+#: What full cirrhosis adds to the SD of the parenchyma's texture, HU [S: nodules 5-15 HU apart].
+CIRRHOTIC_TEXTURE_HU = 6.0
 _BLOCK = 8
 
 
@@ -27,17 +31,21 @@ def paint_anatomy(
     hu: dict[str, float],
     *,
     table: bool,
+    variant: Variant = PLAIN,
     progress: Progress = no_progress,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Image (HU, float32, no noise) and labels (uint8) of all organs on ``grid``.
 
     ``hu`` maps every tissue of `TISSUES` to this patient's CT number.  Tumours come afterwards
-    (`paint_tumour`).
+    (`paint_tumour`).  ``variant`` decides layers, texture, the table's side and the edges' width.
     """
     from irplan.compute.cpu.phantom import paint_layers
 
-    scene = Scene(hu, {row.name: row.texture_hu for row in TISSUES})
-    fill_scene(anatomy, scene)
+    texture = {row.name: row.texture_hu for row in TISSUES}
+    texture["liver"] += CIRRHOTIC_TEXTURE_HU * variant.cirrhosis
+    blur_mm = KERNELS[variant.kernel][1]
+    scene = Scene(hu, texture)
+    fill_scene(anatomy, scene, variant)
     lattice = anatomy.lattice
     fields = np.stack([*scene.fields, anatomy.grain])
     x = np.float32(grid.affine[0, 3]) + np.float32(grid.spacing_mm[2]) * np.arange(
@@ -53,7 +61,7 @@ def paint_anatomy(
     across = (x - lattice.x[0]) / np.float32(STEP_MM)
     boxes = _boxes(scene.fields, index[0], index[1], across)
     image = np.empty(grid.shape, dtype=np.float32)
-    image[:] = _background(anatomy.body, x, y, hu, table)
+    image[:] = _background(anatomy.body, x, y, hu, table, variant.prone)
     labels = np.zeros(grid.shape, dtype=np.uint8)
     half = grid.spacing_mm[0] / 2 / STEP_MM
     tubes = np.concatenate(scene.tubes)
@@ -77,7 +85,7 @@ def paint_anatomy(
             x,
             half,
             grid.spacing_mm[0],
-            BLUR_MM,
+            blur_mm,
             first,
             image[part],
             labels[part],
@@ -114,13 +122,15 @@ def _background(
     y: NDArray[np.float32],
     hu: dict[str, float],
     table: bool,
+    prone: bool,
 ) -> NDArray[np.float32]:
     """Air, and a curved table top under the back: foam between two thin plates."""
     out = np.full((y.size, x.size), AIR_HU, dtype=np.float32)
     if not table:
         return out
-    top = body.half_depth + 5.0 - 6.0 * (x / 200.0) ** 2
-    depth = y[:, None] - top[None, :]
+    back = 1.06 * body.half_depth if prone else body.half_depth
+    top = back + 5.0 - 6.0 * (x / 200.0) ** 2
+    depth = (-y if prone else y)[:, None] - top[None, :]
     width = np.abs(x)[None, :] - 205.0
     for inset, name in ((0.0, "table_shell"), (1.6, "table")):
         f = np.maximum(np.maximum(inset - depth, depth - (14.0 - inset)), width + inset)
@@ -135,10 +145,17 @@ def paint_tumour(
     grid: Grid,
     lesion: Tumour,
     hu: float,
+    blur_mm: float = BLUR_MM,
 ) -> None:
-    """Composite one tumour over what is there; slices are averaged over five sub-slices."""
+    """Composite one tumour over what is there; slices are averaged over five sub-slices.
+
+    A tumour that the scan does not reach changes nothing.
+    """
     surface = lesion.surface()
-    start, shape = grid.box_around(surface, 2.0 * BLUR_MM)
+    try:
+        start, shape = grid.box_around(surface, 2.0 * blur_mm)
+    except GeometryError:  # the scan was cut before it
+        return
     part = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
     axes = [np.arange(s, s + n) for s, n in zip(start, shape, strict=True)]
     index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
@@ -147,7 +164,18 @@ def paint_tumour(
     for k in range(-2, 3):
         offset = np.array([0.0, 0.0, 0.2 * k * grid.spacing_mm[0]])
         distance = lesion.signed_distance(points + offset)
-        cover += np.clip(0.5 - distance / BLUR_MM, 0.0, 1.0) / 5.0
+        cover += np.clip(0.5 - distance / blur_mm, 0.0, 1.0) / 5.0
         if k == 0:
             labels[part][distance < 0.0] = structure("tumour").value
     image[part] += (cover * (hu - image[part])).astype(np.float32)
+
+
+def organ_mask(anatomy: Anatomy, grid: Grid, labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The liver inside its capsule: parenchyma, tumours, and the vessels within its field."""
+    out: NDArray[np.bool_] = np.isin(labels, [structure(n).value for n in ("liver", "tumour")])
+    veins = [structure(n).value for n in ("portal_vein", "hepatic_vein", "artery", "vessel")]
+    index = np.argwhere(np.isin(labels, veins))
+    if index.size:
+        inside = anatomy.lattice.sample(anatomy.liver.field, grid.index_to_lps(index)) < 0.0
+        out[tuple(index[inside].T)] = True
+    return out

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from irplan.errors import InputError
 from irplan.geometry import Point3, as_point
 from irplan.image import LabelMap, Volume
 from irplan.phantom.tissues import Phase
+from irplan.phantom.variant import PLAIN, Variant
 
 #: Tumours may be this large; larger ones do not fit a liver without displacing its vessels.
 MAX_TUMOUR_DIAMETER_MM = 120.0
@@ -27,6 +31,8 @@ class TumourSpec:
         vessels up to 10 mm that the place allows.
     contrast_hu : tumour minus liver parenchyma in the phase asked for, -150..150 HU.
     irregularity : standard deviation of the surface's radius over the radius, 0..0.2.
+    at_capsule : the seed places it so that it reaches the liver's surface and is flattened by it
+        (its volume stays exact); only without ``centre_mm``.
 
     Raises `InputError` for a value outside these ranges.
     """
@@ -35,6 +41,7 @@ class TumourSpec:
     centre_mm: Point3 | None = None
     contrast_hu: float = -45.0
     irregularity: float = 0.06
+    at_capsule: bool = False
 
     def __post_init__(self) -> None:
         _require(
@@ -42,6 +49,13 @@ class TumourSpec:
         )
         _require("tumour.contrast_hu", self.contrast_hu, -150.0, 150.0)
         _require("tumour.irregularity", self.irregularity, 0.0, 0.2)
+        if self.at_capsule and self.centre_mm is not None:
+            raise InputError(
+                "tumour.at_capsule",
+                got=f"True with centre_mm = {self.centre_mm}",
+                expected="a place that the seed chooses",
+                remedy="Leave centre_mm out, or at_capsule.",
+            )
         if self.centre_mm is not None:
             object.__setattr__(
                 self, "centre_mm", as_point(self.centre_mm, field="tumour.centre_mm")
@@ -64,6 +78,7 @@ class PhantomSettings:
     body_width_mm: float | None = None
     fat_mm: float | None = None
     table: bool = True
+    variant: Variant = PLAIN
 
 
 @dataclass(frozen=True)
@@ -121,11 +136,14 @@ class Phantom:
     """A synthetic abdominal CT with its truth.
 
     ``volume`` is int16 HU, ``labels`` on the same grid (disjoint; everything inside the skin is
-    labelled; ``liver`` is parenchyma only, add tumour and vessels for the organ).
+    labelled; ``liver`` is parenchyma only).  ``organ`` (bool, same grid) is the liver as manual
+    masks draw it: inside the capsule, with tumours and intrahepatic vessels, without gallbladder
+    and vena cava.
     """
 
     volume: Volume
     labels: LabelMap
+    organ: NDArray[np.bool_]
     facts: PhantomFacts
     settings: PhantomSettings
 

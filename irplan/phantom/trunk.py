@@ -35,9 +35,17 @@ class Trunk:
 
 
 def build_trunk(
-    body: Body, lattice: Lattice, xyz: tuple[F32, F32, F32], rng: np.random.Generator
+    body: Body,
+    lattice: Lattice,
+    xyz: tuple[F32, F32, F32],
+    rng: np.random.Generator,
+    *,
+    contact: float = 0.0,
 ) -> Trunk:
-    """The trunk of ``body``; ``xyz`` are (slightly warped) reference coordinates."""
+    """The trunk of ``body``; ``xyz`` are (slightly warped) reference coordinates.
+
+    ``contact`` (0..1) brings the heart down onto the diaphragm.
+    """
     u, v = body.upright(lattice.x[None, :], lattice.y[:, None])
     shape = lattice.shape
     u, v = np.broadcast_to(u, shape), np.broadcast_to(v, shape)
@@ -70,7 +78,7 @@ def build_trunk(
         ellipsoid(xyz, (4.0, -58.0, 25.0), (34.0, 11.0, 20.0), (20.0, 0.0)),
         5.0,
     )
-    heart = np.maximum(smooth_min(heart, right, 10.0), below_dome + 1.0)
+    heart = np.maximum(smooth_min(heart, right, 10.0), below_dome + 1.0 - 0.8 * contact)
     spine_y = body.spine_line(z[:, 0, 0])[:, 1][:, None, None].astype(np.float32)
     slab = np.abs(xyz[0] - 3.0) - 17.0
     gap = np.maximum(slab, xyz[1] - spine_y - 12.0)
