@@ -48,18 +48,7 @@ def target_from_point(
             remedy="Give the lesion's largest diameter in mm.",
         )
     grid = volume.grid
-    if not bool(grid.contains(point)):
-        low, high = _extent(volume)
-        raise InputError(
-            "target point",
-            got=_text(point),
-            expected=f"a point inside the image, {_text(low)} to {_text(high)} (LPS mm)",
-            remedy="Give x,y,z in LPS mm (x to the patient's left, y to the back, z to the head); "
-            "many viewers show RAS, where x and y have the other sign.",
-        )
-    centre = np.clip(np.round(grid.lps_to_index(point)).astype(int), 0, np.array(grid.shape) - 1)
-    index = (int(centre[0]), int(centre[1]), int(centre[2]))
-    _require_body(volume, body, index, point)
+    index = require_inside(volume, point, field="target point", body=body)
     mask = np.zeros(grid.shape, dtype=bool)
     start, shape = grid.box_around(point, float(diameter_mm) / 2.0)
     offsets = np.indices(shape).reshape(3, -1).T + np.asarray(start)
@@ -70,9 +59,26 @@ def target_from_point(
     return mask
 
 
-def _require_body(
-    volume: Volume, body: Mask | None, index: tuple[int, int, int], point: Sequence[float]
-) -> None:
+def require_inside(
+    volume: Volume,
+    point: Sequence[float] | NDArray[np.floating],
+    *,
+    field: str,
+    body: Mask | None = None,
+) -> tuple[int, int, int]:
+    """Index of the voxel that holds ``point``; `InputError` outside the image or in air."""
+    grid = volume.grid
+    if not bool(grid.contains(point)):
+        low, high = _extent(volume)
+        raise InputError(
+            field,
+            got=_text(point),
+            expected=f"a point inside the image, {_text(low)} to {_text(high)} (LPS mm)",
+            remedy="Give x,y,z in LPS mm (x to the patient's left, y to the back, z to the head); "
+            "many viewers show RAS, where x and y have the other sign.",
+        )
+    centre = np.clip(np.round(grid.lps_to_index(point)).astype(int), 0, np.array(grid.shape) - 1)
+    index = (int(centre[0]), int(centre[1]), int(centre[2]))
     if body is not None:
         inside = bool(body[index])
     else:
@@ -80,11 +86,12 @@ def _require_body(
         inside = float(np.median(volume.array[around])) > _TISSUE_HU
     if not inside:
         raise InputError(
-            "target point",
+            field,
             got=f"{_text(point)}, where the image shows {float(volume.array[index]):.0f} HU",
             expected="a point in the patient's tissue",
             remedy="Check the point's frame (LPS mm) and sign; it lies in air or outside the body.",
         )
+    return index
 
 
 def _extent(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -93,5 +100,5 @@ def _extent(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return corners.min(axis=0), corners.max(axis=0)
 
 
-def _text(point: Sequence[float] | NDArray[np.float64]) -> str:
+def _text(point: Sequence[float] | NDArray[np.floating]) -> str:
     return "(" + ", ".join(f"{float(v):.1f}" for v in point) + ")"
