@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from irplan.image.structures import structure
 from irplan.image.volume import Volume
 from irplan.segmentation.air import LUNG_EDGE_HU, segment_gas
 from irplan.segmentation.bone import bone_region, segment_bone
+from irplan.segmentation.clicks import Click
 from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation
@@ -49,6 +51,7 @@ def segment_abdomen(
     volume: Volume,
     *,
     target_mask: NDArray[np.bool_] | None = None,
+    clicks: Sequence[Click] = (),
     progress: Progress = no_progress,
 ) -> AbdomenSegmentation:
     """Liver, vessels and obstacles of an abdominal CT, in one label map.
@@ -57,12 +60,13 @@ def segment_abdomen(
     vessel (veins inside the liver and great vessels near it; ``artery`` instead where the phase
     shows arteries only), gallbladder, gas, lung, bone, tumour.  ``tumour`` is ``target_mask`` as
     given, also where it leaves the liver; vessels inside it count as tumour.
+    ``clicks`` correct the liver (see `segment_liver`).
 
     Raises `InputError` / `SegmentationError` as `segment_liver`, `GridMismatchError` for a target
     mask of another shape, `InputError` for one that is empty or outside the body.
     """
     _check_target(volume, target_mask)
-    liver = segment_liver(volume, progress=portion(progress, 0.0, 0.6))
+    liver = segment_liver(volume, clicks=clicks, progress=portion(progress, 0.0, 0.6))
     stages, image = liver.stages, liver.stages.image
     warnings = list(liver.warnings)
     progress(0.6, "abdomen: body, lungs, gas")
