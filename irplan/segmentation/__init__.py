@@ -7,6 +7,7 @@ from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.clicks import Click
 from irplan.segmentation.ct_check import check_ct
 from irplan.segmentation.gallbladder import segment_gallbladder
+from irplan.segmentation.great_vessels import segment_great_vessels
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation, LiverStages
 from irplan.segmentation.liver_session import LiverSession
@@ -22,7 +23,6 @@ from irplan.segmentation.surface_distance import SurfaceDistances, surface_dista
 from irplan.segmentation.target import target_from_point
 from irplan.segmentation.vessels import (
     VesselFinding,
-    segment_great_vessels,
     segment_liver_vessels,
 )
 from irplan.segmentation.working import WorkingImage, working_image

@@ -18,10 +18,11 @@ from irplan.segmentation.air import LUNG_EDGE_HU, segment_gas
 from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.clicks import Click
 from irplan.segmentation.gallbladder import segment_gallbladder
+from irplan.segmentation.great_vessels import segment_great_vessels
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation
 from irplan.segmentation.morphology import Mask, short_distance_mm
-from irplan.segmentation.vessels import segment_great_vessels, segment_liver_vessels
+from irplan.segmentation.vessels import segment_liver_vessels
 from irplan.segmentation.working import WorkingImage
 
 #: HU that parts skin from air on the scan's own grid, within a rim of the working body mask.
