@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from irplan.ablation.discretisation import Discretisation
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.schedule import Phase
-from irplan.geometry import Needle
 
 #: The active region grows where temperature departs from rest by more than this share of the
 #: largest departure that the problem asks for (a cryoprobe: 0.02 K).
@@ -59,10 +57,7 @@ def reach_voxels(mesh: Discretisation, dt_s: float) -> NDArray[np.int64]:
 
 def withdrawn(placement: Placement, distance_mm: float) -> Placement:
     """The placement pulled back along its own axis."""
-    tip, entry = np.array(placement.needle.tip_mm), np.array(placement.needle.entry_mm)
-    way = (entry - tip) / np.linalg.norm(entry - tip) * distance_mm
-    x, y, z = (float(v) for v in tip + way)
-    return replace(placement, needle=Needle((x, y, z), placement.needle.entry_mm))
+    return placement.withdrawn(distance_mm)
 
 
 def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:

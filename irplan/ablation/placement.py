@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from irplan.ablation.applicator import Applicator
@@ -45,3 +45,19 @@ class Placement:
         """Distal and proximal end of the active zone on the needle's axis, LPS mm."""
         near = self.applicator.tip_offset_mm
         return self.needle.segment(near, near + self.applicator.active_length_mm)
+
+    def withdrawn(self, distance_mm: float) -> Placement:
+        """The same applicator pulled back along its own axis, its entry where it was.
+
+        Raises `InputError` unless at least 1 mm of the needle stays in.
+        """
+        if distance_mm > self.needle.depth_mm - 1.0:
+            raise InputError(
+                "schedule.withdraw_mm",
+                got=f"a pull-back by {distance_mm:g} mm of a needle {self.needle.depth_mm:.1f} mm "
+                "deep",
+                expected="a tip that stays behind the entry",
+                remedy="Pull it back by less.",
+            )
+        tip = self.needle.segment(distance_mm, self.needle.depth_mm)[0]
+        return replace(self, needle=Needle(tip, self.needle.entry_mm))

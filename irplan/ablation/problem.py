@@ -13,6 +13,7 @@ from irplan.ablation.device import Kind
 from irplan.ablation.given import check_items, check_kind
 from irplan.ablation.given import check_range as check_range
 from irplan.ablation.placement import Placement
+from irplan.ablation.pull_back import check_apart, pull_backs, wrong
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.segments import segment_distance_mm
 from irplan.ablation.tissue import TissueProperties
@@ -63,7 +64,8 @@ class AblationProblem:
     ------
     InputError : wrong array, voxels outside 0.25..4 mm or too flat, no placement, applicators of
         different kinds, outside the grid or too close to each other, a schedule that does not
-        fit them or breaks a device's limit, tissues that freeze over different intervals, no free
+        fit them, breaks a device's limit or pulls one back out of the grid, through gas or bone
+        or too close to another, tissues that freeze over different intervals, no free
         tissue, body temperature out of range.
     """
 
@@ -117,7 +119,8 @@ class AblationProblem:
             own = check_items("problem.schedule", self.schedule, Schedule, remedy)
             object.__setattr__(self, "schedule", own)
         check_schedules(self.schedule, self.placements)
-        object.__setattr__(self, "notes", (*self.notes, *self._active_zones_met(index)))
+        notes = self._active_zones_met(index) + self._pull_backs_met(index)
+        object.__setattr__(self, "notes", (*self.notes, *notes))
         view = index.view()
         view.setflags(write=False)
         object.__setattr__(self, "tissue_index", view)
@@ -126,11 +129,8 @@ class AblationProblem:
         """Raise for an active zone in gas or bone; notes for one in tissue that cannot change."""
         notes = []
         for n, placement in enumerate(self.placements):
-            ends = self.grid.lps_to_index(np.array(placement.active_segment))
-            points = ends[0] + np.linspace(0.0, 1.0, 65)[:, None] * (ends[1] - ends[0])
-            at = np.clip(np.rint(points).astype(np.int64), 0, np.asarray(self.grid.shape) - 1)
-            met = [self.tissues[int(i)] for i in index[tuple(at.T)]]
-            for name in sorted({t.name for t in met} & set(_NO_ABLATION)):
+            met = self._tissues_on(placement.active_segment, index)
+            for name in sorted({_plain(t) for t in met} & set(_NO_ABLATION)):
                 raise InputError(
                     f"problem.placements[{n}]",
                     got=f"an active zone that lies partly in {name}",
@@ -144,6 +144,38 @@ class AblationProblem:
                     "held at a fixed temperature (a vessel?), which it cannot change."
                 )
         return notes
+
+    def _pull_backs_met(self, index: NDArray[np.uint8]) -> list[str]:
+        """Raise for a pull-back out of the grid, into gas or bone or too close to another probe."""
+        notes = []
+        moves = pull_backs(self.placements, self.schedules)
+        check_apart(moves, _CLOSEST_MM[self.kind], self.grid)
+        for move in moves:
+            for n in range(len(self.placements)):
+                if not move.moved(n):
+                    continue
+                met = self._tissues_on(move.way(n), index)
+                for name in sorted({_plain(t) for t in met} & set(_NO_ABLATION)):
+                    raise wrong(move, n, f"through {name}", "a way inside soft tissue")
+                zone = self._tissues_on(move.after[n].active_segment, index)
+                held = sum(t.fixed_temperature_c is not None for t in zone) / len(zone)
+                if held > 0.0:
+                    notes.append(
+                        f"Pulled back at {move.time_s:g} s, {100 * held:.0f} % of the active zone "
+                        f"of applicator {n + 1} lies in tissue held at a fixed temperature (a "
+                        "vessel?), which it cannot change."
+                    )
+        return notes
+
+    def _tissues_on(
+        self, segment: tuple[Point3, Point3], index: NDArray[np.uint8]
+    ) -> list[TissueProperties]:
+        """Tissue at points of a segment half a voxel apart or nearer."""
+        ends = self.grid.lps_to_index(np.array(segment))
+        count = 2 * math.ceil(float(np.linalg.norm(ends[1] - ends[0]))) + 65
+        points = ends[0] + np.linspace(0.0, 1.0, count)[:, None] * (ends[1] - ends[0])
+        at = np.clip(np.rint(points).astype(np.int64), 0, np.asarray(self.grid.shape) - 1)
+        return [self.tissues[int(i)] for i in index[tuple(at.T)]]
 
     @property
     def kind(self) -> Kind:
@@ -169,7 +201,7 @@ class AblationProblem:
         placements: Sequence[Placement],
         schedule: Schedule | Sequence[Schedule],
         *,
-        spacing_mm: float = 1.0,
+        spacing_mm: float | Sequence[float] = 1.0,
         margin_mm: float | None = None,
         body_temperature_c: float = 37.0,
         sink_calibre_mm: float | None = None,
@@ -182,7 +214,8 @@ class AblationProblem:
         Parameters
         ----------
         labels : structures; 0 is outside the body and counts as gas.
-        spacing_mm : voxel of the solver, 0.4 to 3 mm (1 for a result, 2 for a search).
+        spacing_mm : voxel of the solver, 0.25 to 4 mm (1 for a result, 2 for a search); three
+            numbers along the image's slices, rows and columns for voxels that are not cubic.
         margin_mm : tissue round the active zones, 15 to 100 mm; None chooses 32 mm.
         sink_calibre_mm : vessels at least this wide stay at blood temperature, narrower ones
             become the tissue round them (its perfusion stands for them); None takes 3 mm.
@@ -195,7 +228,11 @@ class AblationProblem:
         from irplan.ablation.tissue_map import TissueMap
 
         tissue_map = TissueMap.from_labels(
-            labels, placements, margin_mm=margin_mm, sink_calibre_mm=sink_calibre_mm
+            labels,
+            placements,
+            schedule=schedule,
+            margin_mm=margin_mm,
+            sink_calibre_mm=sink_calibre_mm,
         )
         return tissue_map.problem(
             placements,
@@ -204,6 +241,11 @@ class AblationProblem:
             margin_mm=margin_mm,
             body_temperature_c=body_temperature_c,
         )
+
+
+def _plain(tissue: TissueProperties) -> str:
+    """The name of a tissue without what a file adds in brackets."""
+    return tissue.name.split(" (")[0]
 
 
 def check_placements(placements: Sequence[Placement], grid: Grid) -> None:

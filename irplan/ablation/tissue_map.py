@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.device import Kind
+from irplan.ablation.given import check_items, check_kind
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import (
     SPACING_LIMITS_MM,
@@ -16,6 +18,7 @@ from irplan.ablation.problem import (
     check_placements,
     check_range,
 )
+from irplan.ablation.pull_back import zones_over_time
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.tissue import TissueProperties
 from irplan.ablation.tissue_table import (
@@ -56,21 +59,26 @@ class TissueMap:
         labels: LabelMap,
         placements: Sequence[Placement],
         *,
+        schedule: Schedule | Sequence[Schedule] = (),
         margin_mm: float | None = None,
         sink_calibre_mm: float | None = None,
     ) -> TissueMap:
         """Tissues within ``margin_mm`` (default 32) of the active zones of ``placements``.
+
+        ``schedule`` is needed where it pulls them back: the map then holds where they come to lie.
 
         A vessel stays a heat sink where a ball of ``sink_calibre_mm`` (default 3, 0 keeps all)
         fits inside it (morphological opening by Euclidean distance, on the labels' own voxels);
         the rest takes the tissue of the nearest voxel that is no vessel.  Raises `InputError`
         for structures without a tissue and options out of range.
         """
+        check_kind("labels", labels, LabelMap, "Build a LabelMap.")
+        placements = check_items("placements", placements, Placement, "Give a list of Placement.")
         margin = _margin(margin_mm)
         calibre = SINK_VESSEL_CALIBRE.value if sink_calibre_mm is None else sink_calibre_mm
         check_range("sink_calibre_mm", calibre, 0.0, 30.0, "mm", "3 is usual.")
         check_placements(tuple(placements), labels.grid)
-        ends = np.concatenate([np.array(p.active_segment) for p in placements])
+        ends = np.concatenate(zones_over_time(placements, schedule))
         part = labels.crop(*labels.grid.box_around(ends, margin + 2.0))
         lut = np.full(256, _NAMES.index("gas"), dtype=np.uint8)
         for label in part.labels:
@@ -92,20 +100,26 @@ class TissueMap:
         placements: Sequence[Placement],
         schedule: Schedule | Sequence[Schedule],
         *,
-        spacing_mm: float = 1.0,
+        spacing_mm: float | Sequence[float] = 1.0,
         margin_mm: float | None = None,
         body_temperature_c: float = 37.0,
     ) -> AblationProblem:
         """The `AblationProblem` of these placements; see `AblationProblem.from_labels`."""
         margin = _margin(margin_mm)
-        check_range(
-            "spacing_mm", spacing_mm, *SPACING_LIMITS_MM, "mm", "1 for a result, 2 for a search."
-        )
+        spacing = _spacing(spacing_mm)
         check_range("body_temperature_c", body_temperature_c, 30.0, 42.0, "degC", "37 is usual.")
         check_placements(tuple(placements), self.image_grid)
         for n, placement in enumerate(placements):
             self._check_tissue(n, placement)
-        grid = _solver_grid(placements, self.image_grid, spacing_mm, margin)
+        zones = np.concatenate(zones_over_time(placements, schedule))
+        if not bool(np.all(self.grid.contains(zones) | ~self.image_grid.contains(zones))):
+            raise InputError(
+                "schedule",
+                got="a pull-back beyond the mapped tissue",
+                expected="active zones within the tissue map all along",
+                remedy="Give the schedule to TissueMap.from_labels as well.",
+            )
+        grid = _solver_grid(zones, self.image_grid, spacing, margin)
         index, outside = self._sampled(grid)
         notes = []
         if outside > 0.0:
@@ -168,6 +182,18 @@ class TissueMap:
                 )
 
 
+def _spacing(spacing_mm: float | Sequence[float]) -> NDArray[np.float64]:
+    """(3,) voxel along slice, row and column, mm."""
+    given = [spacing_mm] * 3 if isinstance(spacing_mm, Real | str) else spacing_mm
+    remedy = "1 for a result, 2 for a search; or three along slice, row and column."
+    three = check_items("spacing_mm", given, object, remedy)
+    if len(three) != 3:
+        raise InputError(
+            "spacing_mm", got=f"{len(three)} numbers", expected="one or three", remedy=remedy
+        )
+    return np.array([check_range("spacing_mm", v, *SPACING_LIMITS_MM, "mm", remedy) for v in three])
+
+
 def _margin(margin_mm: float | None) -> float:
     margin = DEFAULT_MARGIN_MM if margin_mm is None else margin_mm
     check_range("margin_mm", margin, 15.0, 100.0, "mm", "32 mm suits most ablations.")
@@ -175,10 +201,9 @@ def _margin(margin_mm: float | None) -> float:
 
 
 def _solver_grid(
-    placements: Sequence[Placement], image: Grid, spacing_mm: float, margin_mm: float
+    ends: NDArray[np.float64], image: Grid, spacing_mm: NDArray[np.float64], margin_mm: float
 ) -> Grid:
-    """Cubic voxels along the image's axes, centred on the box of the active zones."""
-    ends = np.concatenate([np.array(p.active_segment) for p in placements])
+    """Voxels along the image's axes, centred on the box of the active zones' ``ends``."""
     along = ends @ image.direction
     low, high = along.min(axis=0) - margin_mm, along.max(axis=0) + margin_mm
     count = np.ceil((high - low) / spacing_mm).astype(int) + 1

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from irplan.ablation.device import Kind
 from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
+from irplan.ablation.pull_back import zones_over_time
 from irplan.ablation.quantity import Quantity
 from irplan.ablation.regions import Box, Cylinder, Halfspace, Shape, Sphere, Tube, mask_of
 from irplan.ablation.schedule import Schedule
@@ -81,7 +82,9 @@ def read_problem_tissue(
             if table.has(key):
                 raise table.wrong(key, "a key without labels", "labels as well", "Remove it.")
         name = table.text("uniform", choices=tuple(own))
-        grid = _uniform_grid(table, placements, margin, spacing_mm)
+        with _named(table):
+            ends = np.concatenate(zones_over_time(placements, schedule))
+        grid = _uniform_grid(table, ends, margin, spacing_mm)
         index = np.zeros(grid.shape, np.uint8)
         tissues: list[TissueProperties] = [own[name]]
     else:
@@ -97,7 +100,6 @@ def read_problem_tissue(
             notes.append(f"The region '{region.name}' has no voxel in the simulated box.")
         index[inside] = len(tissues)
         tissues.append(region.properties)
-    _check_zones(table, index, tissues, grid, placements)
     index, tissues = _used(index, tissues)
     with _named(table):
         return AblationProblem(
@@ -202,11 +204,10 @@ def _shape(kind: str, table: TomlTable) -> Shape:
 
 def _uniform_grid(
     table: TomlTable,
-    placements: Sequence[Placement],
+    ends: NDArray[np.float64],
     margin_mm: float,
     spacing_mm: tuple[float, float, float],
 ) -> Grid:
-    ends = np.concatenate([np.array(p.active_segment) for p in placements])
     low, high = ends.min(axis=0) - margin_mm, ends.max(axis=0) + margin_mm
     size = table.numbers("box_mm", 3, tuple(high - low), words="[x, y, z] lengths in mm")
     centre = np.array(table.point("centre_mm", tuple(0.5 * (low + high))))
@@ -248,18 +249,14 @@ def _from_labels(
     if table.has("label_table"):
         names = read_label_table(_existing(table, "label_table", folder))
     labels = read_labels(path, names)
-    if max(spacing_mm) - min(spacing_mm) > 1e-9:
-        raise table.wrong(
-            "labels", f"labels with spacing_mm {list(spacing_mm)}",
-            "one voxel size with labels", "Give solver.spacing_mm as one number.",
-        )  # fmt: skip
+    towards = np.abs(labels.grid.direction).argmax(axis=0)  # x, y or z of each array axis
     calibre = table.number("sink_calibre_mm", None, low=0.0, high=30.0)
     with _named(table):
         return AblationProblem.from_labels(
             labels,
             placements,
             schedule,
-            spacing_mm=spacing_mm[0],
+            spacing_mm=[spacing_mm[int(axis)] for axis in towards],
             margin_mm=margin_mm,
             body_temperature_c=body_temperature_c,
             sink_calibre_mm=calibre,
@@ -286,31 +283,6 @@ def _named(table: TomlTable) -> Iterator[None]:
             if "from_labels" in error.remedy
             else error.remedy,
         ) from error
-
-
-def _check_zones(
-    table: TomlTable,
-    index: NDArray[np.uint8],
-    tissues: Sequence[TissueProperties],
-    grid: Grid,
-    placements: Sequence[Placement],
-) -> None:
-    """Raise where an active zone lies partly in bone or gas."""
-    for n, placement in enumerate(placements, start=1):
-        near, far = (np.array(p) for p in placement.active_segment)
-        points = near + np.linspace(0.0, 1.0, 101)[:, None] * (far - near)
-        points = points[grid.contains(points)]
-        at = np.rint(grid.lps_to_index(points)).astype(int)
-        at = np.clip(at, 0, np.array(grid.shape) - 1)
-        met = {tissues[k].name.split(" (")[0] for k in np.unique(index[tuple(at.T)])}
-        for name in ("bone", "gas"):
-            if name in met:
-                raise FileFormatError(
-                    f"'{table.file}' applicator[{n}]",
-                    got=f"an active zone that lies partly in {name}",
-                    expected="an active zone inside soft tissue",
-                    remedy="Move the applicator, or the region.",
-                )
 
 
 def _existing(table: TomlTable, key: str, folder: Path) -> Path:

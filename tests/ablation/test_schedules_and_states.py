@@ -408,3 +408,35 @@ def test_a_result_of_another_problem_is_no_start_for_edits(make_problem, make_pl
         EditSession(problem, result=result, threads="two")
     with pytest.raises(InputError, match=r"placements\[0\]"):
         EditSession(problem, result=result).edited((1.0,))
+
+
+def test_pull_backs_are_checked_all_the_way(make_problem, make_placed, make_probe):
+    """Against other probes where these are then, the box, gas and the entry."""
+    seed = make_probe(10.0)
+    back = Schedule((Phase("freeze", 60.0), Phase("freeze", 60.0, None, 30.0)))
+    stay = Schedule((Phase("freeze", 120.0),))
+    first = make_placed((0, 0, -16), (0, 0, 1), seed)
+    across = make_placed((0, 3, 14), (1, 0, 0), seed)
+    apart = make_placed((0, 6, 14), (1, 0, 0), seed)
+    shape = (72, 44, 44)
+
+    def built(*placements, schedule):
+        return make_problem(shape=shape, placements=placements, schedule=schedule)
+
+    assert built(first, apart, schedule=(back, stay)).placements[0] is first
+    with pytest.raises(InputError, match=r"schedule\[0\].*60 s.*3\.0 mm of .* applicator 2"):
+        built(first, across, schedule=(back, stay))
+    passed = make_placed((0, 3, 0), (1, 0, 0), seed)  # between the two places, met on the way
+    with pytest.raises(InputError, match="applicator 2"):
+        built(first, passed, schedule=(back, stay))
+    beside = make_placed((6, 0, -16), (0, 0, 1), seed)  # both go, side by side
+    assert built(first, beside, schedule=back)
+    with pytest.raises(InputError, match="out of the image"):
+        built(first, schedule=Schedule((back.phases[0], Phase("freeze", 60.0, None, 70.0))))
+    with pytest.raises(InputError, match="behind the entry"):
+        built(first, schedule=Schedule((stay.phases[0], *[Phase("freeze", 60.0, None, 80.0)] * 2)))
+    index = np.zeros(shape, np.uint8)
+    index[50:53, 20:24, 20:24] = 1  # 14 mm above the middle
+    tissues = (TISSUES["liver"].properties(), TISSUES["gas"].properties())
+    with pytest.raises(InputError, match="through gas"):
+        make_problem(shape=shape, placements=(first,), schedule=back, index=index, tissues=tissues)

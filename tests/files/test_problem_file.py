@@ -143,6 +143,61 @@ def test_labels_give_the_tissue(tmp_path: Path):
     assert "liver" in [t.name for t in asked.problem.tissues]
 
 
+def test_labels_with_flat_voxels_of_the_solver(tmp_path: Path):
+    """Voxel sizes run x, y, z, whatever way the image's axes run; the tissue stays where it was."""
+    spacing = (1.0, 1.5, 2.5)  # x, y, z
+    affine = np.zeros((4, 4))  # a sagittal image: slices along x, rows along z, columns along y
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = (2, 0, 0), (0, 0, -2), (0, -2, 0)
+    affine[:3, 3], affine[3, 3] = (-40.0, 40.0, 63.0), 1.0
+    grid = Grid((40, 40, 40), affine)
+    array = np.full(grid.shape, structure("liver").value, np.uint8)
+    points = grid.index_to_lps(np.moveaxis(np.indices(grid.shape), 0, -1))
+    array[points[..., 1] < -9.0] = structure("kidney_left").value
+    labels = LabelMap(array, grid, (structure("liver"), structure("kidney_left")))
+    write_labels(labels, tmp_path / "labels.nii.gz")
+    path = tmp_path / "p.toml"
+    text = SMALL.replace('uniform = "liver"', 'labels = "labels.nii.gz"')
+    path.write_text(text.replace("spacing_mm = 2.0", f"spacing_mm = {list(spacing)}"))
+    problem = read_problem(path).problem
+    towards = np.abs(problem.grid.direction).argmax(axis=0)
+    assert problem.grid.spacing_mm == pytest.approx([spacing[int(axis)] for axis in towards])
+    names = [t.name for t in problem.tissues]
+    centres = problem.grid.index_to_lps(np.moveaxis(np.indices(problem.grid.shape), 0, -1))
+    clear = np.abs(centres[..., 1] + 9.0) > 2.0
+    kidney = problem.tissue_index == names.index("kidney")
+    assert np.array_equal(kidney[clear], (centres[..., 1] < -9.0)[clear])
+    path.write_text(text.replace("spacing_mm = 2.0", "spacing_mm = [0.5, 2.5, 1]"))
+    with pytest.raises(FileFormatError, match="4 times"):
+        read_problem(path)
+
+
+PULLED = SMALL.replace(
+    'phases = [{kind = "freeze", minutes = 2}]',
+    'phases = [{kind = "freeze", minutes = 2}, {kind = "freeze", minutes = 2, withdraw_mm = 30}]',
+)
+
+
+def test_a_pull_back_has_its_tissue_round_it_and_none_in_its_way():
+    problem = read(PULLED).problem
+    high = problem.grid.index_to_lps(np.array(problem.grid.shape) - 1)
+    assert high[2] >= 23.0 + 30.0 + 16.0 - 1.5
+    rib = """
+[[tissue.region]]
+shape = "sphere"
+tissue = "bone"
+name = "rib"
+centre_mm = [0, 0, 40]
+radius_mm = 3
+"""
+    with pytest.raises(FileFormatError) as refused:
+        read(PULLED.replace("[[applicator]]", rib + "[[applicator]]"))
+    assert refused.value.field == "'p.toml' applicator[1].schedule"
+    assert "120 s" in refused.value.got
+    assert "through bone" in refused.value.got
+    with pytest.raises(FileFormatError, match="behind the entry"):
+        read(PULLED.replace("withdraw_mm = 30", "withdraw_mm = 99.5"))
+
+
 BAD = [
     ("schema_version = 1", "schema_version = 9", "schema", "schema_version = 1"),
     ("[tissue]", "[tisue]", "tisue", "tissue"),
@@ -259,6 +314,13 @@ def test_models_of_heat_and_field():
         ("ire", "pulses = 90", "pulses = 0", "ire.pulses", "1 to 10000"),
         ("ire", "rate_hz = 1\n", "rate_hz = 1e4\n", "ire", "0.01 to 1000"),
         ("ire", "v_per_cm = 1500", 'voltage_v = ["a", "b"]', "ire.voltage_v", "V"),
+        ("ire", 'pairs = "all"', "pairs = [[1, 2], [1, 3]]", "ire.pairs", "[1, 3]"),
+        ("ire", 'pairs = "all"', "pairs = [[2, 2]]", "ire.pairs", "from 1 to 2"),
+        ("ire", "v_per_cm = 1500", "voltage_v = [900, 900]", "ire.voltage_v", "1 pairs"),
+        ("ire", "v_per_cm = 1500", "v_per_cm = 1500\nvoltage_v = 900", "ire.v_per_cm", "voltage_v"),
+        ("rfa", "off_s = 15", "target_c = 105", "rfa.target_c", "mode = 'impedance'"),
+        ("rfa", 'mode = "impedance"', 'mode = "temperature"', "rfa.rise_ohm", "mode = 'impedance'"),
+        ("rfa", "off_s = 15", "switch_s = 20", "rfa.switch_s", "switched"),
         ("ire", "[ire]", "[schedule]\nphases = []\n[ire]", "schedule", "no [schedule]"),
         ("ire", "threshold_v_per_cm = 600", "threshold_v_per_cm = 6", "ire", "100 to 3000"),
         ("ire", "[damage]", "[lethal]\n[damage]", "lethal", "no [lethal]"),
