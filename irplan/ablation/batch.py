@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 
-from irplan.ablation.problem import AblationProblem, check_range
+from irplan.ablation.given import check_whole
+from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import AblationResult
 from irplan.ablation.solve import simulate
 from irplan.compute import Progress, no_progress
+from irplan.errors import GeometryError, InputError, SolverError
 
 
 def simulate_many(
@@ -34,23 +36,31 @@ def simulate_many(
 
     Raises
     ------
-    Whatever `simulate` raises for the first problem that fails; later ones are abandoned.
+    Whatever `simulate` raises for the first problem that fails, its place in ``problems`` (from 0)
+    before the field's name; later ones are abandoned.
     """
     import numba
 
     if workers is not None:
-        check_range("workers", workers, 1, 1024, "", "None takes every core.")
+        workers = check_whole("workers", workers, 1, 1024, "None takes every core.")
+    if total is not None:
+        total = check_whole("total", total, 0, 10**9, "Leave it out where it is not known.")
     at_once = int(numba.get_num_threads()) if workers is None else workers
     waiting: deque[Future[AblationResult]] = deque()
-    source = iter(problems)
+    if isinstance(problems, AblationProblem) or not isinstance(problems, Iterable):
+        raise InputError(
+            "problems", got=type(problems).__name__, expected="several problems",
+            remedy="Give a list or a generator of AblationProblem.",
+        )  # fmt: skip
+    source = enumerate(problems)
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="irplan")
     try:
         for done in count(1):
             while len(waiting) < 2 * at_once:
-                problem = next(source, None)
-                if problem is None:
+                following = next(source, None)
+                if following is None:
                     break
-                waiting.append(pool.submit(_one, problem, time_error_mm))
+                waiting.append(pool.submit(_one, *following, time_error_mm))
             if not waiting:
                 return
             result = waiting.popleft().result()
@@ -62,5 +72,13 @@ def simulate_many(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one(problem: AblationProblem, time_error_mm: float) -> AblationResult:
-    return simulate(problem, threads=1, backend="cpu", time_error_mm=time_error_mm)
+def _one(number: int, problem: AblationProblem, time_error_mm: float) -> AblationResult:
+    try:
+        return simulate(problem, threads=1, backend="cpu", time_error_mm=time_error_mm)
+    except (InputError, SolverError, GeometryError) as error:
+        raise type(error)(
+            f"problems[{number}]: {error.field}",
+            got=error.got,
+            expected=error.expected,
+            remedy=error.remedy,
+        ) from error

@@ -26,7 +26,7 @@ from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import CryoResult, ErrorEstimate
 from irplan.ablation.schedule import Schedule
 from irplan.compute import Progress, no_progress
-from irplan.compute.threads import thread_cap
+from irplan.compute.threads import thread_cap, turn
 from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import Volume
@@ -35,7 +35,7 @@ from irplan.image import Volume
 #: mm: the largest seen (see the benchmark's row).
 EDIT_ERROR_MM = 0.15
 #: Allowed error in time of the coarse solutions, mm.
-_COARSE_TIME_ERROR_MM = 0.12
+_COARSE_TIME_ERROR_MM = 0.2
 #: Departures from rest below this are left as they are, K.
 _TOLERANCE_K = 0.02
 #: The coarse change is not smoothed within this many coarse voxels of a probe that came, went or
@@ -151,7 +151,7 @@ class EditSession:
         wide = np.float32(RATIO) * h
         corner = np.array([a for a, _ in frame.box])
         values = np.empty((*after.shape[1:], len(after) + 3), np.float32)
-        with thread_cap(self._threads):
+        with thread_cap(self._threads), turn():
             shifted_field.moves(
                 np.array(after.shape[1:]), (corner * h).astype(np.float32), wide, *moves, values
             )

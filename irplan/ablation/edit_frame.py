@@ -17,7 +17,7 @@ Box = tuple[tuple[int, int], ...]
 RATIO = 2
 #: The coarse solution covers this much round the active zones, and is laid out anew when an edit
 #: leaves less than the second, mm; its edge at body temperature acts on both sides of a change.
-_MARGIN_MM, _LEAST_MARGIN_MM = 30.0, 22.0
+_MARGIN_MM, _LEAST_MARGIN_MM = 24.0, 18.0
 #: A change is not smooth within this many coarse voxels of held tissue.
 _SHARP_HELD = 2
 

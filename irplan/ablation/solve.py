@@ -10,6 +10,7 @@ from irplan.ablation.given import check_items, check_kind, check_whole
 from irplan.ablation.problem import AblationProblem, monitor_indices
 from irplan.ablation.result import AblationResult
 from irplan.compute import Progress, no_progress, resolve_backend
+from irplan.compute.threads import turn
 from irplan.errors import InputError
 from irplan.geometry import Point3
 
@@ -75,50 +76,51 @@ def simulate(
     if threads is not None:
         threads = check_whole("threads", threads, 1, 1024, "None takes all.")
     resolve_backend(backend, cuda_twin=False)
-    monitors = monitor_indices(problem, monitor_points_mm)
-    if damage is not None:
-        _check_damage(damage)
-    if kind == "mwa":
-        from irplan.ablation.heat.mwa import DEFAULT_DAMAGE, simulate_mwa
+    with turn():
+        monitors = monitor_indices(problem, monitor_points_mm)
+        if damage is not None:
+            _check_damage(damage)
+        if kind == "mwa":
+            from irplan.ablation.heat.mwa import DEFAULT_DAMAGE, simulate_mwa
 
-        _refuse("control", control, kind)
-        return simulate_mwa(
-            problem,
-            damage=DEFAULT_DAMAGE if damage is None else damage,
-            time_error_mm=time_error_mm,
-            monitors=monitors,
-            threads=threads,
-            progress=progress,
-        )
-    from irplan.ablation.damage import Arrhenius
-    from irplan.ablation.field.control import RfaControl
-    from irplan.ablation.field.ire import PulseProtocol, simulate_ire
-    from irplan.ablation.field.rfa import simulate_rfa
-
-    models = (Arrhenius(),) if damage is None else damage
-    if kind == "rfa":
-        if control is not None and not isinstance(control, RfaControl):
             _refuse("control", control, kind)
-        return simulate_rfa(
+            return simulate_mwa(
+                problem,
+                damage=DEFAULT_DAMAGE if damage is None else damage,
+                time_error_mm=time_error_mm,
+                monitors=monitors,
+                threads=threads,
+                progress=progress,
+            )
+        from irplan.ablation.damage import Arrhenius
+        from irplan.ablation.field.control import RfaControl
+        from irplan.ablation.field.ire import PulseProtocol, simulate_ire
+        from irplan.ablation.field.rfa import simulate_rfa
+
+        models = (Arrhenius(),) if damage is None else damage
+        if kind == "rfa":
+            if control is not None and not isinstance(control, RfaControl):
+                _refuse("control", control, kind)
+            return simulate_rfa(
+                problem,
+                control=control if isinstance(control, RfaControl) else None,
+                damage=models,
+                time_error_mm=time_error_mm,
+                monitors=monitors,
+                threads=threads,
+                progress=progress,
+            )
+        if control is not None and not isinstance(control, PulseProtocol):
+            _refuse("control", control, kind)
+        return simulate_ire(
             problem,
-            control=control if isinstance(control, RfaControl) else None,
+            protocol=control if isinstance(control, PulseProtocol) else None,
             damage=models,
             time_error_mm=time_error_mm,
             monitors=monitors,
             threads=threads,
             progress=progress,
         )
-    if control is not None and not isinstance(control, PulseProtocol):
-        _refuse("control", control, kind)
-    return simulate_ire(
-        problem,
-        protocol=control if isinstance(control, PulseProtocol) else None,
-        damage=models,
-        time_error_mm=time_error_mm,
-        monitors=monitors,
-        threads=threads,
-        progress=progress,
-    )
 
 
 def _check_damage(damage: Sequence[DamageModel]) -> None:

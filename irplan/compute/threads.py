@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import RLock
 
 from irplan.errors import InputError
 
+#: Held by the Python thread that is in parallel kernels where only one may be.
+_TURN = RLock()
 #: One step in this many tries the other choice again.
 _RETRY = 16
 
@@ -45,10 +48,27 @@ class ThreadChoice:
 
 
 @contextmanager
+def turn() -> Iterator[None]:
+    """One Python thread at a time inside where numba's threads cannot be entered by two.
+
+    The "workqueue" layer ends the process when two Python threads are in parallel kernels at once;
+    "omp" and "tbb" take it (numba, "The Threading Layers", section on thread safety).
+    """
+    import numba
+
+    numba.get_num_threads()  # starts the layer, so that its name is known
+    if numba.threading_layer() != "workqueue":
+        yield
+        return
+    with _TURN:
+        yield
+
+
+@contextmanager
 def thread_cap(threads: int | None) -> Iterator[int]:
     """At most ``threads`` numba threads inside (gives that number), and the old number after.
 
-    None leaves the number as it is; `InputError` below 1.
+    None leaves the number as it is; `InputError` below 1.  More than one: with `turn`.
     """
     import numba
 
@@ -57,7 +77,9 @@ def thread_cap(threads: int | None) -> Iterator[int]:
             "threads", got=f"{threads}", expected="1 or more", remedy="None takes all."
         )
     before = int(numba.get_num_threads())
-    try:
-        yield before if threads is None else min(threads, before)
-    finally:
-        numba.set_num_threads(before)
+    most = before if threads is None else min(threads, before)
+    with turn() if most > 1 else nullcontext():
+        try:
+            yield most
+        finally:
+            numba.set_num_threads(before)

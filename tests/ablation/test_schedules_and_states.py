@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -248,8 +252,48 @@ def test_many_at_once_are_the_same_in_order(make_problem):
 
     with pytest.raises(CancelledError):
         list(simulate_many(problems, progress=stop, total=5))
-    with pytest.raises(InputError, match="workers"):
-        list(simulate_many(problems, workers=0))
+    for slip in (0, 1.5, "all", True):
+        with pytest.raises(InputError, match="workers"):
+            list(simulate_many(problems, workers=slip))
+    with pytest.raises(InputError, match="several problems"):
+        list(simulate_many(problems[0]))
+    with pytest.raises(InputError, match=r"problems\[2\]: problem: got"):
+        list(simulate_many([*problems[:2], "plan.toml"]))
+    with pytest.raises(InputError, match="total"):
+        list(simulate_many(problems, total="five"))
+
+
+_TOGETHER = """
+import sys; sys.path[:0] = [{here!r}]
+import threading
+from conftest import _make, placed
+import numba
+from irplan.ablation import Schedule, applicator, simulate, simulate_many
+small = _make(shape=(44, 44, 44), minutes=1.0)
+antenna = applicator("mwa-15g-cooled-2450")
+hot = _make(
+    shape=(48, 48, 60), placements=(placed((0, 0, 0), (0, 0, 1), antenna),),
+    schedule=Schedule.constant_power(30.0, 0.25),
+)
+done = list(simulate_many([hot, small] * 2, workers=2))
+def run(problem):
+    done.append(simulate(problem))
+threads = [threading.Thread(target=run, args=(p,)) for p in (small, hot, small)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(numba.threading_layer(), len(done))
+"""
+
+
+def test_python_threads_with_numbas_plainest_layer():
+    """The "workqueue" layer ends the process when two threads enter it: irplan takes turns."""
+    here = str(Path(__file__).parent)
+    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}
+    ran = subprocess.run(
+        [sys.executable, "-c", _TOGETHER.format(here=here)],
+        capture_output=True, text=True, timeout=120, env=environment, check=False,
+    )  # fmt: skip
+    assert ran.stdout.split() == ["workqueue", "7"], ran.stderr
 
 
 def test_edit_of_two_millimetres(make_problem, make_placed, make_probe):
