@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.geometry import Point3
+from irplan.planning.robustness_result import CoverageProbability
 
 Status = Literal["ok", "warning", "error", "not_checked"]
 
@@ -47,6 +48,30 @@ class MarginSurface:
     counted: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class DirectionMargin:
+    """Margin towards one side: smallest, area-weighted mean and where, mm; NaN where none counts.
+
+    ``reach_mm`` is how much farther the zone extends than the target in that direction.
+    """
+
+    name: str
+    minimal_mm: float
+    mean_mm: float
+    at_mm: Point3 | None
+    reach_mm: float
+
+
+@dataclass(frozen=True)
+class ZoneReach:
+    """Distance of the zone's surface to the target's, mm: positive outside the target."""
+
+    least_mm: float
+    mean_mm: float
+    most_mm: float
+    most_at_mm: Point3
+
+
 @dataclass(frozen=True, eq=False)
 class PlanEvaluation:
     """The verdict on a simulated plan."""
@@ -69,6 +94,12 @@ class PlanEvaluation:
     histogram_edges_mm: NDArray[np.float64]
     histogram_fraction: NDArray[np.float64]
     rows: tuple[Row, ...]
+    directions: tuple[DirectionMargin, ...] = ()
+    """Margins towards the patient's sides and along and across the needles."""
+    zone_reach: ZoneReach | None = None
+    """The surface distance the other way; None where there is no zone."""
+    coverage_probability: CoverageProbability | None = None
+    """How sure the coverage is under placement error; None where it was not asked for."""
 
     @property
     def status(self) -> Status:

@@ -12,7 +12,8 @@ from irplan.ablation import Placement
 from irplan.geometry import Grid, Point3, as_point
 from irplan.image import LabelMap, Volume
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
-from irplan.planning.evaluation import MarginSurface
+from irplan.planning.evaluation import MarginSurface, ZoneReach
+from irplan.planning.margin_directions import zone_reach
 from irplan.planning.margin_smoothing import smooth_level
 from irplan.planning.obstacles import organ_mask
 from irplan.planning.surfaces import (
@@ -48,19 +49,25 @@ class MarginReport:
     counted_fraction: float
     """Share (0..1) of the target's surface that the subcapsular rule leaves in the margin."""
     zone_exists: bool
+    zone: Surface
+    """The zone's surface."""
+    reach: ZoneReach | None
+    """Distance of the zone's surface to the target's; None where there is no zone."""
 
 
 @dataclass(frozen=True, eq=False)
 class TargetGeometry:
     """The target as a smooth surface with its organ; made once, measured against many zones.
 
-    ``surface`` of the target; ``capsule_mm`` (n,) distance of its points to the organ's outside
-    (+inf where farther than is looked at or no organ is known); ``sites_mm`` (m, 3) LPS points of
+    ``surface`` of the target, the zero of ``depth`` (about mm, positive inside); ``capsule_mm``
+    (n,) distance of its points to the organ's outside (+inf where farther than is looked at or no
+    organ is known); ``sites_mm`` (m, 3) LPS points of
     a 1 mm lattice round the target with, for each, ``outside_mm`` (distance to the target, 0
     inside), ``target_weight`` (0..1, share of the cell inside the target) and ``in_organ``.
     """
 
     surface: Surface
+    depth: Volume
     capsule_mm: NDArray[np.float64]
     sites_mm: NDArray[np.float64]
     outside_mm: NDArray[np.float64]
@@ -117,6 +124,7 @@ class TargetGeometry:
             capsule[capsule > ORGAN_REACH_MM - 1.5] = np.inf
         return cls(
             surface,
+            depth,
             capsule,
             sites,
             np.maximum(signed, 0.0),
@@ -152,7 +160,8 @@ def measure_margins(
     the zone's surface, positive inside the zone (as the surface-to-surface distance of QAM).
     """
     points = target.surface.points_mm
-    margin, exists = _signed_margins(field, threshold, points, probe_axes_mm)
+    zone = level_surface(np.asarray(field.array), field.grid, threshold)
+    margin, exists = _signed_margins(field, threshold, zone, points, probe_axes_mm)
     counted = counted_points(target, subcapsular_mm)
     best = np.where(counted, margin, np.inf)
     low, low_all = int(np.argmin(best)), int(np.argmin(margin))
@@ -189,6 +198,8 @@ def measure_margins(
         histogram / histogram.sum(),
         float(area[target.capsule_mm >= subcapsular_mm].sum() / area.sum()),
         exists,
+        zone,
+        zone_reach(zone, target.surface, sample(target.depth, zone.points_mm, -1.0) > 0.0),
     )
 
 
@@ -207,16 +218,17 @@ def surface_margins(
 ) -> NDArray[np.float64]:
     """(n,) signed margin in mm at points (n, 3) of the target's surface, nothing else."""
     axes = np.array([p.active_segment for p in placements])
-    return _signed_margins(field, threshold, points_mm, axes)[0]
+    zone = level_surface(np.asarray(field.array), field.grid, threshold)
+    return _signed_margins(field, threshold, zone, points_mm, axes)[0]
 
 
 def _signed_margins(
     field: Volume,
     threshold: float,
+    zone: Surface,
     points: NDArray[np.float64],
     probe_axes_mm: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], bool]:
-    zone = level_surface(np.asarray(field.array), field.grid, threshold)
     if len(zone.points_mm):
         inside = sample(field, points, _BODY_C) <= threshold
         distance = SurfaceDistance(zone).nearest(points)

@@ -31,11 +31,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Review:
-    """State of review; ``by`` and ``reason`` are required once it is no longer a draft."""
+    """State of review; ``by`` is required once it is no longer a draft.
+
+    ``when`` is the time in words that whoever set the state gave (ISO 8601, UTC); it may be empty.
+    """
 
     state: ReviewState = "draft"
     by: str = ""
     reason: str = ""
+    when: str = ""
 
     def __post_init__(self) -> None:
         if self.state != "draft" and not self.by:
@@ -45,6 +49,26 @@ class Review:
                 expected=f"who set the state '{self.state}'",
                 remedy="Name the reviewer.",
             )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of a plan's history: who changed what, why and when (ISO 8601, UTC)."""
+
+    when: str
+    who: str
+    what: str
+    why: str
+
+    def __post_init__(self) -> None:
+        for name in ("when", "who", "what", "why"):
+            if not getattr(self, name).strip():
+                raise InputError(
+                    f"history.{name}",
+                    got="nothing",
+                    expected="when, who, what and why of a change",
+                    remedy="Say it in a few words.",
+                )
 
 
 @dataclass(frozen=True)
@@ -72,9 +96,12 @@ class AblationPlan:
     provenance: Provenance
     frame_of_reference_uid: str | None = None
     review: Review = field(default_factory=Review)
+    history: tuple[Change, ...] = ()
+    """Every change since the plan was made, the oldest first."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "placements", tuple(self.placements))
+        object.__setattr__(self, "history", tuple(self.history))
         if not self.placements:
             raise InputError(
                 "plan.placements",

@@ -1,0 +1,363 @@
+"""Margins of disturbed plans without simulating each: one probe's cold carried by its needle."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation import (
+    AblationProblem,
+    CryoResult,
+    Placement,
+    TissueProperties,
+    simulate_many,
+    tissue,
+)
+from irplan.ablation.tissue_map import TissueMap
+from irplan.compute.progress import Progress, no_progress
+from irplan.errors import InputError, IrplanError
+from irplan.geometry import Grid, Needle, as_point
+from irplan.planning.margins import TargetGeometry, counted_points
+from irplan.planning.plan import AblationPlan
+from irplan.planning.robustness_sampling import MovedNeedles, needle_frame
+from irplan.planning.robustness_uncertainty import Uncertainty
+from irplan.planning.surfaces import sample
+
+#: Voxel of the simulations behind the model, mm; allowed error in time of the ice's radius, mm.
+VOXEL_MM, TIME_ERROR_MM = 2.0, 0.12
+#: Radius to which one probe's cold is tabulated, mm; steps of 1 mm.
+REACH_MM = 40.0
+#: Rays along the target's normals, about; their offsets from its surface, mm.
+RAYS, BEYOND_MM = 600, 8.0
+#: Nodes of the tissue's constants lie so many standard deviations from the plan's.
+NODE_SD = 1.5
+#: What the simulation may say against the superposition, as a factor.
+LEAST, MOST = 0.1, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Rays:
+    """``points_mm`` (m, k, 3): m counted points of the target's surface, k offsets outward."""
+
+    points_mm: NDArray[np.float64]
+    offsets_mm: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, target: TargetGeometry, subcapsular_mm: float, margin_mm: float) -> Rays:
+        """From inside the target (minus its radius) to 8 mm beyond the margin, every mm."""
+        counted = counted_points(target, subcapsular_mm)
+        points, normals = target.surface.points_mm[counted], target.surface.normals[counted]
+        step = max(1, math.ceil(len(points) / RAYS))
+        points, normals = points[::step], normals[::step]
+        volume = float(target.target_weight.sum()) * target.cell_mm**3
+        radius = (3.0 * volume / (4.0 * math.pi)) ** (1.0 / 3.0)
+        offsets = np.arange(-max(1.0, math.floor(radius)), margin_mm + BEYOND_MM + 0.5)
+        return cls(points[:, None] + offsets[:, None] * normals[:, None], offsets)
+
+    def smallest(self, cold_c: NDArray[np.float64], drop_c: float) -> float:
+        """Smallest margin for the cold (m, k) at the points, as the kernel finds it, mm."""
+        short = cold_c < drop_c
+        first = np.where(short.any(axis=1), short.argmax(axis=1), len(self.offsets_mm))
+        best = float(self.offsets_mm[-1])
+        for row in np.flatnonzero(first < len(self.offsets_mm)):
+            k = int(first[row])
+            if k == 0:
+                return float(self.offsets_mm[0])
+            a, b = cold_c[row, k - 1], cold_c[row, k]
+            at = self.offsets_mm[k - 1] + (a - drop_c) / max(a - b, 1e-6)
+            best = min(best, float(at))
+        return best
+
+
+@dataclass(frozen=True, eq=False)
+class FastModel:
+    """The cold of a plan as a function of needles and tissue constants.
+
+    cold(x) = R(x; t, n) * sum over the needles of c(x in the needle's frame; t), where c is the
+    cold of one probe simulated in uniform tissue (as Kirchhoff's potential), R the ratio of the
+    simulated plan to this sum (space mapping, Bandler 1994, IEEE Trans MTT 42:2536), t the tissue
+    constants and n the needles' shifts: R is simulated for the plan and, for each constant and
+    each axis of each of several needles, at two nodes, between which its logarithm is a parabola.
+    For one probe far from vessels R = 1 and the zone moves rigidly.  Its error against full
+    physics is measured by `coverage_probability` (``check_pairs``).
+    """
+
+    placements: tuple[Placement, ...]
+    rays: Rays
+    drop_c: float
+    node_logs: tuple[float, float]
+    """Distance of the nodes of perfusion and conductivity, as logarithms of factors."""
+    node_mm: tuple[float, float, float]
+    """Distance of the nodes of each needle: across, across, along; 0: none were simulated."""
+    axial_start_mm: float
+    table: NDArray[np.float32]
+    table_logs: NDArray[np.float32]
+    ratio: NDArray[np.float32]
+    ratio_logs: NDArray[np.float32]
+
+    @classmethod
+    def of(
+        cls,
+        plan: AblationPlan,
+        tissues: TissueMap,
+        rays: Rays,
+        result: CryoResult,
+        uncertainty: Uncertainty,
+        *,
+        tissue_name: str,
+        progress: Progress = no_progress,
+    ) -> FastModel:
+        """Simulate what the model needs, at 2 mm: five runs of one probe, five of the plan and six
+        for each of several needles.
+
+        ``result`` is the plan's own simulation; ``tissue_name`` that of the organ.  Raises
+        `InputError` for applicators of several models in one plan (use full physics).
+        """
+        probe = plan.placements[0].applicator
+        if any(p.applicator != probe for p in plan.placements):
+            raise InputError(
+                "plan.placements",
+                got="applicators of several models",
+                expected="one model for the fast mode",
+                remedy="Use mode='full'.",
+            )
+        logs = (
+            NODE_SD * math.log(uncertainty.perfusion_factor),
+            NODE_SD * math.log(uncertainty.conductivity_factor),
+        )
+        nodes = [(0.0, 0.0), (-logs[0], 0.0), (logs[0], 0.0), (0.0, -logs[1]), (0.0, logs[1])]
+        distinct = list(dict.fromkeys(nodes))
+        whole = tissues.problem(plan.placements, plan.schedule, spacing_mm=VOXEL_MM)
+        single, axial_start = _single(plan, tissue_name)
+        problems = [disturbed(p, *n) for p, n in itertools.product((whole, single), distinct)]
+        node_mm = _needle_nodes_mm(uncertainty, len(plan.placements))
+        shifted = _shifted(plan.placements, node_mm)
+        asked = [_allowed(plan, tissues, places) for places in shifted]
+        problems += [p for p in asked if p is not None]
+        runs = simulate_many(
+            problems, time_error_mm=TIME_ERROR_MM, progress=progress, total=len(problems)
+        )
+        colds: list[NDArray[np.float64]] = []
+        for run in runs:
+            assert isinstance(run, CryoResult)  # a plan of cryoprobes
+            field = run.lethal_temperature(plan.lethal)
+            if not len(distinct) <= len(colds) < 2 * len(distinct):
+                at = rays.points_mm.reshape(-1, 3)
+                warm = sample(field, at, run.body_temperature_c).reshape(rays.points_mm.shape[:2])
+                colds.append(flux_potential(run.body_temperature_c - warm))
+            else:
+                colds.append(
+                    flux_potential(_tabulated(run.body_temperature_c, field.array, field.grid))
+                )
+        by_node = {n: colds[k] for k, n in enumerate(distinct)}
+        one = {n: colds[len(distinct) + k] for k, n in enumerate(distinct)}
+        base = one[nodes[0]]
+        table_logs = np.stack([np.log(one[n] / base) for n in nodes[1:]])
+        warm = sample(
+            result.lethal_temperature(plan.lethal),
+            rays.points_mm.reshape(-1, 3),
+            result.body_temperature_c,
+        ).reshape(rays.points_mm.shape[:2])
+        fine = flux_potential(result.body_temperature_c - warm)
+        sums = {n: _superposed(one[n], axial_start, rays, plan.placements) for n in distinct}
+        ratio = np.clip(fine / sums[nodes[0]], LEAST, MOST)
+        plain = by_node[nodes[0]] / sums[nodes[0]]
+        against = [by_node[n] / sums[n] for n in nodes[1:]]
+        rest = iter(colds[2 * len(distinct) :])
+        against += [
+            plain if problem is None else next(rest) / _superposed(base, axial_start, rays, places)
+            for problem, places in zip(asked, shifted, strict=True)
+        ]
+        ratio_logs = np.stack([np.clip(np.log(r / plain), -1.0, 1.0) for r in against], axis=-1)
+        lethal_drop = np.array([result.body_temperature_c - plan.lethal.threshold_c])
+        drop = float(flux_potential(lethal_drop)[0])
+        order = np.argsort(fine[:, int(np.argmin(np.abs(rays.offsets_mm)))], kind="stable")
+        return cls(
+            plan.placements,
+            Rays(rays.points_mm[order], rays.offsets_mm),
+            drop,
+            logs,
+            node_mm,
+            axial_start,
+            base.astype(np.float32),
+            table_logs.astype(np.float32),
+            ratio[order].astype(np.float32),
+            np.ascontiguousarray(ratio_logs[order]).astype(np.float32),
+        )
+
+    def margins_mm(self, moved: MovedNeedles) -> NDArray[np.float64]:
+        """(n,) smallest counted margin of each sample, mm; about 0.5 ms a sample."""
+        from irplan.compute.cpu import robust_margins
+
+        a = self.placements[0].applicator
+        back = a.tip_offset_mm + 0.5 * a.active_length_mm
+        origin = self.rays.points_mm.mean(axis=(0, 1))  # small numbers keep float32 exact
+        centres = np.moveaxis(moved.tip_mm - back * moved.direction - origin, 0, 1)
+        x = _parabola(moved.log_perfusion, self.node_logs[0])
+        y = _parabola(moved.log_conductivity, self.node_logs[1])
+        parts = [x, y]
+        if max(self.node_mm) > 0.0:
+            for placement, tips in zip(self.placements, moved.tip_mm, strict=True):
+                moves = (tips - np.array(placement.needle.tip_mm)) @ needle_frame(placement).T
+                parts += [_parabola(moves[:, a], self.node_mm[a]) for a in range(3)]
+        out = np.empty(centres.shape[0], np.float32)
+        robust_margins.smallest_margins(
+            np.ascontiguousarray(self.rays.points_mm - origin, dtype=np.float32),
+            self.table,
+            self.table_logs,
+            np.float32(self.axial_start_mm),
+            self.ratio,
+            self.ratio_logs,
+            np.ascontiguousarray(centres, dtype=np.float32),
+            np.ascontiguousarray(np.moveaxis(moved.direction, 0, 1), dtype=np.float32),
+            np.concatenate(parts, axis=1).astype(np.float32),
+            self.rays.offsets_mm.astype(np.float32),
+            np.float32(self.drop_c),
+            out,
+        )
+        return out.astype(np.float64)
+
+
+def disturbed(
+    problem: AblationProblem, log_perfusion: float, log_conductivity: float
+) -> AblationProblem:
+    """``problem`` with the tissues' perfusion and thermal conductivity times these factors."""
+    p, k = math.exp(log_perfusion), math.exp(log_conductivity)
+
+    def changed(t: TissueProperties) -> TissueProperties:
+        if t.fixed_temperature_c is not None:
+            return t
+        return replace(
+            t,
+            perfusion_per_s=min(0.2, p * t.perfusion_per_s),
+            k_unfrozen_w_per_mk=min(5.0, k * t.k_unfrozen_w_per_mk),
+            k_mushy_w_per_mk=min(5.0, k * t.k_mushy_w_per_mk),
+            k_frozen_w_per_mk=min(5.0, k * t.k_frozen_w_per_mk),
+        )
+
+    return replace(problem, tissues=tuple(changed(t) for t in problem.tissues), notes=())
+
+
+def flux_potential(cold_c: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kirchhoff's potential: integral of the conductivity over a fall of temperature, W/m.
+
+    What adds up when heat flows to several probes is this, not temperature (Carslaw and Jaeger
+    1959, section 1.6): frozen tissue conducts four times better.  Conductivities of soft tissue
+    from the table, for a body at 37 degC; never below 1e-3.
+    """
+    t = tissue("tumour")
+    warm = 37.0 - t.liquidus_c
+    mushy = t.liquidus_c - t.solidus_c
+    out = (
+        t.k_unfrozen_w_per_mk * np.minimum(cold_c, warm)
+        + t.k_mushy_w_per_mk * np.clip(cold_c - warm, 0.0, mushy)
+        + t.k_frozen_w_per_mk * np.maximum(cold_c - warm - mushy, 0.0)
+    )
+    return np.maximum(out, 1e-3)
+
+
+def _parabola(value: NDArray[np.float64], node: float) -> NDArray[np.float64]:
+    """(n, 2) Lagrange weights of the nodes at -node and +node (that of 0 has logarithm 0).
+
+    Beyond twice the node's distance (three standard deviations) nothing is extrapolated.
+    """
+    x = np.clip(value / node, -2.0, 2.0) if node > 0.0 else np.zeros_like(value)
+    return np.stack([0.5 * x * (x - 1.0), 0.5 * x * (x + 1.0)], axis=1)
+
+
+def _needle_nodes_mm(uncertainty: Uncertainty, needles: int) -> tuple[float, float, float]:
+    """How far each needle is moved to learn how the others answer; one needle moves rigidly."""
+    if needles == 1:
+        return (0.0, 0.0, 0.0)
+    u = uncertainty
+    across = NODE_SD * math.hypot(u.lateral_mm, u.registration_mm)
+    return (across, across, NODE_SD * math.hypot(u.depth_mm, u.registration_mm))
+
+
+def _shifted(
+    placements: tuple[Placement, ...], node_mm: tuple[float, float, float]
+) -> list[tuple[Placement, ...]]:
+    """The placements with one needle moved to one node, for each needle, axis and side."""
+    out = []
+    if max(node_mm) > 0.0:
+        for number, placement in enumerate(placements):
+            for way, far in zip(needle_frame(placement), node_mm, strict=True):
+                for move in (-far * way, far * way):
+                    needle = Needle(
+                        as_point(np.array(placement.needle.tip_mm) + move, field="tip"),
+                        as_point(np.array(placement.needle.entry_mm) + move, field="entry"),
+                    )
+                    moved = replace(placement, needle=needle)
+                    out.append((*placements[:number], moved, *placements[number + 1 :]))
+    return out
+
+
+def _allowed(
+    plan: AblationPlan, tissues: TissueMap, placements: tuple[Placement, ...]
+) -> AblationProblem | None:
+    """The problem at a node; None where needles would touch or freeze in gas or bone."""
+    try:
+        return tissues.problem(placements, plan.schedule, spacing_mm=VOXEL_MM)
+    except IrplanError:
+        return None
+
+
+def _single(plan: AblationPlan, tissue_name: str) -> tuple[AblationProblem, float]:
+    """One probe along z, tip towards +z, in uniform tissue; where its table begins, mm."""
+    a = plan.placements[0].applicator
+    half = 0.5 * a.active_length_mm
+    wide = int(2.0 * REACH_MM / VOXEL_MM) + 1
+    tall = math.ceil((2.0 * REACH_MM + 2.0 * half) / VOXEL_MM) + 1
+    grid = Grid.from_spacing(
+        (tall, wide, wide),
+        (VOXEL_MM,) * 3,
+        (-REACH_MM, -REACH_MM, -0.5 * VOXEL_MM * (tall - 1)),
+    )
+    tip = half + a.tip_offset_mm
+    needle = Needle((0.0, 0.0, tip), (0.0, 0.0, tip - a.active_length_mm - 20.0))
+    problem = AblationProblem(
+        grid=grid,
+        tissue_index=np.zeros(grid.shape, dtype=np.uint8),
+        tissues=(tissue(tissue_name),),
+        placements=(Placement(needle, a),),
+        schedule=plan.schedule,
+    )
+    return problem, math.ceil(-0.5 * VOXEL_MM * (tall - 1))
+
+
+def _tabulated(body_c: float, warm: NDArray[np.floating], grid: Grid) -> NDArray[np.float64]:
+    """Cold per (axial, radial) mm, the mean of eight directions round the probe."""
+    from scipy.ndimage import map_coordinates
+
+    start = math.ceil(float(grid.index_to_lps((0, 0, 0))[2]))
+    axial = np.arange(start, -start + 0.5)
+    radial = np.arange(0.0, REACH_MM + 0.5)
+    z, r = np.meshgrid(axial, radial, indexing="ij")
+    total = np.zeros(z.shape)
+    for angle in np.radians(np.arange(0.0, 360.0, 45.0)):
+        points = np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
+        index = np.moveaxis(grid.lps_to_index(points), -1, 0)
+        total += body_c - map_coordinates(warm, index, order=1, mode="nearest", output=float)
+    return np.maximum(total / 8.0, 1e-3)
+
+
+def _superposed(
+    table: NDArray[np.float64], axial_start: float, rays: Rays, placements: Sequence[Placement]
+) -> NDArray[np.float64]:
+    """(m, k) sum of the tabulated cold of the placements at the rays' points."""
+    from scipy.ndimage import map_coordinates
+
+    total = np.zeros(rays.points_mm.shape[:2])
+    for placement in placements:
+        way = rays.points_mm - np.mean(placement.active_segment, axis=0)
+        axial = way @ placement.needle.direction
+        radial = np.sqrt(np.maximum(np.sum(way**2, axis=-1) - axial**2, 0.0))
+        total += map_coordinates(
+            table, np.stack([axial - axial_start, radial]), order=1, mode="constant", cval=0.0
+        )
+    return np.maximum(total, 1e-3)

@@ -1,0 +1,104 @@
+"""How sure a plan covers its target: probability with its interval, and what it hangs on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["fast", "full"]
+_Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Share:
+    """A proportion with its 95 % interval: ``hits`` of ``samples``."""
+
+    hits: int
+    samples: int
+
+    @property
+    def value(self) -> float:
+        """hits / samples."""
+        return self.hits / self.samples
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % score interval (Wilson 1927, JASA 22:209, eq. on p. 211)."""
+        n, p, z2 = self.samples, self.value, _Z95**2
+        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = _Z95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+        return (max(0.0, middle - half), min(1.0, middle + half))
+
+    @property
+    def half_width(self) -> float:
+        """Half the interval's width."""
+        low, high = self.interval
+        return 0.5 * (high - low)
+
+
+@dataclass(frozen=True)
+class SourceShare:
+    """What one source of error does to the plan.
+
+    ``share`` (0..1) of the spread of the smallest margin (total-effect index of Jansen 1999,
+    Comput Phys Commun 117:35, eq. 9, divided by the sum over the sources); ``without`` is the
+    probability if this source were gone, on the same random numbers.
+    """
+
+    name: str
+    share: float
+    without: float
+
+
+@dataclass(frozen=True)
+class FastError:
+    """The fast mode held against full physics on the same samples.
+
+    ``bias_mm`` (fast minus full) and ``rms_mm`` of the smallest margin; ``disagree`` is the number
+    of ``pairs`` in which the two differ on "covered".
+    """
+
+    pairs: int
+    disagree: int
+    bias_mm: float
+    rms_mm: float
+
+
+@dataclass(frozen=True)
+class CoverageProbability:
+    """Probability that a plan covers its target with the margin, once needles are placed by hand.
+
+    ``covered`` counts samples whose smallest margin reaches ``margin_mm``; ``target_only`` those
+    that cover the target itself.  ``margin_quantiles_mm`` maps a fraction to the smallest margin's
+    quantile.  ``refused`` samples could not be simulated (needles that touch, an active zone in
+    bone or gas) and count as not covered.
+    """
+
+    margin_mm: float
+    covered: Share
+    target_only: Share
+    margin_quantiles_mm: Mapping[float, float]
+    sources: tuple[SourceShare, ...]
+    seed: int
+    mode: Mode
+    uncertainty: str
+    """Name of the uncertainty and its numbers in words."""
+    refused: int = 0
+    fast_error: FastError | None = None
+
+    @property
+    def probability(self) -> float:
+        """Estimate of P(target + margin covered)."""
+        return self.covered.value
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval, from sampling alone."""
+        return self.covered.interval
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return self.covered.samples
