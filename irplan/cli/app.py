@@ -11,6 +11,7 @@ from irplan.cli.demo import demo
 from irplan.cli.info import info
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
+from irplan.cli.segment import segment
 from irplan.cli.simulate import simulate
 from irplan.cli.tissue import tissue
 from irplan.cli.validate import validate
@@ -58,6 +59,7 @@ def _root(
 
 app.command(epilog=RESEARCH_USE_ONLY)(demo)
 app.command(epilog=RESEARCH_USE_ONLY)(plan)
+app.command(epilog=RESEARCH_USE_ONLY)(segment)
 app.command(epilog=RESEARCH_USE_ONLY)(compare)
 app.command(epilog=RESEARCH_USE_ONLY)(simulate)
 app.command(epilog=RESEARCH_USE_ONLY)(applicators)

@@ -1,0 +1,322 @@
+"""One CT segmented: by irplan or an outside model, written as NIfTI, DICOM SEG and a figure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irplan import RESEARCH_USE_ONLY, __version__, dicom
+from irplan.case.open import open_image_and_notes
+from irplan.case.segment_request import TOTAL_SEGMENTATOR, SegmentRequest
+from irplan.compute.progress import Progress, no_progress, portion
+from irplan.files import nifti
+from irplan.files.atomic import atomic_path
+from irplan.image import LabelMap, Volume
+from irplan.image.labels import Label
+from irplan.image.structures import structure
+from irplan.segmentation import Click, segment_abdomen, segment_liver
+from irplan.segmentation.clicks import check_clicks
+from irplan.segmentation.ct_check import CheckRow, Status, ct_rows
+from irplan.segmentation.liver_result import LiverSegmentation
+from irplan.segmentation.outside import OutsideModel, OutsideSegmentation, ScanFacts
+from irplan.segmentation.tumour import Stroke, segment_tumour
+
+SEGMENTATION_SCHEMA = "irplan-segmentation"
+SEGMENTATION_SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StructureRow:
+    """A structure asked for: ml found, and ``ok`` / ``warning`` (looked for, none found) /
+    ``not_checked`` (could not be assessed, or is not looked for), with a note.
+    """
+
+    name: str
+    volume_ml: float | None
+    status: Status
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentOutcome:
+    """What was found and written: ``labels``, rows for screen and JSON, seconds by stage."""
+
+    labels: LabelMap
+    rows: tuple[StructureRow, ...]
+    checks: tuple[CheckRow, ...]
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+    seconds: dict[str, float]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    labels: LabelMap
+    checks: tuple[CheckRow, ...]
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+    algorithms: Mapping[str, dicom.SegmentationAlgorithm]
+    liver: LiverSegmentation | None
+
+
+def run_segmentation(
+    request: SegmentRequest, *, progress: Progress = no_progress
+) -> SegmentOutcome:
+    """Read, segment, write: every file of the request appears, or none.
+
+    The places to write to are tried before anything is read.  Raises what reading, segmenting
+    and writing raise (`InputError`, `DicomError`, `SegmentationError`, `OutputError`,
+    `MissingExtraError`, `BackendError`); a cancel leaves nothing behind.
+    """
+    request.require_dicom()
+    seconds: dict[str, float] = {}
+    with ExitStack() as stack:
+        # Left in reverse, so that the label map is the last to appear.
+        staged = {p: stack.enter_context(atomic_path(p)) for p in request.outputs}
+        started = time.perf_counter()
+        volume, notes = open_image_and_notes(
+            request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.1)
+        )
+        model = _model(request)
+        facts = _facts(request)
+        seconds["reading"] = time.perf_counter() - started
+        started = time.perf_counter()
+        work = portion(progress, 0.1, 0.85)
+        if model is None:
+            found = _own(request, volume, work)
+        else:
+            found = _outside(request, volume, model, facts, work)
+        seconds["segmentation"] = time.perf_counter() - started
+        started = time.perf_counter()
+        progress(0.85, "writing: labels")
+        nifti.write_labels(found.labels, staged[request.out])
+        if request.seg_dicom is not None:
+            dicom.write_segmentation(
+                found.labels,
+                request.ct,
+                staged[request.seg_dicom],
+                series_uid=request.series_uid,
+                kind="labelmap" if request.label_map else "binary",
+                rle=request.rle,
+                algorithms=found.algorithms,
+                progress=portion(progress, 0.88, 0.97),
+            )
+        if request.figure is not None:
+            progress(0.97, "writing: figure")
+            _draw(volume, found, staged[request.figure])
+        seconds["writing"] = time.perf_counter() - started
+    progress(1.0, "writing: done")
+    return SegmentOutcome(
+        found.labels,
+        _rows(request, found.labels),
+        found.checks,
+        tuple(dict.fromkeys((*notes, *found.warnings))),
+        found.provenance,
+        seconds,
+        request.outputs,
+    )
+
+
+def _model(request: SegmentRequest) -> OutsideModel | None:
+    if request.model is None:
+        return None
+    if request.model == TOTAL_SEGMENTATOR:
+        from irplan.case.total_segmentator import TotalSegmentator
+
+        return TotalSegmentator(request.program)
+    from irplan.files.onnx_model import OnnxModel
+
+    return OnnxModel.from_file(Path(request.model))
+
+
+def _facts(request: SegmentRequest) -> ScanFacts:
+    """Kernel and phase, where a model's envelope needs them and the CT is DICOM."""
+    if request.model is None or request.model == TOTAL_SEGMENTATOR:
+        return ScanFacts()
+    if request.ct.is_file() and not dicom.is_dicom(request.ct):
+        return ScanFacts()
+    rows = dict(dicom.describe(request.ct))
+    kernel = rows.get("kernel", "").replace("not stated", "")
+    return ScanFacts(kernel=kernel, phase=rows.get("phase (from the description)", ""))
+
+
+def _own(request: SegmentRequest, volume: Volume, progress: Progress) -> _Found:
+    """irplan's own method; only the liver where no other structure is asked for."""
+    given = [Click(p, True) for p in request.foreground]
+    given += [Click(p, False) for p in request.background]
+    clicks = check_clicks(given, volume.grid)
+    rest = set(request.wanted) - {"liver", "tumour"}
+    if rest:
+        abdomen = segment_abdomen(volume, clicks=clicks, progress=portion(progress, 0.0, 0.95))
+        liver, labels, warnings = abdomen.liver, abdomen.labels, abdomen.warnings
+    else:
+        liver = segment_liver(volume, clicks=clicks, progress=portion(progress, 0.0, 0.95))
+        labels = LabelMap.from_masks(volume.grid, [(structure("liver"), liver.mask)])
+        warnings = liver.warnings
+    array = np.zeros(volume.grid.shape, dtype=np.uint8)
+    kept: list[Label] = []
+    if "liver" in request.wanted:
+        # What lies in the liver and was not asked for is liver.
+        array[liver.mask] = structure("liver").value
+        kept.append(structure("liver"))
+    for label in labels.labels:
+        if label.name in request.wanted and label.name != "liver":
+            array[labels.array == label.value] = label.value
+            kept.append(label)
+    by_hand = dicom.SegmentationAlgorithm(kind="SEMIAUTOMATIC" if clicks else "AUTOMATIC")
+    painted, notes = _with_tumours(
+        request, volume, LabelMap(array, volume.grid, tuple(kept)), liver, progress
+    )
+    algorithms = {"liver": by_hand} | {
+        "tumour": dicom.SegmentationAlgorithm(
+            name="irplan lesion graph cut from a stroke", kind="SEMIAUTOMATIC"
+        )
+    }
+    return _Found(
+        painted,
+        ct_rows(volume, liver),
+        (*warnings, *notes),
+        {
+            "method": f"irplan {liver.method}",
+            "irplan_version": __version__,
+            "clicks": [
+                {"point_mm": [float(v) for v in c.point_mm], "inside": c.inside} for c in clicks
+            ],
+            "liver_mean_hu": liver.mean_hu,
+            "liver_sd_hu": liver.sd_hu,
+        },
+        algorithms,
+        liver,
+    )
+
+
+def _with_tumours(
+    request: SegmentRequest,
+    volume: Volume,
+    labels: LabelMap,
+    liver: LiverSegmentation | None,
+    progress: Progress,
+) -> tuple[LabelMap, tuple[str, ...]]:
+    """The tumours that points and diameters span, painted over everything."""
+    notes: list[str] = []
+    for n, (point, diameter) in enumerate(request.tumours, start=1):
+        progress(0.95, f"tumour {n}: cut")
+        stroke = Stroke.from_point(point, diameter)
+        lesion = segment_tumour(volume, stroke, liver=None if liver is None else liver.mask)
+        labels = labels.with_mask(structure("tumour"), lesion.mask)
+        notes.append(
+            f"Tumour {n}: {lesion.volume_ml:.2f} ml by {lesion.method}, edge: {lesion.edge}."
+        )
+        notes += lesion.notes
+    return labels, tuple(notes)
+
+
+def _outside(
+    request: SegmentRequest,
+    volume: Volume,
+    model: OutsideModel,
+    facts: ScanFacts,
+    progress: Progress,
+) -> _Found:
+    answer: OutsideSegmentation = model.segment(
+        volume, facts=facts, progress=portion(progress, 0.0, 0.95)
+    )
+    kept = tuple(x for x in answer.labels.labels if x.name in request.wanted)
+    table = np.zeros(256, dtype=np.uint8)
+    for label in kept:
+        table[label.value] = label.value
+    labels = LabelMap(table[answer.labels.array], volume.grid, kept)
+    labels, notes = _with_tumours(request, volume, labels, None, progress)
+    who = answer.identity
+    network = dicom.SegmentationAlgorithm(who.name, who.version, learned=True)
+    aside = (f"Also found, not kept: {', '.join(answer.unmapped)}.",) if answer.unmapped else ()
+    return _Found(
+        labels,
+        (*ct_rows(volume), *answer.rows),
+        (*answer.warnings, *aside, *notes),
+        {
+            "method": who.name,
+            "irplan_version": __version__,
+            "model": {
+                "name": who.name,
+                "version": who.version,
+                "sha256": who.sha256,
+                "licence": who.licence,
+                "citation": who.citation,
+                "options": dict(answer.options),
+                "seconds": answer.seconds,
+            },
+        },
+        {x.name: network for x in kept}
+        | {"tumour": replace(network, name="irplan lesion cut", kind="SEMIAUTOMATIC")},
+        None,
+    )
+
+
+def _rows(request: SegmentRequest, labels: LabelMap) -> tuple[StructureRow, ...]:
+    ml = labels.grid.voxel_volume_mm3 / 1000.0
+    counts = np.zeros(256, dtype=np.int64)
+    for plane in labels.array:
+        counts += np.bincount(plane.reshape(-1), minlength=256)
+    rows = []
+    for name in request.wanted:
+        if not labels.checked(name):
+            # A group names more than any one method looks for; by name it was asked for.
+            if name in request.structures:
+                rows.append(StructureRow(name, None, "not_checked", "not looked for, or unsure"))
+            continue
+        found = float(counts[labels.label(name).value]) * ml
+        if found > 0.0:
+            rows.append(StructureRow(name, found, "ok"))
+        else:
+            rows.append(StructureRow(name, 0.0, "warning", "looked for, not found"))
+    missing = [n for n in request.wanted if not labels.checked(n) and n not in request.structures]
+    if missing:
+        rows.append(StructureRow("others", None, "not_checked", ", ".join(missing)))
+    return tuple(rows)
+
+
+def _draw(volume: Volume, found: _Found, path: Path) -> None:
+    from irplan.viz import png_bytes
+    from irplan.viz.segmentation_stages import label_figure, liver_stages_figure
+
+    if found.liver is not None:
+        figure = liver_stages_figure(found.liver)
+    else:
+        figure = label_figure(volume, found.labels)
+    path.write_bytes(png_bytes(figure))
+
+
+def segmentation_data(outcome: SegmentOutcome) -> dict[str, Any]:
+    """The outcome as plain data for ``--json``."""
+    return {
+        "schema": SEGMENTATION_SCHEMA,
+        "schema_version": SEGMENTATION_SCHEMA_VERSION,
+        "notice": RESEARCH_USE_ONLY,
+        "structures": [
+            {"name": r.name, "volume_ml": r.volume_ml, "status": r.status, "note": r.note}
+            for r in outcome.rows
+        ],
+        "checks": [
+            {
+                "name": r.name,
+                "value": r.value,
+                "unit": r.unit,
+                "limit": r.limit,
+                "status": r.status,
+                "note": r.note,
+            }
+            for r in outcome.checks
+        ],
+        "warnings": list(outcome.warnings),
+        "provenance": outcome.provenance,
+        "seconds": outcome.seconds,
+        "files": [str(p) for p in outcome.files],
+    }

@@ -1,0 +1,160 @@
+"""What a user asks of `irplan segment`, checked before anything is read or computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from irplan import dicom
+from irplan.errors import InputError, OutputError
+from irplan.files import nifti
+from irplan.geometry import Point3
+from irplan.image.structures import STRUCTURES
+
+#: Word of the command line -> structures.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "liver": ("liver",),
+    "vessels": ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava"),
+    "tumour": ("tumour",),
+    "obstacles": (
+        "gallbladder", "bone", "lung", "gas", "stomach", "bowel", "kidney_left", "kidney_right",
+        "spleen", "heart", "skin", "diaphragm", "pancreas", "bile_duct", "vessel", "artery",
+        "vena_cava",
+    ),
+    "all": tuple(x.name for x in STRUCTURES),
+}  # fmt: skip
+#: The word for TotalSegmentator instead of a manifest.
+TOTAL_SEGMENTATOR = "totalsegmentator"
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """A CT, what to find in it, how, and where to write it.
+
+    ``structures`` are words of `GROUPS` or names of structures.  ``foreground`` / ``background``
+    LPS mm; ``tumours`` (centre LPS mm, diameter mm).  ``model`` is a manifest of an ONNX model or
+    the word ``totalsegmentator`` (``program``: its path); None is irplan's own method.
+
+    Raises `InputError` (unknown structure, clicks without the liver or with a model, tumour not
+    asked for, file names) and `OutputError` (an output exists and ``overwrite`` is not given).
+    """
+
+    ct: Path
+    out: Path
+    structures: tuple[str, ...] = ("liver",)
+    foreground: tuple[Point3, ...] = ()
+    background: tuple[Point3, ...] = ()
+    tumours: tuple[tuple[Point3, float], ...] = ()
+    model: str | None = None
+    program: Path | None = None
+    seg_dicom: Path | None = None
+    label_map: bool = False
+    rle: bool = False
+    figure: Path | None = None
+    series_uid: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for word in self.structures:
+            _require_known(word)
+        if not self.structures:
+            raise InputError("--structures", got="nothing", expected=_words(), remedy="Name some.")
+        if (self.foreground or self.background) and self.model is not None:
+            raise InputError(
+                "--fg / --bg",
+                got="clicks together with --model",
+                expected="clicks with irplan's own method",
+                remedy="An outside model cannot be corrected by clicks; leave one of the two out.",
+            )
+        asked = "tumour" in self.structures and self.model is None
+        if (self.tumours and "tumour" not in self.wanted) or (asked and not self.tumours):
+            raise InputError(
+                "tumour",
+                got="a tumour's point without 'tumour' in --structures"
+                if self.tumours
+                else "'tumour' in --structures without a point",
+                expected="both, or neither",
+                remedy="Give --structures liver,tumour --tumour-point x,y,z --tumour-diameter mm.",
+            )
+        if self.program is not None and self.model != TOTAL_SEGMENTATOR:
+            raise InputError(
+                "--program",
+                got="a program without --model totalsegmentator",
+                expected="the path of TotalSegmentator's program",
+                remedy="Leave it out, or add --model totalsegmentator.",
+            )
+        self._check_outputs()
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the structures, each once, in the order of their values."""
+        named = {n for w in self.structures for n in GROUPS.get(w, (w,))}
+        return tuple(x.name for x in STRUCTURES if x.name in named)
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Every file that is written, the label map first."""
+        tables = (nifti.sidecar(self.out, ".json"), nifti.sidecar(self.out, ".ctbl"))
+        rest = tuple(p for p in (self.seg_dicom, self.figure) if p is not None)
+        return (self.out, *tables, *rest)
+
+    def _check_outputs(self) -> None:
+        for path, ends, option in (
+            (self.out, (".nii", ".nii.gz"), "--out"),
+            (self.seg_dicom, (".dcm",), "--seg-dicom"),
+            (self.figure, (".png",), "--figure"),
+        ):
+            if path is not None and not path.name.lower().endswith(ends):
+                raise InputError(
+                    option,
+                    got=f"'{path.name}'",
+                    expected=f"a name that ends in {' or '.join(ends)}",
+                    remedy=f"Give a name like 'labels{ends[-1]}'.",
+                )
+        if len(set(self.outputs)) < len(self.outputs):
+            raise InputError(
+                "outputs",
+                got="one file name twice",
+                expected="a file of its own for each output",
+                remedy="Rename one of them.",
+            )
+        for path in self.outputs:
+            if path.exists() and not self.overwrite:
+                raise OutputError(
+                    "output",
+                    got=f"'{path.name}', which exists",
+                    expected="a name that does not exist yet",
+                    remedy="It may hold corrections by hand: choose another name, or give "
+                    "--overwrite.",
+                )
+
+    def require_dicom(self) -> None:
+        """Raise `InputError` where a SEG is asked for and the CT is no DICOM series."""
+        if self.seg_dicom is None or self.ct.is_dir() or not self.ct.exists():
+            return
+        if not dicom.is_dicom(self.ct):
+            raise InputError(
+                "--seg-dicom",
+                got=f"the CT '{self.ct.name}', which is not DICOM",
+                expected="the DICOM series as CT",
+                remedy="A DICOM segmentation refers to the slices it was made on: give the DICOM "
+                "folder, or leave --seg-dicom out.",
+            )
+
+
+def _words() -> str:
+    return ", ".join(GROUPS) + "; or " + ", ".join(x.name for x in STRUCTURES)
+
+
+def _require_known(word: str) -> None:
+    names = [*GROUPS, *(x.name for x in STRUCTURES)]
+    if word in names:
+        return
+    near = get_close_matches(word.lower(), names, 1, 0.55)
+    raise InputError(
+        "--structures",
+        got=repr(word),
+        expected=_words(),
+        remedy=f"Did you mean '{near[0]}'?" if near else "Use these words, separated by commas.",
+    )
