@@ -96,3 +96,15 @@ def test_the_quick_case_meets_its_demands(name: str):
     rows = case.run(True)
     assert [r for r in rows if r.verdict == "MISSED"] == []
     assert any(r.verdict == "met" for r in rows)
+
+
+def test_one_dimension_stops_where_blood_holds_the_ice():
+    """After half an hour under strong perfusion: the closed limit, less two rings at most."""
+    from irplan.ablation.evidence.closed_forms import FreezingTissue, limiting_ice_radius_mm
+    from irplan.ablation.evidence.radial import radial_ice_radius_mm
+
+    given = (FreezingTissue(), 37.0, -140.0, 0.75, 0.016)
+    limit = limiting_ice_radius_mm(*given)
+    for step in (0.8, 0.4):
+        radius = radial_ice_radius_mm(*given, 1800.0, outer_mm=30.0, step_mm=step)
+        assert 0.0 < limit - radius < 2.1 * step

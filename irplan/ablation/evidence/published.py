@@ -36,8 +36,26 @@ def probes_in_agar(quick: bool) -> tuple[EvidenceRow, ...]:
             EvidenceRow(
                 name, f"{row.probes} probes: its share of the ice's area", LITTRUP_SOURCE, "%",
                 row.published_area_percent, row.circle_percent, "shown",
+                note="of the circles round the array's middle",
+            ),
+            EvidenceRow(
+                name, f"{row.probes} probes: diameter of the circle of equal area", LITTRUP_SOURCE,
+                "mm", row.published_mm, row.equal_area_mm, "shown",
+                note="the other reading of the table's diameter",
+            ),
+            EvidenceRow(
+                name, f"{row.probes} probes: share of the ice's area, counted", LITTRUP_SOURCE, "%",
+                row.published_area_percent, row.area_percent, "shown",
+                note="the other reading",
             ),
         ]  # fmt: skip
+    thin = test.thin_probe
+    rows.append(
+        EvidenceRow(
+            name, "1.7 mm probe: " + _words(thin), thin.zone.source, "mm", thin.zone.short_mm,
+            thin.zone.short_mm + thin.short_error_mm, "shown", note="predicted, same constant",
+        )
+    )  # fmt: skip
     return (
         *rows,
         EvidenceRow(
@@ -106,14 +124,19 @@ def _fitted(case: str, found: FittedZones) -> tuple[EvidenceRow, ...]:
     )
 
 
+def _words(residual: ZoneResidual) -> str:
+    """What was done, and which isotherm the size is of."""
+    zone = residual.zone
+    return zone.setting + ("" if zone.level_c is None else f" at {zone.level_c:g} degC")
+
+
 def _residuals(
     case: str, residuals: Sequence[ZoneResidual], note: str = "catalogue's constants"
 ) -> tuple[EvidenceRow, ...]:
     rows = []
     for r in residuals:
         zone = r.zone
-        level = "" if zone.level_c is None else f" at {zone.level_c:g} degC"
-        what = f"{zone.setting}{level}"
+        what = _words(r)
         sizes = [("across", zone.short_mm, r.short_error_mm)]
         if zone.long_mm is not None and r.long_error_mm is not None:
             sizes.append(("along", zone.long_mm, r.long_error_mm))
