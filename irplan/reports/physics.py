@@ -7,7 +7,13 @@ import numpy as np
 from irplan.ablation.tissue_table import TISSUE_OF_STRUCTURE, TISSUES
 from irplan.planning.case import PlannedCase
 from irplan.reports.content import Fact, Table
-from irplan.reports.words import number, plain
+from irplan.reports.quality import (
+    balance_fact,
+    edge_fact,
+    grid_fact,
+    processor_facts,
+    setting_facts,
+)
 
 #: (property, column head, factor to the unit of the head)
 _SHOWN: tuple[tuple[str, str, float], ...] = (
@@ -22,66 +28,22 @@ _SHOWN: tuple[tuple[str, str, float], ...] = (
     ("perfusion_per_s", "Perfusion (10⁻³/s)", 1e3),
     ("fixed_temperature_c", "Held at (°C)", 1.0),
 )
-#: Energy residual that is accepted, share of the largest term (see `EnergyBalance`).
-_RESIDUAL_LIMIT = 0.001
 
 
 def simulation_facts(case: PlannedCase) -> tuple[Fact, ...]:
     """Model, grid, backend, precision, balance of energy, and how the edge behaved."""
     result = case.result
-    spacing = result.grid.spacing_mm
-    residual = result.energy.residual_fraction
-    edge = result.boundary_rise_c
-    facts = [
+    return (
         Fact(
             "Model",
             "Pennes bioheat with latent heat (enthalpy form), finite volumes, explicit in time",
             "freezing between liquidus and solidus; perfusion stops where tissue freezes",
         ),
-        Fact(
-            "Grid",
-            " × ".join(str(n) for n in result.grid.shape)
-            + " voxels of "
-            + " × ".join(number(s, 2) for s in spacing)
-            + " mm",
-            f"{result.steps} time steps",
-        ),
-        Fact("Backend", result.backend, result.backend_reason),
-        Fact("Precision", result.precision),
-        Fact(
-            "Energy balance",
-            f"residual {100.0 * residual:.4f} % of the largest term",
-            f"accepted: {100.0 * _RESIDUAL_LIMIT:g} %; "
-            + ("within" if residual <= _RESIDUAL_LIMIT else "EXCEEDED"),
-        ),
-        Fact(
-            "Outer boundary",
-            f"temperature changed by at most {number(edge, 3)} °C next to it",
-            "0 means that the simulated box was large enough",
-        ),
-    ]
-    facts += [
-        Fact(f"Setting: {plain(name)}", f"{value:.6g}" if isinstance(value, float) else str(value))
-        for name, value in sorted(result.options.items())
-    ]
-    return tuple(facts)
-
-
-def energy_table(case: PlannedCase) -> Table:
-    """Where the heat went, kJ."""
-    energy = case.result.energy
-    rows = (
-        ("Stored in the tissue", energy.stored_j),
-        ("From the probes", energy.probes_j),
-        ("From perfusion", energy.perfusion_j),
-        ("From metabolism", energy.metabolism_j),
-        ("From vessels and other tissue of fixed temperature", energy.fixed_tissue_j),
-        ("Through the outer boundary", energy.boundary_j),
-    )
-    return Table(
-        "Energy over the whole schedule",
-        ("Term", "Heat into the tissue (kJ)"),
-        tuple((name, number(joule / 1000.0, 2)) for name, joule in rows),
+        grid_fact(result),
+        *processor_facts(result),
+        balance_fact(result),
+        edge_fact(result),
+        *setting_facts(result, "Setting: "),
     )
 
 

@@ -10,7 +10,8 @@ from irplan.planning.case import PlannedCase
 from irplan.planning.evaluation import Row, Status
 from irplan.planning.ice_distance import LOOK_MM
 from irplan.reports.content import Fact, ReportContent, Structure, Table, Verdict
-from irplan.reports.physics import energy_table, simulation_facts, tissue_table
+from irplan.reports.physics import simulation_facts, tissue_table
+from irplan.reports.quality import energy_table
 from irplan.reports.words import counted, measured, number, plain, point, rule, sentence
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.style import STATUS
@@ -86,7 +87,7 @@ def plan_report(case: PlannedCase) -> ReportContent:
             "A path can break several rules.",
         ),
         simulation=simulation_facts(case),
-        energy=energy_table(case),
+        energy=energy_table(case.result.energy),
         tissues=tissue_table(case),
         structures=structures,
         messages=(*case.messages, *case.result.warnings),

@@ -10,6 +10,14 @@ from irplan.ablation.result import FieldResult
 from irplan.ablation.simulated_case import SimulatedCase
 from irplan.reports.content import Fact, Table
 from irplan.reports.figures import FigureNote
+from irplan.reports.quality import (
+    balance_fact,
+    edge_fact,
+    energy_table,
+    grid_fact,
+    processor_facts,
+    setting_facts,
+)
 from irplan.reports.words import number, plain, point, rule
 
 _KINDS = {
@@ -27,8 +35,6 @@ _MODEL = {
     "mwa": "absorbed power of a coaxial antenna with drying tissue, and Pennes bioheat",
     "ire": "quasi-static electric potential with conductivity by field, and Pennes bioheat",
 }
-#: Energy residual that is accepted, share of the largest term (see `EnergyBalance`).
-RESIDUAL_LIMIT = 0.001
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def simulation_report(case: SimulatedCase) -> SimulationContent:
         applicators=_applicators(case.problem),
         schedule=_schedule(case),
         quality=_quality(case),
-        energy=_energy(case),
+        energy=energy_table(case.result.energy),
         tissues=_tissues(case.problem),
         limits=(
             "The uncertainty of the tissue's constants, perfusion above all, is larger than every "
@@ -189,22 +195,7 @@ def _schedule(case: SimulatedCase) -> Table:
 
 def _quality(case: SimulatedCase) -> tuple[Fact, ...]:
     result = case.result
-    residual, spacing = result.energy.residual_fraction, result.grid.spacing_mm
-    voxels = " × ".join(str(n) for n in result.grid.shape)
-    facts = [
-        Fact("Model", _MODEL[case.kind]),
-        Fact(
-            "Grid",
-            f"{voxels} voxels of {' × '.join(number(s, 2) for s in spacing)} mm",
-            f"slices × rows × columns; {result.steps} time steps",
-        ),
-        Fact(
-            "Energy balance",
-            f"residual {100.0 * residual:.4f} % of the largest term",
-            f"accepted: {100.0 * RESIDUAL_LIMIT:g} %; "
-            + ("within" if residual <= RESIDUAL_LIMIT else "EXCEEDED"),
-        ),
-    ]
+    facts = [Fact("Model", _MODEL[case.kind]), grid_fact(result), balance_fact(result)]
     if result.error is not None:
         facts.append(
             Fact(
@@ -214,35 +205,12 @@ def _quality(case: SimulatedCase) -> tuple[Fact, ...]:
                 f"in space; {result.error.basis}",
             )
         )
-    facts.append(
-        Fact(
-            "Outer boundary",
-            f"temperature changed by at most {number(result.boundary_rise_c, 3)} °C next to it",
-            "0 means that the simulated box was large enough",
-        )
-    )
+    facts.append(edge_fact(result))
     if isinstance(result, FieldResult) and result.currents_a:
         facts.append(
             Fact("Currents of the pairs", ", ".join(f"{a:.1f} A" for a in result.currents_a))
         )
     return tuple(facts)
-
-
-def _energy(case: SimulatedCase) -> Table:
-    energy = case.result.energy
-    rows = (
-        ("Stored in the tissue", energy.stored_j),
-        ("From the applicators", energy.probes_j),
-        ("From perfusion", energy.perfusion_j),
-        ("From metabolism", energy.metabolism_j),
-        ("From vessels and other tissue of fixed temperature", energy.fixed_tissue_j),
-        ("Through the outer boundary", energy.boundary_j),
-    )
-    return Table(
-        "Energy over the whole schedule",
-        ("Term", "Heat into the tissue (kJ)"),
-        tuple((name, number(joule / 1000.0, 2)) for name, joule in rows),
-    )
 
 
 def _tissues(problem: AblationProblem) -> Table:
@@ -280,13 +248,4 @@ def _tissues(problem: AblationProblem) -> Table:
 
 def _provenance(case: SimulatedCase) -> tuple[Fact, ...]:
     result = case.result
-    facts = [
-        Fact("irplan", __version__),
-        Fact("Backend", result.backend, result.backend_reason),
-        Fact("Precision", result.precision),
-    ]
-    facts += [
-        Fact(plain(name), f"{value:.6g}" if isinstance(value, float) else str(value))
-        for name, value in sorted(result.options.items())
-    ]
-    return tuple(facts)
+    return (Fact("irplan", __version__), *processor_facts(result), *setting_facts(result))
