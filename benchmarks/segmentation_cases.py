@@ -24,6 +24,8 @@ REAL = ("ircadb01_p1", "totalsegmentator_example")
 #: Fixed seed of the benchmark's phantoms: irplan.phantom.family(20, FAMILY_SEED).
 FAMILY_SEED = 4
 FAMILY_SIZE = 20
+#: Least voxels of the benchmark's phantoms (slice, row, column), mm: what a run can afford.
+LEAST_MM = (2.5, 1.2, 1.2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +58,9 @@ def load(name: str) -> Case:
     from irplan.phantom import family
 
     spec = family(FAMILY_SIZE, FAMILY_SEED)[int(name.removeprefix("phantom_"))]
-    made = spec.make()
-    return Case(name, made.volume, made.organ, spec.words)
+    drawn = spec.settings.spacing_mm
+    made = spec.make(spacing_mm=(max(drawn[0], LEAST_MM[0]), *LEAST_MM[1:]))
+    return Case(name, made.volume, made.organ, spec.words + f"; pixels of {LEAST_MM[1]:g} mm")
 
 
 def _stack(slices: list[pydicom.Dataset]) -> tuple[NDArray[np.int32], list[pydicom.Dataset]]:

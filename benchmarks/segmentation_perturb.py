@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,41 +54,34 @@ def restricted(case: Case, smaller: Case, mask: NDArray[np.bool_]) -> float:
     return dice(mask[part], case.liver[part])
 
 
-def measure(case: Case, changes: list[Change]) -> list[dict[str, Any]]:
-    """One row for the case as it is and one a change."""
+def measure(
+    case: Case, changes: list[Change], done: set[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """One row for the case as it is and one a change, without those already ``done``."""
     mask, words, seconds = found_liver(case)
     base = 0.0 if mask is None else dice(mask, case.liver)
-    rows = [
-        {
+    if (case.name, UNCHANGED) not in done:
+        yield {
             "case": case.name, "note": case.note, "change": UNCHANGED, "group": "",
             "dice": base, "against": base, "seconds": seconds, "words": words,
             "noise_hu": noise_sd(case.volume, case.liver), "liver_ml": _ml(case, case.liver),
             "found_ml": 0.0 if mask is None else _ml(case, mask),
-        }
-    ]  # fmt: skip
+        }  # fmt: skip
     for change in changes:
+        if (case.name, change.name) in done:
+            continue
         other = change.apply(case)
         again, words, seconds = found_liver(other)
         against = base
         if change.group.startswith("crop") and mask is not None:
             against = restricted(case, other, mask)
-        rows.append(
-            {
-                "case": case.name, "change": change.name, "group": change.group,
-                "dice": 0.0 if again is None else dice(again, other.liver),
-                "against": against, "seconds": seconds, "words": words,
-                "found_ml": 0.0 if again is None else _ml(other, again),
-                "liver_ml": _ml(other, other.liver),
-            }
-        )  # fmt: skip
-        last = rows[-1]
-        print(
-            f"{case.name:<26} {change.name:<44} {last['dice']:.3f} "
-            f"{last['dice'] - against:+.3f}  {seconds:.1f} s",
-            file=sys.stderr,
-            flush=True,
-        )
-    return rows
+        yield {
+            "case": case.name, "change": change.name, "group": change.group,
+            "dice": 0.0 if again is None else dice(again, other.liver),
+            "against": against, "seconds": seconds, "words": words,
+            "found_ml": 0.0 if again is None else _ml(other, again),
+            "liver_ml": _ml(other, other.liver),
+        }  # fmt: skip
 
 
 def _ml(case: Case, mask: NDArray[np.bool_]) -> float:
@@ -145,13 +139,21 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     if options.add and options.json is not None and options.json.exists():
         rows = json.loads(options.json.read_text())["rows"]
-    done = {r["case"] for r in rows}
+    done = {(r["case"], r["change"]) for r in rows}
     for name in wanted:
-        if name in done:
+        if {(name, c) for c in (UNCHANGED, *(c.name for c in changes))} <= done:
             continue
-        rows += measure(load(name), changes)
-        if options.json is not None:
-            options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
+        for row in measure(load(name), changes, done):
+            rows.append(row)
+            print(
+                f"{name:<26} {row['change']:<44} {row['dice']:.3f} "
+                f"{row['dice'] - row['against']:+.3f}  {row['seconds']:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+            if options.json is not None:
+                text = json.dumps({"machine": machine(), "rows": rows}, indent=1)
+                options.json.write_text(text)
     text = table(rows)
     print(text)
     if options.markdown is not None:

@@ -48,8 +48,10 @@ FAT_MODE_HU = (-135.0, -65.0)
 #: Noise SD in soft tissue up to which the liver's accuracy is stated, HU (perturbation suite:
 #: three times the noise of 17 HU), and beyond which nothing can be expected [S].
 NOISE_HU, HOPELESS_NOISE_HU = 50.0, 120.0
-#: Root mean square frequency of the noise; sharper kernels are outside what was tried, cycles/mm.
-SHARP_PER_MM = 0.55
+#: Root mean square frequency of the noise; sharper kernels are outside what was tried, cycles/mm
+#: (measured: soft-tissue kernels 0.18-0.28); or this share of white noise's, where pixels are
+#: too large for that.
+SHARP_PER_MM, WHITE_SHARE = 0.33, 0.95
 #: Metal that is told, ml; a clip of 1.6 x 8 mm is 0.016 ml.
 METAL_ML = 0.01
 #: A step between slices this many times its neighbours' looks like a missing slice.
@@ -60,8 +62,8 @@ BORDER_SHARE = 0.02
 CUT_CM2 = 1.0
 #: The aorta's CT number (S: 100-120 ml contrast medium, 120 kVp) separates the phases, HU.
 UNENHANCED_AORTA_HU, ARTERIAL_AORTA_HU = 80.0, 210.0
-#: In the delayed phase blood and liver come together: aorta over liver, HU.
-DELAYED_OVER_LIVER_HU = 30.0
+#: In the delayed phase blood has faded (aorta) and liver comes near it (aorta over liver), HU.
+DELAYED_AORTA_HU, DELAYED_OVER_LIVER_HU = 130.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,8 @@ def _noise_rows(volume: Volume) -> list[CheckRow]:
                      "pixels too coarse (above 1.2 mm) or no noise to tell the kernel", source)
         )  # fmt: skip
         return rows
-    sharp = found.frequency_per_mm > SHARP_PER_MM
+    most = min(SHARP_PER_MM, WHITE_SHARE * found.white_per_mm)
+    sharp = found.frequency_per_mm > most
     rows.append(
         CheckRow(
             names[1], found.frequency_per_mm, "1/mm", limits[1], "warning" if sharp else "ok",
@@ -371,14 +374,15 @@ def contrast_phase(
 ) -> Literal["unenhanced", "arterial", "portal", "delayed"]:
     """The likeliest contrast phase from the CT numbers of aorta and liver.
 
-    Aorta below 80 HU: none; above 210: arterial; not 30 HU above the liver: delayed; else portal.
-    In a very fatty liver a delayed phase reads as portal.
+    Aorta below 80 HU: none; above 210: arterial; below 130 or not 30 HU above the liver: delayed;
+    else portal.  Portal and delayed overlap where the dose or the heart differs; both are fine.
     """
     if aorta_hu < UNENHANCED_AORTA_HU:
         return "unenhanced"
     if aorta_hu > ARTERIAL_AORTA_HU:
         return "arterial"
-    return "delayed" if aorta_hu - liver_hu < DELAYED_OVER_LIVER_HU else "portal"
+    faded = aorta_hu < DELAYED_AORTA_HU or aorta_hu - liver_hu < DELAYED_OVER_LIVER_HU
+    return "delayed" if faded else "portal"
 
 
 def _coverage_rows(volume: Volume, liver: LiverSegmentation | None) -> list[CheckRow]:

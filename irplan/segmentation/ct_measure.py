@@ -19,6 +19,8 @@ NOISE_WINDOW_MM = 6.0
 SOFT_HU = (0.0, 150.0)
 #: Slices that are looked at for noise and kernel.
 NOISE_SLICES = 9
+#: Side of the blocks whose means are compared from slice to slice, mm.
+BLOCK_MM = 6.0
 #: Voxel of the coarse upright copy on which places are looked for, mm.
 COARSE_MM = 4.0
 BONE_HU, METAL_HU, TISSUE_HU = 250.0, 2900.0, -300.0
@@ -81,10 +83,13 @@ def mode_hu(values: NDArray[np.floating], low: float, high: float) -> float | No
 
 @dataclass(frozen=True)
 class Noise:
-    """``sd_hu`` in soft tissue; ``frequency_per_mm`` its root mean square in-plane frequency."""
+    """``sd_hu`` in soft tissue; ``frequency_per_mm`` its root mean square in-plane frequency;
+    ``white_per_mm`` what that frequency would be for noise without correlation between pixels.
+    """
 
     sd_hu: float
     frequency_per_mm: float
+    white_per_mm: float
 
 
 def measure_noise(volume: Volume) -> Noise | None:
@@ -121,12 +126,13 @@ def measure_noise(volume: Volume) -> Noise | None:
     counts, edges = np.histogram(sd, np.linspace(0.0, 1.5 * top, 61))
     k = int(np.argmax(ndi.gaussian_filter1d(counts.astype(float), 2.0)))
     level = float(0.5 * (edges[k] + edges[k + 1]))
+    white = float(np.sqrt(0.5 * (2.0 / row_mm**2 + 2.0 / col_mm**2)) / (2.0 * np.pi))
     near = (sd > 0.7 * level) & (sd < 1.3 * level)
     if level < 0.3 or not near.any():
-        return Noise(level, 0.0)
+        return Noise(level, 0.0, white)
     frequency = float(np.sqrt(np.median(step[near]))) / (2.0 * np.pi * level)
     n = size[0] * size[1]
-    return Noise(level * float(np.sqrt(n / (n - 1.0))), frequency)
+    return Noise(level * float(np.sqrt(n / (n - 1.0))), frequency, white)
 
 
 @dataclass(frozen=True)
@@ -138,20 +144,25 @@ class SliceSteps:
     repeated: int
 
 
-def measure_slices(coarse: Volume) -> SliceSteps | None:
+def measure_slices(volume: Volume) -> SliceSteps | None:
     """How evenly neighbouring slices differ; a missing or repeated slice stands out.
 
     The ratio is the mean absolute change between two slices over the median of the six pairs
     around them.  None for fewer than eight slices.
     """
-    view = upright(coarse.array, coarse.grid)
+    view = upright(volume.array, volume.grid)
     if view.shape[0] < 8:
         return None
-    step = [max(1, n // 128) for n in view.shape[1:]]
-    sample = np.clip(view[:, :: step[0], :: step[1]].astype(np.float32), -200.0, 300.0)
+    spacing = upright_spacing_mm(volume.grid)[1:]
+    size = [max(1, round(BLOCK_MM / s)) for s in spacing]
+    rows, columns = (n // k for n, k in zip(view.shape[1:], size, strict=True))
+    sample = np.empty((view.shape[0], rows, columns), dtype=np.float32)
+    for k, plane in enumerate(view):  # means of blocks: anatomy moves, noise does not count
+        part = np.clip(plane[: rows * size[0], : columns * size[1]].astype(np.float32), -200, 300)
+        sample[k] = part.reshape(rows, size[0], columns, size[1]).mean(axis=(1, 3))
     change = np.abs(np.diff(sample, axis=0)).mean(axis=(1, 2))
     around = ndi.median_filter(change, 7, mode="nearest")
-    ratio = change / np.maximum(around, 0.5)
+    ratio = change / np.maximum(around, 0.2)
     k = int(np.argmax(ratio))
     return SliceSteps(float(ratio[k]), k, int(np.count_nonzero(change == 0.0)))
 
