@@ -118,3 +118,17 @@ def test_coarse_links_of_a_uniform_medium_are_those_of_a_coarse_grid():
             cut[axis] = slice(1, None)
             links = block(g[row], levels, level)[tuple(cut)]
             assert links == pytest.approx(0.5e-3 * 2.0**level, rel=1e-5)
+
+
+@pytest.mark.parametrize("count", [44, 73, 74])
+def test_mirror_images_are_coarsened_alike(count):
+    """Widths that are their own mirror image stay so on every level."""
+    half = np.concatenate([np.ones(20), 2.0 * np.ones(8), 4.0 * np.ones(9)])[: count // 2]
+    widths = np.concatenate([half[::-1], np.ones(count % 2), half])
+    levels = Levels.from_widths([widths, widths, np.ones(40)])
+    for level in range(len(levels.shape) - 1):
+        for axis in range(3):
+            n = levels.shape[level + 1, axis]
+            at = levels.span_at[level, axis]
+            children = levels.child[at : at + n, 1]
+            np.testing.assert_array_equal(children, children[::-1])

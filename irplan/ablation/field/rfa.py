@@ -38,8 +38,10 @@ _TOLERANCE = 3e-3
 #: Heat that could not warm tissue by this much until the end is left out, K.
 _UNFELT_K = 0.05
 #: Share of a voxel's water that the held heat could boil off between two potentials, once tissue is
-#: this hot, degC (above 1: the collapse below stops it before).
+#: this hot, degC (above 1: the collapse below stops it before); less where steam leaves, for then
+#: no temperature above 101 degC tells a voxel that it is dry.
 _DRIED, _NEARLY_BOILING_C = 3.0, 95.0
+_DRIED_STEAM = 0.5
 #: Water that boils off is not followed closer than this, nor the time left to a roll-off, s.
 _CLOSEST_S, _NEAR_ROLL_OFF_S = 0.1, 0.25
 #: (c, d) of `HeatMarch.advance`: heat held during a step goes as tissue dries up in it: 95 % of it
@@ -78,6 +80,7 @@ def simulate_rfa(
     threads: int | ThreadChoice | None = None,
     progress: Progress = no_progress,
     perfusion: str = "temperature",
+    steam_rewet_s: float | None = None,
 ) -> HeatResult:
     """Heat ``problem`` by radiofrequency current.
 
@@ -87,7 +90,7 @@ def simulate_rfa(
     impedance are not in ``impedance_ohm``).  Dried-out tissue conducts a hundredth, and takes no
     heat above some 107 degC.  ``options``: ``tissue_energy_j`` is what warmed the box, less than
     ``generator_energy_j`` by heat beyond the box, in dried tissue and straight into coolant.
-    Steam condenses where it arose (no flow of vapour).
+    Steam condenses where it arose unless ``steam_rewet_s`` is given.
 
     Parameters
     ----------
@@ -99,7 +102,7 @@ def simulate_rfa(
     monitors : (n, 3) fractional grid indices for the trace.
     threads : cap on CPU threads.
     progress : called after each step; may raise to cancel.
-    perfusion : see `HeatMarch`.
+    perfusion, steam_rewet_s : see `HeatMarch`.
 
     Returns
     -------
@@ -121,7 +124,9 @@ def simulate_rfa(
     check_range("time_error_mm", time_error_mm, 0.005, 0.5, "mm", "0.06 is the default.")
     chosen = control or RfaControl()
     with at_most(threads):
-        run = _Run(problem, chosen, damage, time_error_mm, monitors, threads, perfusion)
+        run = _Run(
+            problem, chosen, damage, time_error_mm, monitors, threads, perfusion, steam_rewet_s
+        )
         run.all_segments(progress)
         return run.result(time_error_mm)
 
@@ -138,6 +143,7 @@ class _Run:
         monitors: NDArray[np.float64] | None,
         threads: int | ThreadChoice | None,
         perfusion: str,
+        steam_rewet_s: float | None,
     ) -> None:
         self.problem, self.control = problem, control
         self.damage = tuple(damage)
@@ -163,7 +169,9 @@ class _Run:
         self.march = HeatMarch(
             problem, damage, monitors, threads,
             coolants=coolants, perfusion=perfusion, time_error_mm=time_error_mm,
+            steam_rewet_s=steam_rewet_s,
         )  # fmt: skip
+        self._steam = steam_rewet_s is not None
         self.conductor = Conductor(problem)
         self.solver: PotentialSolver | None = None
         self._wall: WallCooling | None = None
@@ -265,7 +273,11 @@ class _Run:
         volts = self.generator.volts(watts, ohm)
         drying = math.inf
         if self.march.hottest_c > _NEARLY_BOILING_C:
-            drying = _DRIED * self._latent_j_per_m3 / max(float(cells.max()) * volts**2, 1e-9)
+            drying = (
+                (_DRIED if not self._steam else _DRIED_STEAM)
+                * self._latent_j_per_m3
+                / max(float(cells.max()) * volts**2, 1e-9)
+            )
         dt = min(
             max(drying, _CLOSEST_S),
             self.dt_s,
@@ -405,7 +417,14 @@ class _Run:
         out = self._source.reshape(-1)[: of[0].size * of[1].size * of[2].size]
         source = out.reshape(of[0].size, of[1].size, of[2].size)
         potential.expand(cells, *of, np.float32(power), source)
-        self.march.advance(source, dt_s, box, cooling=cooling, logit=_COLLAPSE, changed=False)
+        self.march.advance(
+            source,
+            dt_s,
+            box,
+            cooling=cooling,
+            logit=None if self._steam else _COLLAPSE,
+            changed=False,
+        )
 
     def _moved_on(self, position: int, electrode: int) -> bool:
         """The electrode has left ``position`` already."""

@@ -15,8 +15,6 @@ WARMEST_C = 100.0
 #: Dried-out tissue conducts at least this share of wet tissue: two decades of collapse round
 #: 100 degC, as in Trujillo et al., Int. J. Hyperthermia 32 (2016) 931 [S].
 DRIEST = 0.01
-#: Water begins to boil off here, degC.
-_BOILING_C = 98.9
 #: Tissue that never was above 40 degC is looked at every so many calls: in the seconds between, its
 #: conductivity moves by less than 1 %.
 _FAR_EVERY = 4
@@ -86,7 +84,7 @@ class Conductor:
             window = np.array([0, t.shape[0], 0, t.shape[1], 0, t.shape[2]])
         mesh = solver.mesh
         dry, at = _NOTHING, np.zeros(3, np.int64)
-        boiling = march.box_above(_BOILING_C) if temperature_c is None else None
+        boiling = march.dry_box() if temperature_c is None else None
         if boiling is not None:
             dry, at = march.dry_fraction_in(boiling), np.array(boiling[::2])
         bounds = [n for a in range(3) for n in (mesh.low[a], mesh.high[a])]

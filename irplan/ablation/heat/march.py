@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from irplan.ablation.damage import DamageModel
 from irplan.ablation.heat.coolant import Coolant, CoolantTables
 from irplan.ablation.heat.damage_track import DamageTrack
-from irplan.ablation.heat.layout import lay_out
+from irplan.ablation.heat.layout import BOILING_FROM_C, lay_out
 from irplan.ablation.heat.record import HeatRecord, PointReader, temperature_at
 from irplan.ablation.heat.source import Box, checked_source
+from irplan.ablation.heat.steam import Steam
 from irplan.ablation.heat.window import HeatWindow
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
@@ -71,6 +72,8 @@ class HeatMarch:
         specification]; "damage": a = exp(-Omega) of the first Arrhenius model, or the living
         fraction of the first three-state model, in ``damage``: it does not return.
     time_error_mm : allowed error in time of the 60 degC radius, 0.005 to 0.5 mm.
+    steam_rewet_s : steam leaves boiling tissue and condenses in cooler tissue, and liquid comes
+        back within this time (`irplan.ablation.heat.steam`); None: it condenses where it arose.
 
     Raises
     ------
@@ -88,6 +91,7 @@ class HeatMarch:
         coolants: Sequence[Coolant] = (),
         perfusion: str = "temperature",
         time_error_mm: float = 0.06,
+        steam_rewet_s: float | None = None,
     ) -> None:
         import numba
 
@@ -110,6 +114,8 @@ class HeatMarch:
         self.stages = 0
         self.longest_dt_s = 0.0
         self._since_change_s = 0.0
+        self._steam = None if steam_rewet_s is None else Steam(self.layout, steam_rewet_s)
+        self._hottest_c = self.layout.body_c
         self._allocate()
         self._sample()
 
@@ -198,20 +204,18 @@ class HeatMarch:
     @property
     def dry_fraction(self) -> NDArray[np.float32]:
         """Share of each voxel's water that has boiled off (0 to 1), (slice, row, column)."""
-        lay = self.layout
-        width = np.maximum(lay.tissues[:, 5], 1e-6)[lay.interior(lay.kind)]
-        out: NDArray[np.float32] = np.clip(
-            (lay.interior(self._v[0]) - lay.levels[0]) / width, 0.0, 1.0
-        )
-        return out
+        nz, ny, nx = self.layout.shape
+        return self.dry_fraction_in((0, nz, 0, ny, 0, nx))
 
     def dry_fraction_in(self, box: Box) -> NDArray[np.float32]:
         """`dry_fraction` of the index box (z0, z1, y0, y1, x0, x1) only."""
         lay = self.layout
         cut = (slice(box[0], box[1]), slice(box[2], box[3]), slice(box[4], box[5]))
         width = np.maximum(lay.tissues[:, 5], 1e-6)[lay.interior(lay.kind)[cut]]
-        rise = lay.interior(self._v[0])[cut] - lay.levels[0]
-        out: NDArray[np.float32] = np.clip(rise / width, 0.0, 1.0)
+        dry = (lay.interior(self._v[0])[cut] - lay.levels[0]) / width
+        if self._steam is not None:
+            dry = np.maximum(dry, 0.0) + lay.interior(self._steam.lost)[cut]
+        out: NDArray[np.float32] = np.clip(dry, 0.0, 1.0)
         return out
 
     @property
@@ -219,14 +223,18 @@ class HeatMarch:
         """Highest temperature now, degC."""
         return self._hottest_c
 
-    def box_above(self, temperature_c: float) -> Box | None:
-        """Index box of the voxels hotter than ``temperature_c`` (99 at most); None: none is."""
-        if not self._hottest_c > temperature_c:
-            return None
+    def dry_box(self) -> Box | None:
+        """Index box outside which no water has boiled off; None: nowhere has any."""
+        if self._steam is not None:
+            return self._steam.box
+        return self._box_above_boiling() if self._hottest_c > BOILING_FROM_C - 0.1 else None
+
+    def _box_above_boiling(self) -> Box | None:
+        """Index box of the voxels that have begun to boil."""
         lo, hi = self._searched_box()
         cut = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
         lay = self.layout
-        hot = lay.interior(self._v[0])[cut] > np.float32(temperature_c - lay.body_c)
+        hot = lay.interior(self._v[0])[cut] > lay.levels[0]
         out: list[int] = []
         for axis in range(3):
             some = np.flatnonzero(hot.any(axis=tuple({0, 1, 2} - {axis})))
@@ -348,6 +356,9 @@ class HeatMarch:
         if s % 2 == 1:
             self._v.reverse()
             self._hot.reverse()
+        if self._steam is not None:
+            self._steam.include(self._box_above_boiling())
+            self._steam.carry(self._v[0], dt_s)
         heat_state.record(self._v[0], self._highest, shape, w)
         self._track.follow(self._v[0], dt_s, w, self._sticky)
         np.maximum(self._hot[0], self._sticky, out=self._hot[0])
@@ -464,7 +475,9 @@ class HeatMarch:
     # -- snapshot ------------------------------------------------------------------------
 
     def _live(self) -> tuple[NDArray[np.generic], ...]:
+        steam = () if self._steam is None else (self._steam.lost,)
         return (
+            *steam,
             *self._v, *self._hot, self._sticky, self._highest, self._track.extents,
             self._track.before, self._track.states, self._track.alive, self._track.rest, self._heat,
         )  # fmt: skip
@@ -499,6 +512,9 @@ class HeatMarch:
         self._since_change_s = state.since_change_s
         self._window.boundary_rise_c = state.boundary_rise_c
         self._shared = None
+        if self._steam is not None:  # every voxel may have boiled
+            nz, ny, nx = self.layout.shape
+            self._steam.box = (0, nz, 0, ny, 0, nx)
         self._record.forget_from(state.time_s)
         self._sample()
 

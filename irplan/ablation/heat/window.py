@@ -99,16 +99,24 @@ class HeatWindow:
     def edge_error_c(self, time_s: float, lo: NDArray[np.int64], hi: NDArray[np.int64]) -> float:
         """How much too cold the held outer faces can make the warm box ``lo``..``hi``, K.
 
-        The faces act as images of opposite sign.  Without them the face itself would be warmer by
-        twice the last layer's rise times the decay length over a voxel and a half; the image's
-        field falls by that decay length on its way to the zone.
+        Without them the face would be warmer by about the last layer's rise times the decay length
+        over a voxel.  Taken as held there for the whole time, that departure reaches depth x as
+
+            G = (e^(-x/L) erfc(x/2s - s/L) + e^(x/L) erfc(x/2s + s/L)) / 2,
+
+        s^2 = k t / C, L^2 = k / perfusion (Carslaw & Jaeger, Conduction of Heat in Solids, 2nd ed.,
+        section 4.14, held surface with loss; erfc(x/2s) without perfusion).
         """
         lay = self._layout
         q = lay.tissues[lay.tissues[:, 0] > 0.0].astype(float)
-        spread = float(np.sqrt(np.pi * q[:, 1] / q[:, 0] * max(time_s, 1.0)).max())
-        flow = float(q[:, 3].min())
-        decay = min(spread, math.sqrt(float(q[:, 1].max()) / flow)) if flow > 0.0 else spread
-        h = max(lay.spacing_mm)
+        k, flow = float(q[:, 1].max()), float(q[:, 3].min())
+        s = math.sqrt(float((q[:, 1] / q[:, 0]).max()) * max(time_s, 1.0))
+        length = math.sqrt(k / flow) if flow > 0.0 else math.inf
+        decay = min(math.sqrt(math.pi) * s, length)
         gap = np.minimum(lo, np.array(lay.shape) - hi) * np.array(lay.spacing_mm)
-        near = float(np.clip(gap.min(), 0.0, None))
-        return 0.5 * self.boundary_rise_c * max(1.0, decay / h) * math.exp(-near / decay)
+        x = float(np.clip(gap.min(), 0.0, None))
+        part = math.exp(-x / length) * math.erfc(0.5 * x / s - s / length)
+        far = math.erfc(0.5 * x / s + s / length)
+        if far > 0.0:  # its factor is finite wherever this is
+            part += math.exp(x / length) * far
+        return self.boundary_rise_c * max(1.0, decay / max(lay.spacing_mm)) * 0.5 * part
