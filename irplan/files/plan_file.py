@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from irplan import RESEARCH_USE_ONLY
 from irplan.ablation.applicator import Applicator
+from irplan.ablation.device import CryoDevice, Device, IreDevice, MwaDevice, RfaDevice
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Phase, Schedule
+from irplan.ablation.zones import PublishedZone
 from irplan.errors import FileFormatError, InputError, IrplanError
 from irplan.files.atomic import atomic_path
 from irplan.files.json_text import dump_json, load_json, rounded
 from irplan.geometry import Needle
-from irplan.planning.plan import AblationPlan, Provenance, Review, Target
+from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
 
 #: Name in the field ``schema`` of every plan file.
 PLAN_SCHEMA = "irplan-plan"
 #: The version this irplan writes, and the newest it reads.
-PLAN_SCHEMA_VERSION = 1
+PLAN_SCHEMA_VERSION = 2
 
-_SCHEMA_FILE = Path(__file__).parent / "schemas" / "plan-1.schema.json"
+_SCHEMAS = Path(__file__).parent / "schemas"
 
 
 def write_plan(plan: AblationPlan, path: str | Path) -> None:
-    """Write ``plan`` to ``path`` as JSON (schema ``irplan-plan`` 1), whole or not at all.
+    """Write ``plan`` to ``path`` as JSON (schema ``irplan-plan`` 2), whole or not at all.
 
     Floats are rounded to 1e-6 of their unit; no clock or machine name enters.  The text is
     checked against the schema and read back before it is written.  Raises `InputError` for
@@ -42,8 +47,9 @@ def read_plan(path: str | Path) -> AblationPlan:
     """The plan in ``path``; `read_plan` of what `write_plan` wrote equals it to 1e-6.
 
     Raises `FileFormatError` (with the place in the file) for text that is not JSON, truncated,
-    of another kind, of a newer or unknown schema, or against the schema; and where the values
-    are impossible (a needle of no length, say).
+    of another kind, of a newer or unknown schema, or against the schema; where the values are
+    impossible (a needle of no length, say); and where a plan was changed by hand after its review.
+    Files of version 1 are read too: what they do not say takes its default.
     """
     file = Path(path)
     return _plan_from_data(load_json(file, what="plan file"), name=file.name)
@@ -52,6 +58,8 @@ def read_plan(path: str | Path) -> AblationPlan:
 def plan_to_json(plan: AblationPlan) -> str:
     """The text `write_plan` writes."""
     data = rounded(_data_from_plan(plan), field="plan")
+    if plan.review.state != "draft":
+        data["review"]["content_sha256"] = _content_sha256(data)
     try:
         _plan_from_data(data, name="plan")
     except FileFormatError as error:
@@ -78,12 +86,31 @@ def _data_from_plan(plan: AblationPlan) -> dict[str, Any]:
         "placements": [_data_from_placement(p) for p in plan.placements],
         "schedule": {
             "phases": [
-                {"kind": p.kind, "duration_s": float(p.duration_s)} for p in plan.schedule.phases
+                {
+                    "kind": p.kind,
+                    "duration_s": float(p.duration_s),
+                    "power_w": None if p.power_w is None else float(p.power_w),
+                    "withdraw_mm": float(p.withdraw_mm),
+                }
+                for p in plan.schedule.phases
             ]
         },
         "margin_goal_mm": float(plan.margin_goal_mm),
-        "lethal": {"threshold_c": float(lethal.threshold_c), "cycles": int(lethal.cycles)},
-        "review": {"state": review.state, "by": review.by, "reason": review.reason},
+        "lethal": {
+            "threshold_c": float(lethal.threshold_c),
+            "cycles": int(lethal.cycles),
+            "hold_s": float(lethal.hold_s),
+        },
+        "review": {
+            "state": review.state,
+            "by": review.by,
+            "reason": review.reason,
+            "when": review.when,
+            "content_sha256": None,
+        },
+        "history": [
+            {"when": c.when, "who": c.who, "what": c.what, "why": c.why} for c in plan.history
+        ],
         "provenance": {
             "irplan_version": made.irplan_version,
             "seed": int(made.seed),
@@ -113,8 +140,17 @@ def _data_from_placement(placement: Placement) -> dict[str, Any]:
             "ramp_s": float(a.ramp_s),
             "max_insertion_mm": float(a.max_insertion_mm),
             "source": a.source,
+            "device": None if a.device is None else {"kind": a.kind, **asdict(a.device)},
+            "zones": [asdict(z) for z in a.zones],
         },
     }
+
+
+def _content_sha256(data: dict[str, Any]) -> str:
+    """SHA-256 of everything that a review vouches for, hex."""
+    kept = {k: v for k, v in data.items() if k not in ("notice", "review", "history")}
+    text = json.dumps(kept, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _floats(point: tuple[float, float, float]) -> list[float]:
@@ -123,9 +159,13 @@ def _floats(point: tuple[float, float, float]) -> list[float]:
 
 def _plan_from_data(data: dict[str, Any], *, name: str) -> AblationPlan:
     _require_schema(data, name)
+    old = data["schema_version"] == 1
+    if old:
+        data = _from_version_1(data)
+        _require_schema(data, name)
     target, made, review = data["target"], data["provenance"], data["review"]
     try:
-        return AblationPlan(
+        plan = AblationPlan(
             target=Target(
                 _point(target["centroid_mm"]),
                 float(target["volume_ml"]),
@@ -134,10 +174,17 @@ def _plan_from_data(data: dict[str, Any], *, name: str) -> AblationPlan:
             ),
             placements=tuple(_placement_from_data(p) for p in data["placements"]),
             schedule=Schedule(
-                tuple(Phase(p["kind"], float(p["duration_s"])) for p in data["schedule"]["phases"])
+                tuple(
+                    Phase(p["kind"], float(p["duration_s"]), p["power_w"], float(p["withdraw_mm"]))
+                    for p in data["schedule"]["phases"]
+                )
             ),
             margin_goal_mm=float(data["margin_goal_mm"]),
-            lethal=LethalRule(float(data["lethal"]["threshold_c"]), data["lethal"]["cycles"]),
+            lethal=LethalRule(
+                float(data["lethal"]["threshold_c"]),
+                data["lethal"]["cycles"],
+                float(data["lethal"]["hold_s"]),
+            ),
             provenance=Provenance(
                 irplan_version=made["irplan_version"],
                 seed=made["seed"],
@@ -147,7 +194,8 @@ def _plan_from_data(data: dict[str, Any], *, name: str) -> AblationPlan:
                 precision=made["precision"],
             ),
             frame_of_reference_uid=data["frame_of_reference_uid"],
-            review=Review(review["state"], review["by"], review["reason"]),
+            review=Review(review["state"], review["by"], review["reason"], review["when"]),
+            history=tuple(Change(**c) for c in data["history"]),
         )
     except IrplanError as error:
         raise FileFormatError(
@@ -156,6 +204,9 @@ def _plan_from_data(data: dict[str, Any], *, name: str) -> AblationPlan:
             expected=error.expected,
             remedy=error.remedy,
         ) from error
+    if not old:
+        _require_unchanged(data, name)
+    return plan
 
 
 def _placement_from_data(data: dict[str, Any]) -> Placement:
@@ -163,9 +214,70 @@ def _placement_from_data(data: dict[str, Any]) -> Placement:
         tip_mm=_point(data["needle"]["tip_mm"]), entry_mm=_point(data["needle"]["entry_mm"])
     )
     fields: dict[str, Any] = {
-        k: v if isinstance(v, str) else float(v) for k, v in data["applicator"].items()
+        k: float(v) if isinstance(v, int) else v for k, v in data["applicator"].items()
     }
+    fields["device"] = _device(fields["device"])
+    try:
+        fields["zones"] = tuple(PublishedZone(**z) for z in fields["zones"])
+    except TypeError as error:
+        raise _misnamed("zones", error) from error
     return Placement(needle, Applicator(**fields), data["status"])
+
+
+def _device(data: dict[str, Any] | None) -> Device | None:
+    if data is None:
+        return None
+    given = dict(data)
+    kinds = {d.kind: d for d in (CryoDevice, RfaDevice, MwaDevice, IreDevice)}
+    kind = given.pop("kind")
+    if kind not in kinds:
+        raise _misnamed("device.kind", f"'{kind}'")
+    if "tines" in given:
+        given["tines"] = tuple(tuple(tuple(p) for p in line) for line in given["tines"])
+    try:
+        device: Device = kinds[kind](**given)
+    except TypeError as error:
+        raise _misnamed("device", error) from error
+    return device
+
+
+def _misnamed(field: str, problem: object) -> InputError:
+    return InputError(
+        f"applicator.{field}",
+        got=str(problem),
+        expected="the fields that irplan writes",
+        remedy="Mend that place, or write the plan again.",
+    )
+
+
+def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no power, hold time, device, history, nor a time and hash of the review."""
+    new = copy.deepcopy(data)
+    new["schema_version"] = PLAN_SCHEMA_VERSION
+    new["lethal"]["hold_s"] = 0.0
+    new["history"] = []
+    new["review"] |= {"when": "", "content_sha256": None}
+    for phase in new["schedule"]["phases"]:
+        phase |= {"power_w": None, "withdraw_mm": 0.0}
+    for placement in new["placements"]:
+        placement["applicator"] |= {"device": None, "zones": []}
+    return new
+
+
+def _require_unchanged(data: dict[str, Any], name: str) -> None:
+    """Raise where the content is not what was reviewed: evidence is not edited by hand."""
+    review = data["review"]
+    if review["state"] == "draft" or review["content_sha256"] == _content_sha256(
+        rounded(data, field=name)
+    ):
+        return
+    raise FileFormatError(
+        f"plan file '{name}' at $.review.content_sha256",
+        got=f"a plan that was changed after it was {review['state']} by {review['by']}",
+        expected="the content that was reviewed",
+        remedy="Take the file as it was reviewed; to change a plan, edit it with irplan, which "
+        "makes a new draft and writes the history.",
+    )
 
 
 def _point(values: list[float]) -> tuple[float, float, float]:
@@ -193,7 +305,7 @@ def _require_schema(data: dict[str, Any], name: str) -> None:
         )
     from jsonschema.exceptions import best_match
 
-    error = best_match(_validator().iter_errors(data))
+    error = best_match(_validator(version).iter_errors(data))
     if error is not None:
         message = error.message if len(error.message) <= 160 else error.message[:157] + "..."
         raise FileFormatError(
@@ -206,13 +318,14 @@ def _require_schema(data: dict[str, Any], name: str) -> None:
 
 def _expected(schema: Any) -> str:
     text = schema.get("description") if isinstance(schema, dict) else None
-    return text.rstrip(".") if text else "what the schema irplan-plan 1 allows"
+    return text.rstrip(".") if text else "what the schema irplan-plan allows"
 
 
 @cache
-def _validator() -> Any:
+def _validator(version: int) -> Any:
     from jsonschema import Draft202012Validator
 
-    schema = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
+    file = _SCHEMAS / f"plan-{version}.schema.json"
+    schema = json.loads(file.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)

@@ -10,14 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from irplan.ablation import APPLICATORS
 from irplan.ablation.applicator import Applicator
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Phase, Schedule
 from irplan.errors import FileFormatError, InputError, OutputError
 from irplan.files import plan_to_json, read_plan, write_plan
+from irplan.files.plan_file import _plan_from_data
 from irplan.geometry import Needle
-from irplan.planning.plan import AblationPlan, Provenance, Review, Target
+from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
+from irplan.planning.review import set_review
 
 PROBE = Applicator("cryo-17g-rod", "cryo", 1.47, 30.0, 2.0, -140.0, 30.0, 175.0, "[S] test")
 
@@ -42,6 +45,7 @@ points = st.tuples(coordinates, coordinates, coordinates)
 numbers = st.floats(-1e6, 1e6).map(lambda v: round(v, 6) + 0.0)
 thresholds = st.floats(-100, 0).map(lambda v: round(v, 6) + 0.0)
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+filled = words.map(lambda w: f"x{w}")
 
 
 @st.composite
@@ -71,6 +75,8 @@ def plans(draw) -> AblationPlan:
                 Phase,
                 st.sampled_from(["freeze", "passive_thaw", "active_thaw"]),
                 st.floats(1, 7200).map(lambda v: round(v, 6)),
+                st.none(),
+                st.floats(0, 100).map(lambda v: round(v, 6)),
             ),
             max_size=3,
         )
@@ -92,7 +98,8 @@ def plans(draw) -> AblationPlan:
             draw(options),
         ),
         draw(st.none() | words),
-        Review(state, "" if state == "draft" else "Dr. Å", draw(words)),
+        Review(state, "" if state == "draft" else "Dr. Å", draw(words), draw(words)),
+        tuple(draw(st.lists(st.builds(Change, *[filled] * 4), max_size=2))),
     )
 
 
@@ -148,6 +155,58 @@ def test_unwritable(tmp_path):
             write_plan(a_plan(), place)
 
 
+def test_every_catalogue_applicator_survives():
+    for name, applicator in APPLICATORS.items():
+        needle = Needle((10, -20, 300), (30, -60, 310))
+        power = applicator.kind != "cryo"
+        phase = Phase("power", 300.0, 40.0, 2.5) if power else Phase("freeze", 600.0)
+        plan = a_plan(placements=(Placement(needle, applicator),), schedule=Schedule((phase,)))
+        back = _plan_from_data(json.loads(plan_to_json(plan)), name=name)
+        assert plan_to_json(back) == plan_to_json(plan)  # equal to 1e-6, as documented
+        assert type(back.placements[0].applicator.device) is type(applicator.device)
+        assert back.placements[0].applicator.zones == applicator.zones
+
+
+def version_1(state: str = "draft") -> dict:
+    """A file as irplan 0.1 wrote it."""
+    data = json.loads(plan_to_json(a_plan()))
+    data["schema_version"] = 1
+    del data["history"], data["lethal"]["hold_s"]
+    data["review"] = {"state": state, "by": "" if state == "draft" else "A", "reason": ""}
+    for phase in data["schedule"]["phases"]:
+        del phase["power_w"], phase["withdraw_mm"]
+    for placement in data["placements"]:
+        del placement["applicator"]["device"], placement["applicator"]["zones"]
+    return data
+
+
+@pytest.mark.parametrize("state", ["draft", "accepted"])
+def test_version_1_is_read_and_written_as_the_newest(tmp_path, state):
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(version_1(state)))
+    plan = read_plan(file)
+    assert plan.placements == a_plan().placements
+    assert plan.schedule == a_plan().schedule
+    assert plan.review.state == state
+    assert json.loads(plan_to_json(plan))["schema_version"] == 2
+    spoilt = version_1() | {"history": []}  # unknown to version 1
+    file.write_text(json.dumps(spoilt))
+    with pytest.raises(FileFormatError, match="history"):
+        read_plan(file)
+
+
+def test_reviewed_plan_changed_by_hand_is_refused(tmp_path):
+    file = tmp_path / "plan.json"
+    plan = set_review(a_plan(), "reviewed", who="Dr. A", why="looked at", when="2026-11-24T10:00Z")
+    write_plan(plan, file)
+    assert read_plan(file) == plan
+    data = json.loads(file.read_text())
+    data["placements"][0]["needle"]["tip_mm"][0] += 1.0
+    file.write_text(json.dumps(data))
+    with pytest.raises(FileFormatError, match="changed after it was reviewed by Dr"):
+        read_plan(file)
+
+
 class TestRefused:
     def spoil(self, tmp_path, change):
         file = tmp_path / "plan.json"
@@ -159,7 +218,7 @@ class TestRefused:
         return caught.value
 
     def test_newer_schema(self, tmp_path):
-        error = self.spoil(tmp_path, lambda d: d.update(schema_version=2))
+        error = self.spoil(tmp_path, lambda d: d.update(schema_version=3))
         assert "newer irplan" in error.remedy
 
     @pytest.mark.parametrize("version", ["1", 0, 1.0, True, None])
