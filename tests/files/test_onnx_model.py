@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import permutations, product
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -264,3 +265,15 @@ def test_a_model_of_another_shape_is_refused(tmp_path):
         OnnxModel.from_file(
             manifest(tmp_path, patch="size = [16, 16, 16]", labels='5 = "liver"')
         ).segment(volume)
+
+
+def test_the_manifest_in_the_documentation_is_one(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "segment.md"
+    text = page.read_text(encoding="utf-8").split("```toml\n")[1].split("```")[0]
+    (tmp_path / "model.toml").write_text(text, encoding="utf-8")
+    two_class_model(tmp_path / "tiny.onnx")
+    read = read_manifest(tmp_path / "model.toml")
+    assert read.network.axes == ("feet", "back", "left")
+    assert read.network.patch == (32, 64, 64)
+    assert read.envelope.slice_mm == (0.5, 5.0)
+    assert OnnxModel(read).segment(blob_volume()[0]).labels.checked("liver")
