@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,15 @@ from irplan import RESEARCH_USE_ONLY, __version__, dicom
 from irplan.case.open import open_image_and_notes
 from irplan.case.segment_request import TOTAL_SEGMENTATOR, SegmentRequest
 from irplan.compute.progress import Progress, no_progress, portion
+from irplan.errors import OutputError
 from irplan.files import nifti
-from irplan.files.atomic import atomic_path
+from irplan.files.atomic import (
+    atomic_path,
+    cannot_write,
+    make_parents,
+    remove_empty,
+    resolved_path,
+)
 from irplan.image import LabelMap, Volume
 from irplan.image.labels import Label
 from irplan.image.structures import structure
@@ -77,9 +84,7 @@ def run_segmentation(
     """
     request.require_dicom()
     seconds: dict[str, float] = {}
-    with ExitStack() as stack:
-        # Left in reverse, so that the label map is the last to appear.
-        staged = {p: stack.enter_context(atomic_path(p)) for p in request.outputs}
+    with _staged(request.outputs) as staged:
         started = time.perf_counter()
         volume, notes = open_image_and_notes(
             request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.1)
@@ -122,6 +127,39 @@ def run_segmentation(
         seconds,
         request.outputs,
     )
+
+
+@contextmanager
+def _staged(outputs: Sequence[Path]) -> Iterator[dict[Path, Path]]:
+    """Where to write each output; they take their places together, and folders made for them go
+    again when the work fails.  The label map is the last to appear.
+    """
+    made: list[Path] = []
+    staged: dict[Path, Path] = {}
+    try:
+        with ExitStack() as stack:
+            for path in outputs:
+                made += _parents(path)
+                staged[path] = stack.enter_context(atomic_path(path))
+            yield staged
+    except OutputError as error:
+        remove_empty(made)
+        got = error.got
+        for path, hidden in staged.items():
+            got = got.replace(str(hidden), str(path))
+        raise OutputError(
+            error.field, got=got, expected=error.expected, remedy=error.remedy
+        ) from error
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
+def _parents(path: Path) -> list[Path]:
+    try:
+        return make_parents(resolved_path(path).parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
 
 
 def _model(request: SegmentRequest) -> OutsideModel | None:

@@ -171,7 +171,7 @@ def test_wrong_files_are_told(patient, tmp_path):
         )
         assert run.exit_code == 2, run.output
         assert words in run.output
-        assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+        assert not (tmp_path / "out").exists()
 
 
 def _one_liver(folder: Path, out: Path, **more) -> SegmentRequest:
@@ -205,4 +205,20 @@ def test_a_cancel_leaves_nothing(patient, tmp_path):
 
     with pytest.raises(CancelledError):
         run_segmentation(_one_liver(folder, tmp_path), progress=cancel)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_cannot_be_written_are_named_as_the_user_did(patient, tmp_path, monkeypatch):
+    folder, _ = patient
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("irplan.files.nifti.header_bytes", lambda *a, **k: b"x")
+    monkeypatch.setattr("gzip.GzipFile.write", full)
+    request = SegmentRequest(folder / "dicom", tmp_path / "new" / "deep" / "l.nii.gz")
+    with pytest.raises(OutputError) as caught:
+        run_segmentation(request)
+    assert "new/deep/l.nii.gz" in caught.value.got
+    assert "irplan-tmp" not in caught.value.got
     assert list(tmp_path.iterdir()) == []
