@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation import CryoResult
-from irplan.image import LabelMap
+from irplan.image import LabelMap, Volume
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
-from irplan.planning.evaluation import PlanEvaluation
-from irplan.planning.ice_distance import SKIN, ice_distances
+from irplan.planning.evaluation import PlanEvaluation, Row
+from irplan.planning.ice_distance import SKIN, IceDistance, ice_distances
+from irplan.planning.margin_directions import directional_margins
+from irplan.planning.margin_smoothing import smooth_level
 from irplan.planning.margins import MarginReport, TargetGeometry, measure_margins
 from irplan.planning.obstacles import ObstacleRaster, build_raster, large_vessels, target_organ
 from irplan.planning.paths import PathCandidate
 from irplan.planning.plan import AblationPlan
+from irplan.planning.robustness_result import CoverageProbability
 from irplan.planning.rules import PathRules
 from irplan.planning.target import as_target_mask
 from irplan.planning.trajectories import describe_needles
@@ -27,9 +31,11 @@ from irplan.planning.verdicts import (
     needle_rows,
     organ_rows,
     physics_rows,
+    probability_row,
     spacing_rows,
     thin_vessel_rows,
     vessel_row,
+    zone_note_row,
 )
 
 #: Structures whose distance to the ice is reported, in this order.
@@ -50,6 +56,7 @@ def evaluate_plan(
     rules: PathRules | None = None,
     paths: Sequence[PathCandidate] | None = None,
     target: TargetGeometry | None = None,
+    probability: CoverageProbability | None = None,
 ) -> PlanEvaluation:
     """Judge ``plan`` with its simulation against the labels.
 
@@ -61,62 +68,161 @@ def evaluate_plan(
     rules : limits; the defaults are sourced in `rules`.
     paths : the described path of each placement in order; measured anew when not given.
     target : the target's geometry if it was made already.
+    probability : how sure the coverage is, where `coverage_probability` was asked.
 
     Raises
     ------
     GridMismatchError, InputError : bad target mask.
     """
     rules = PathRules() if rules is None else rules
-    mask = as_target_mask(target_mask, labels.grid)
-    organ = target_organ(labels, mask)
-    if target is None:
-        target = TargetGeometry.from_mask(mask, labels, organ)
-    if paths is None:
-        raster = build_raster(labels, mask, rules)
-        paths = describe_needles(
-            raster, ClearanceMeter.from_raster(raster), [p.needle for p in plan.placements]
-        )
-    axes = np.array([p.active_segment for p in plan.placements])
+    case = _Case.of(plan, labels, target_mask, rules, paths, target)
     lethal_c = result.lethal_temperature(plan.lethal)
-
-    def margins(threshold_c: float) -> MarginReport:
-        assert target is not None
-        return measure_margins(
-            lethal_c,
-            threshold_c,
-            target,
-            margin_goal_mm=plan.margin_goal_mm,
-            subcapsular_mm=rules.subcapsular_depth.value,
-            probe_axes_mm=axes,
-        )
-
-    report = margins(plan.lethal.threshold_c)
-    cautious = report if plan.lethal.threshold_c == -40.0 else margins(-40.0)
-    ice = ice_distances(result.minimum_c, labels, tuple(s for s in ICE_STRUCTURES if s != organ))
-    vessel = vessels_near(labels, mask, rules)
+    report = case.margins(lethal_c, plan.lethal.threshold_c)
+    cautious = report if plan.lethal.threshold_c == -40.0 else case.margins(lethal_c, -40.0)
+    ice = ice_distances(result.minimum_c, labels, case.structures)
     rows = [
-        *margin_rows(plan, report, cautious, target, lethal_c, vessel, axes, rules),
-        vessel_row(vessel, rules),
-        *thin_vessel_rows(vessel, labels, rules),
-        *organ_rows(ice, labels, tuple(s for s in ICE_STRUCTURES if s != organ)),
-        *needle_rows(plan, paths, rules, labels, organ),
-        *spacing_rows(plan, target, rules),
+        *case.margin_rows(report, cautious, lethal_c),
+        probability_row(probability, plan.margin_goal_mm, "not asked for"),
+        *case.vessel_rows(),
+        *organ_rows(ice, labels, case.structures),
+        *case.needle_rows(),
         *physics_rows(result),
     ]
-    return PlanEvaluation(
-        minimal_margin_mm=report.minimal_mm,
-        minimal_margin_at_mm=report.minimal_at_mm,
-        minimal_margin_all_mm=report.minimal_all_mm,
-        target_coverage=report.target_coverage,
-        margin_coverage=report.margin_coverage,
-        shell_coverage=report.shell_coverage,
-        zone_volume_ml=_volumes_ml(result, plan),
-        organ_distance_mm={name: d.distance_mm for name, d in ice.items()},
-        margin=report.surface,
-        histogram_edges_mm=report.histogram_edges_mm,
-        histogram_fraction=report.histogram_fraction,
-        rows=tuple(rows),
-    )
+    return case.evaluation(report, _volumes_ml(result, plan), ice, rows, probability)
+
+
+def evaluate_zone(
+    plan: AblationPlan,
+    zone_mask: NDArray[Any],
+    labels: LabelMap,
+    target_mask: NDArray[Any],
+    *,
+    rules: PathRules | None = None,
+    paths: Sequence[PathCandidate] | None = None,
+    target: TargetGeometry | None = None,
+) -> PlanEvaluation:
+    """Judge ``plan`` by an ablation zone that is given as a mask, segmented in a control scan, say.
+
+    ``zone_mask`` is bool on the labels' grid (registered to the planning image by the caller).
+    Its surface takes the place of the simulated one, also in the distances to organs; how sure it
+    is and the simulation are "not checked".  Else as `evaluate_plan`.  Raises `InputError` for an
+    empty zone and `GridMismatchError` for another grid.
+    """
+    rules = PathRules() if rules is None else rules
+    zone = as_target_mask(zone_mask, labels.grid, field="zone mask")
+    case = _Case.of(plan, labels, target_mask, rules, paths, target)
+    depth = smooth_level(zone, labels.grid)
+    outward = Volume(-np.asarray(depth.array), depth.grid, "mm")
+    report = case.margins(outward, 0.0)
+    gaps = ice_distances(outward, labels, case.structures)
+    rows = [
+        *case.margin_rows(report, None, None),
+        probability_row(None, plan.margin_goal_mm, "the zone was given as a mask"),
+        *case.vessel_rows(),
+        *organ_rows(gaps, labels, case.structures, what="zone"),
+        *case.needle_rows(),
+        zone_note_row(),
+    ]
+    volume = float(np.count_nonzero(zone)) * labels.grid.voxel_volume_mm3 / 1000.0
+    return case.evaluation(report, {"lethal": volume}, gaps, rows, None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What both ways of judging share."""
+
+    plan: AblationPlan
+    labels: LabelMap
+    rules: PathRules
+    organ: str | None
+    target: TargetGeometry
+    paths: Sequence[PathCandidate]
+    vessel: NearVessels | None
+    axes_mm: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        plan: AblationPlan,
+        labels: LabelMap,
+        target_mask: NDArray[Any],
+        rules: PathRules,
+        paths: Sequence[PathCandidate] | None,
+        target: TargetGeometry | None,
+    ) -> _Case:
+        mask = as_target_mask(target_mask, labels.grid)
+        organ = target_organ(labels, mask)
+        if target is None:
+            target = TargetGeometry.from_mask(mask, labels, organ)
+        if paths is None:
+            raster = build_raster(labels, mask, rules)
+            paths = describe_needles(
+                raster, ClearanceMeter.from_raster(raster), [p.needle for p in plan.placements]
+            )
+        axes = np.array([p.active_segment for p in plan.placements])
+        return cls(
+            plan, labels, rules, organ, target, paths, vessels_near(labels, mask, rules), axes
+        )
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        return tuple(s for s in ICE_STRUCTURES if s != self.organ)
+
+    def margins(self, field: Volume, threshold: float) -> MarginReport:
+        return measure_margins(
+            field,
+            threshold,
+            self.target,
+            margin_goal_mm=self.plan.margin_goal_mm,
+            subcapsular_mm=self.rules.subcapsular_depth.value,
+            probe_axes_mm=self.axes_mm,
+        )
+
+    def margin_rows(
+        self, report: MarginReport, cautious: MarginReport | None, lethal_c: Volume | None
+    ) -> list[Row]:
+        return margin_rows(
+            self.plan, report, cautious, self.target, lethal_c, self.vessel, self.axes_mm,
+            self.rules,
+        )  # fmt: skip
+
+    def vessel_rows(self) -> list[Row]:
+        return [
+            vessel_row(self.vessel, self.rules),
+            *thin_vessel_rows(self.vessel, self.labels, self.rules),
+        ]
+
+    def needle_rows(self) -> list[Row]:
+        return [
+            *needle_rows(self.plan, self.paths, self.rules, self.labels, self.organ),
+            *spacing_rows(self.plan, self.target, self.rules),
+        ]
+
+    def evaluation(
+        self,
+        report: MarginReport,
+        volumes_ml: dict[str, float],
+        gaps: dict[str, IceDistance],
+        rows: list[Row],
+        probability: CoverageProbability | None,
+    ) -> PlanEvaluation:
+        return PlanEvaluation(
+            minimal_margin_mm=report.minimal_mm,
+            minimal_margin_at_mm=report.minimal_at_mm,
+            minimal_margin_all_mm=report.minimal_all_mm,
+            target_coverage=report.target_coverage,
+            margin_coverage=report.margin_coverage,
+            shell_coverage=report.shell_coverage,
+            zone_volume_ml=volumes_ml,
+            organ_distance_mm={name: d.distance_mm for name, d in gaps.items()},
+            margin=report.surface,
+            histogram_edges_mm=report.histogram_edges_mm,
+            histogram_fraction=report.histogram_fraction,
+            rows=tuple(rows),
+            directions=directional_margins(report.surface, report.zone, self.plan.placements),
+            zone_reach=report.reach,
+            coverage_probability=probability,
+        )
 
 
 def vessels_near(

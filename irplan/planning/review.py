@@ -37,9 +37,7 @@ def set_review(
             "a new draft.",
         )
     change = Change(when, who, f"review: {plan.review.state} -> {state}", why)
-    return replace(
-        plan, review=Review(state, who, why, when), history=(*plan.history, change)
-    )
+    return replace(plan, review=Review(state, who, why, when), history=(*plan.history, change))
 
 
 def edit_plan(

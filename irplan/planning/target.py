@@ -21,8 +21,10 @@ LARGEST_ML = 500.0
 OUTSIDE_FRACTION = 0.02
 
 
-def as_target_mask(target_mask: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
-    """``target_mask`` as bool on ``grid``.
+def as_target_mask(
+    target_mask: NDArray[Any], grid: Grid, *, field: str = "target mask"
+) -> NDArray[np.bool_]:
+    """``target_mask`` as bool on ``grid``; ``field`` is its name in errors.
 
     Raises `GridMismatchError` for another shape and `InputError` for an empty mask or one that is
     no mask (more values than two).
@@ -30,7 +32,7 @@ def as_target_mask(target_mask: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
     array = np.asarray(target_mask)
     if array.shape != grid.shape:
         raise GridMismatchError(
-            "target mask",
+            field,
             got=f"{array.shape} voxels",
             expected=f"the image's {grid.shape} voxels (slice, row, column)",
             remedy="Resample the mask onto the image's grid; irplan never does so silently.",
@@ -40,7 +42,7 @@ def as_target_mask(target_mask: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
         values = np.unique(array) if finite else np.empty(0)
         if not finite or len(values) > 2:
             raise InputError(
-                "target mask",
+                field,
                 got=f"{len(values)} different values" if finite else "NaN or infinite values",
                 expected="two values: 0 outside the target, another inside",
                 remedy="Choose the one label that is the target and give its mask.",
@@ -48,7 +50,7 @@ def as_target_mask(target_mask: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
         array = array != 0
     if not array.any():
         raise InputError(
-            "target mask",
+            field,
             got="no voxel set",
             expected="a target of at least one voxel",
             remedy="Check that the mask belongs to this image and holds the target's label.",

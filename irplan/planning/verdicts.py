@@ -17,6 +17,7 @@ from irplan.planning.ice_distance import LOOK_MM, SKIN, IceDistance
 from irplan.planning.margins import MarginReport, TargetGeometry
 from irplan.planning.paths import PathCandidate
 from irplan.planning.plan import AblationPlan
+from irplan.planning.robustness_result import CoverageProbability
 from irplan.planning.rules import PathRules
 from irplan.planning.surfaces import sample
 
@@ -47,14 +48,17 @@ class NearVessels:
 def margin_rows(
     plan: AblationPlan,
     report: MarginReport,
-    cautious: MarginReport,
+    cautious: MarginReport | None,
     target: TargetGeometry,
-    lethal_c: Volume,
+    lethal_c: Volume | None,
     vessels: NearVessels | None,
     axes_mm: NDArray[np.float64],
     rules: PathRules,
 ) -> list[Row]:
-    """Margin, coverage, shells and the cautious threshold."""
+    """Margin, coverage, shells and the cautious threshold.
+
+    ``cautious`` and ``lethal_c`` are None where the zone was given as a mask, not simulated.
+    """
     goal = plan.margin_goal_mm
     rows = [
         Row(
@@ -81,7 +85,7 @@ def margin_rows(
             "%",
             "100 %",
             "ok" if report.target_coverage >= 0.9995 else "error",
-            f"lethal: {_rule_words(plan)}",
+            "the zone given" if lethal_c is None else f"lethal: {_rule_words(plan)}",
             _SPEC,
         ),
         Row(
@@ -108,6 +112,8 @@ def margin_rows(
                 f"{_SPEC}: PMC8379110 [V]",
             )
         )
+    if cautious is None:
+        return rows
     rows.append(
         Row(
             "target at or below -40 degC",
@@ -120,6 +126,33 @@ def margin_rows(
         )
     )
     return rows
+
+
+def probability_row(found: CoverageProbability | None, goal_mm: float, why: str) -> Row:
+    """How sure the coverage is; "not checked" with ``why`` where it was not computed.
+
+    No rule says how sure a plan must be: the row informs, and warns where covering the target
+    itself is less likely than not.
+    """
+    goal = goal_mm if found is None else found.margin_mm
+    name = f"probability that target + {goal:g} mm is covered"
+    if found is None:
+        return Row(name, None, "%", "for information", "not_checked", why, _SPEC)
+    low, high = (100.0 * v for v in found.interval)
+    note = (
+        f"95 % interval {low:.1f} to {high:.1f} % ({found.samples} samples, {found.mode}); target "
+        f"alone {100 * found.target_only.value:.1f} %; {found.uncertainty}"
+    )
+    unsure = found.target_only.value < 0.5
+    status: Status = "warning" if unsure else "ok"
+    return Row(name, 100.0 * found.probability, "%", "for information", status, note, _SPEC)
+
+
+def zone_note_row() -> Row:
+    """That a zone given as a mask says nothing about the simulation."""
+    return Row(
+        "simulation", None, "", "for information", "not_checked", "the zone was given as a mask", ""
+    )
 
 
 def vessel_row(vessels: NearVessels | None, rules: PathRules) -> Row:
@@ -153,13 +186,17 @@ def thin_vessel_rows(vessels: NearVessels | None, labels: LabelMap, rules: PathR
 
 
 def organ_rows(
-    ice: dict[str, IceDistance], labels: LabelMap, structures: Sequence[str]
+    ice: dict[str, IceDistance],
+    labels: LabelMap,
+    structures: Sequence[str],
+    *,
+    what: str = "ice",
 ) -> list[Row]:
-    """Distance of the 0 degC edge to each structure."""
+    """Distance of the 0 degC edge (or of a given zone's) to each structure."""
     rows = []
     for name in structures:
         words = f"> 0 mm, >= {ICE_WARNING_MM:g} mm wanted"
-        title = f"ice to {name.replace('_', ' ')}"
+        title = f"{what} to {name.replace('_', ' ')}"
         if name != SKIN and not labels.checked(name):
             rows.append(
                 Row(title, None, "mm", words, "not_checked", "not looked for in this image", _SPEC)
@@ -176,7 +213,7 @@ def organ_rows(
         status = _three(found.distance_mm >= ICE_WARNING_MM, found.distance_mm > 0.0)
         if name == "bone" and status == "error":
             status = "warning"
-        verb = "ice reaches in" if found.distance_mm < 0.0 else "nearest"
+        verb = f"{what} reaches in" if found.distance_mm < 0.0 else "nearest"
         rows.append(
             Row(title, found.distance_mm, "mm", words, status, f"{verb} at {_place(found.at_mm)}",
                 f"{_SPEC}: 5 mm [S]")
@@ -320,7 +357,7 @@ def _margin_note(
     plan: AblationPlan,
     report: MarginReport,
     target: TargetGeometry,
-    lethal_c: Volume,
+    lethal_c: Volume | None,
     vessels: NearVessels | None,
     axes_mm: NDArray[np.float64],
 ) -> str:
@@ -333,14 +370,19 @@ def _margin_note(
     at = np.array(report.minimal_at_mm)
     number = int(np.argmin(np.linalg.norm(target.surface.points_mm - at, axis=1)))
     wanted = at + plan.margin_goal_mm * target.surface.normals[number]
+    note += (
+        f"; the lethal zone ends {plan.margin_goal_mm - report.minimal_mm:.1f} mm short of the "
+        "goal there"
+    )
+    if lethal_c is None:
+        return note
     here, cold = sample(lethal_c, np.stack([at, wanted]), _BODY_C).tolist()
     a, b = axes_mm[:, 0], axes_mm[:, 1]
     way = b - a
     along = np.clip(np.einsum("ij,ij->i", at - a, way) / np.einsum("ij,ij->i", way, way), 0, 1)
     probe = float(np.linalg.norm(at - a - along[:, None] * way, axis=1).min())
     note += (
-        f"; the lethal zone ends {plan.margin_goal_mm - report.minimal_mm:.1f} mm short of the "
-        f"goal there: the tissue reaches {here:.0f} degC at the target's edge and {cold:.0f} degC "
+        f": the tissue reaches {here:.0f} degC at the target's edge and {cold:.0f} degC "
         f"{plan.margin_goal_mm:g} mm outside it, {plan.lethal.threshold_c:g} degC is needed; "
         f"the nearest probe is {probe:.1f} mm away"
     )
