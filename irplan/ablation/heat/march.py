@@ -15,7 +15,7 @@ from irplan.ablation.heat.coolant import Coolant, CoolantTables
 from irplan.ablation.heat.damage_track import DamageTrack
 from irplan.ablation.heat.layout import BOILING_FROM_C, lay_out
 from irplan.ablation.heat.record import HeatRecord, PointReader, temperature_at
-from irplan.ablation.heat.source import Box, checked_source
+from irplan.ablation.heat.source import Box, box_of, checked_source
 from irplan.ablation.heat.steam import Steam
 from irplan.ablation.heat.window import HeatWindow
 from irplan.ablation.problem import AblationProblem
@@ -235,13 +235,7 @@ class HeatMarch:
         cut = tuple(slice(int(a), int(b)) for a, b in zip(lo, hi, strict=True))
         lay = self.layout
         hot = lay.interior(self._v[0])[cut] > lay.levels[0]
-        out: list[int] = []
-        for axis in range(3):
-            some = np.flatnonzero(hot.any(axis=tuple({0, 1, 2} - {axis})))
-            if some.size == 0:
-                return None
-            out += [int(lo[axis] + some[0]), int(lo[axis] + some[-1]) + 1]
-        return out[0], out[1], out[2], out[3], out[4], out[5]
+        return box_of(hot, lo)
 
     def _searched_box(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         lo, hi = self._warm_box()
@@ -457,14 +451,8 @@ class HeatMarch:
         """What went less than well, with the size of the error it makes."""
         out = []
         if self.boundary_rise_c > BOUNDARY_WARNING_K:
-            error = self._window.edge_error_c(self.time_s, *self._warm_box())
             loss = abs(float(self._heat[3])) / max(1e-9, abs(float(self._heat[4:].sum())))
-            out.append(
-                f"Heat reached the edge of the simulated box ({self.boundary_rise_c:.1f} degC "
-                f"there); {100.0 * loss:.1f} % of the applied heat left through it. The edge of "
-                f"the zone may be too cold by up to {error:.2f} degC. Use a larger "
-                "margin_mm."
-            )
+            out.append(self._window.warning(loss, self.time_s, *self._warm_box()))
         residual = self.energy().residual_fraction
         if residual > 1e-3:
             out.append(

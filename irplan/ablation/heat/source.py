@@ -47,3 +47,14 @@ def checked_source(
         cut = np.array([v for w in away for v in (int(w[0]), int(w[-1]) + 1)])
         array = np.ascontiguousarray(array[cut[0] : cut[1], cut[2] : cut[3], cut[4] : cut[5]])
     return array, cut.astype(np.int64)
+
+
+def box_of(mask: NDArray[np.bool_], first: NDArray[np.int64]) -> Box | None:
+    """Tight index box of a (z, y, x) mask that begins at voxel ``first``; None: it is empty."""
+    out: list[int] = []
+    for axis in range(3):
+        some = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        if some.size == 0:
+            return None
+        out += [int(first[axis] + some[0]), int(first[axis] + some[-1]) + 1]
+    return out[0], out[1], out[2], out[3], out[4], out[5]

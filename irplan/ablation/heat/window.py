@@ -96,6 +96,17 @@ class HeatWindow:
                     moved = face - need if side == 0 else face + need
                     w[2 * axis + side] = min(max(moved, 0), lay.shape[axis])
 
+    def warning(
+        self, loss: float, time_s: float, lo: NDArray[np.int64], hi: NDArray[np.int64]
+    ) -> str:
+        """That heat reached the faces, through which ``loss`` of it left, and what that does."""
+        return (
+            f"Heat reached the edge of the simulated box ({self.boundary_rise_c:.1f} degC "
+            f"there); {100.0 * loss:.1f} % of the applied heat left through it. The edge of "
+            f"the zone may be too cold by up to {self.edge_error_c(time_s, lo, hi):.2f} degC. Use "
+            "a larger margin_mm."
+        )
+
     def edge_error_c(self, time_s: float, lo: NDArray[np.int64], hi: NDArray[np.int64]) -> float:
         """How much too cold the held outer faces can make the warm box ``lo``..``hi``, K.
 

@@ -266,3 +266,21 @@ def test_cancelling(make_heat):
 
     with pytest.raises(CancelledError):
         HeatMarch(problem).advance(None, 10.0, on_step=stop)
+
+
+def test_edge_error_is_that_of_a_held_surface(make_heat, plain, perfused):
+    """Against the error function without blood, and exp(-x / L) long after with blood."""
+    for tissue in (plain, perfused):
+        problem = make_heat(shape=(40, 40, 40), tissues=(tissue,))
+        march = HeatMarch(problem)
+        march._window.boundary_rise_c = 2.0
+        x, a = 12.0, 0.5 / 4.0  # mm, mm2/s
+        lo, hi = np.full(3, 12), np.full(3, 28)
+        if tissue is plain:
+            s = math.sqrt(a * 200.0)
+            expected = 2.0 * math.sqrt(math.pi) * s * math.erfc(x / (2.0 * s))
+        else:
+            length = 1e3 * math.sqrt(0.5 / (0.01 * 1060.0 * 3639.0))
+            expected = 2.0 * length * math.exp(-x / length)
+        found = march._window.edge_error_c(200.0 if tissue is plain else 1e5, lo, hi)
+        assert found == pytest.approx(expected, rel=1e-3)
