@@ -36,8 +36,6 @@ from irplan.image import Volume
 CHUNKS = 16
 #: Fewer active voxels than this are not worth a second thread.
 _FEW_VOXELS = 30_000
-#: Work of a weight of a line source, in plain voxels (measured).
-_ENTRY_WORK = 4
 
 
 class ProbeArrays:
@@ -67,9 +65,6 @@ class ProbeArrays:
         self.middle = mesh.flat(np.clip(middle, 0, np.array(mesh.shape) - 1))
         self.gathered = np.zeros(self.voxel.size, np.float32)
         self.source = np.zeros(self.voxel.size, np.float32)
-        self.work = np.zeros(CHUNKS, np.int64)
-        for p, size in enumerate(np.diff(entries)):  # as the kernel deals probes to chunks
-            self.work[p * CHUNKS // len(sources)] += _ENTRY_WORK * int(size)
         _, ny, nx = mesh.shape
         blocks = -(-nx // BLOCK) + 2
         rows = ((voxels[:, 0] + 1) * (ny + 2) + voxels[:, 1] + 1) * blocks
@@ -239,7 +234,7 @@ class March:
         shape = np.array(mesh.shape)
         active, chunks, inside = bioheat_window.grow(
             self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, mesh.mixed,
-            mesh.mixed_rows, self.lo, self.hi, self.work, probes.work,
+            mesh.mixed_rows, self.lo, self.hi, self.work, CHUNKS,
         )  # fmt: skip
         voxels = int((self.hi[active] - self.lo[active]).sum())
         threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
