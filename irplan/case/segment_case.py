@@ -323,12 +323,13 @@ def _rows(request: SegmentRequest, labels: LabelMap) -> tuple[StructureRow, ...]
 
 def _draw(volume: Volume, found: _Found, path: Path) -> None:
     from irplan.viz import png_bytes
-    from irplan.viz.segmentation_stages import label_figure, liver_stages_figure
+    from irplan.viz.label_planes import label_planes
+    from irplan.viz.segmentation_stages import segmentation_stages
 
     if found.liver is not None:
-        figure = liver_stages_figure(found.liver)
+        figure = segmentation_stages(found.liver)
     else:
-        figure = label_figure(volume, found.labels)
+        figure = label_planes(volume, found.labels)
     path.write_bytes(png_bytes(figure))
 
 

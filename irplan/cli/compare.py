@@ -22,7 +22,10 @@ def compare(
         ..., help="Reference: NIfTI or DICOM SEG.", metavar="B", show_default=False
     ),
     label: list[str] = typer.Option(
-        [], "--label", metavar="NAME|VALUE", help="Structure; repeat, or join: liver+vessel+tumour."
+        [],
+        "--label",
+        metavar="NAME|VALUE",
+        help="Structure; repeat, join (liver+vessel+tumour), or pair A=B (liver=5).",
     ),
     resample: bool = typer.Option(
         False, "--resample", help="Allow different grids: put A onto B's grid."

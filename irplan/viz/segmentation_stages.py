@@ -1,111 +1,210 @@
-"""How a liver came about, stage by stage, and a label map over its CT."""
+"""Every stage of a segmented liver, side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from irplan.geometry.orientation import UPRIGHT, reorder_axes
-from irplan.image import LabelMap, Volume
-from irplan.segmentation.liver_result import LiverSegmentation
-from irplan.viz.style import LIVER, NEEDLE, TARGET, new_figure, styled
+from irplan.errors import InputError
+from irplan.segmentation.liver_result import LiverSegmentation, LiverStages
+from irplan.viz import style
 
-_WINDOW_HU = (-60.0, 200.0)
-Mask = NDArray[np.bool_]
+#: Abdominal CT window, HU.
+WINDOW_HU, LEVEL_HU = 400.0, 40.0
+_BODY, _LUNG, _BONE, _DOME = "#e6e6e6", "#3fb6ff", "#ffe14d", "#ff5fae"
+_SEED_IN, _SEED_OUT = "#86d45c", "#ff6b57"
+
+Plane = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-def liver_stages_figure(liver: LiverSegmentation) -> Figure:
-    """Body and lung, bone, volume of interest, supervoxels, seeds, evidence, cut, result.
+def segmentation_stages(liver: LiverSegmentation, z_mm: float | None = None) -> Figure:
+    """All stages of `segment_liver` on one axial slice, and the result on a coronal one.
 
-    One axial slice, where the liver is largest, on the working grid (feet to head, front up, the
-    patient's right on the left); the last panel is the coronal slice through the liver's middle.
+    ``z_mm``: LPS height of the axial slice; None takes the slice of the seeds (the largest liver
+    slice).  Axes are LPS mm, the patient's right on the left.  Raises `InputError` for a height
+    outside of the scan.
     """
-    s = liver.stages
-    areas = s.refined.sum(axis=(1, 2))
-    k = int(np.argmax(areas))
-    row = int(np.argmax(s.refined.sum(axis=(0, 2))))
-    hu, aspect = s.image.hu, 1.0
-    labels = s.supervoxels.labels[k]
-    edges = np.zeros(labels.shape, dtype=bool)
-    edges[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-    edges[1:] |= labels[1:] != labels[:-1]
-    edges &= labels >= 0
-    seeds = s.seeds.slice_index
-    panels: list[tuple[str, NDArray[Any], list[tuple[Mask, str, bool]]]] = [
-        ("1 body, lung", hu[k], [(s.body[k], "#3fb6ff", False), (s.lung[k], "#9fd3ff", True)]),
-        ("2 bone, rib cage", hu[k], [(s.landmarks.bone[k], NEEDLE, True),
-                                     (s.landmarks.cage[k], "#ffffff", False)]),
-        ("3 core, volume of interest", s.voi.smooth[k], [(s.voi.core[k], LIVER, True),
-                                                         (s.voi.voi[k], "#ffffff", False)]),
-        ("4 supervoxels", s.voi.smooth[k], [(edges, "#3fb6ff", True)]),
-        (f"5 seeds (slice {seeds})", hu[seeds], [(s.seeds.inside[seeds], LIVER, True),
-                                                 (s.seeds.outside[seeds], "#5b6bff", True)]),
-        ("6 graph cut", hu[k], [(s.cut.mask[k], LIVER, False),
-                                (s.cut.forbidden[k] & s.voi.voi[k], TARGET, True)]),
-        ("7 organ, refined surface", hu[k], [(s.organ[k], "#ffffff", False),
-                                             (s.refined[k], LIVER, False)]),
-        ("8 coronal: result", hu[::-1, row], [(s.refined[::-1, row], LIVER, False)]),
-    ]  # fmt: skip
-    with styled():
-        figure = new_figure(13.0, 6.9)
-        for n, (title, grey, overlays) in enumerate(panels, start=1):
-            axes = figure.add_subplot(2, 4, n)
-            _show(axes, grey, title, aspect)
-            for mask, colour, fill in overlays:
-                _overlay(axes, mask, colour, fill)
+    stages = liver.stages
+    grid = stages.image.grid
+    k = stages.seeds.slice_index if z_mm is None else _slice(stages, z_mm)
+    height = float(grid.index_to_lps((k, 0, 0))[2])
+    extent = _extent(stages, 1, 2)
+
+    def axial(values: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(values[k])
+
+    with style.styled():
+        figure = style.new_figure(14.6, 6.9)
+        panels = figure.subplots(2, 4).reshape(-1)
+        for axes in panels[:7]:
+            _ct(axes, axial(stages.image.hu), extent)
+        _line(panels[0], axial(stages.body), extent, _BODY)
+        _line(panels[0], axial(stages.lung), extent, _LUNG)
+        _line(panels[0], axial(stages.landmarks.bone), extent, _BONE)
+        _line(panels[0], axial(stages.landmarks.cavity), extent, _DOME)
+        _name(panels[0], "1 Landmarks", "body, lung, bone, cavity")
+        _line(panels[1], axial(stages.voi.core), extent, style.LIVER)
+        _line(panels[1], axial(stages.voi.voi), extent, _BODY)
+        low, high = stages.voi.window_hu
+        _name(
+            panels[1],
+            "2 Core and volume of interest",
+            f"window {low:.0f} to {high:.0f} HU",
+        )
+        _pieces(panels[2], axial(stages.supervoxels.labels), extent)
+        _name(panels[2], "3 Supervoxels", f"{stages.supervoxels.count} in all")
+        _line(panels[3], axial(stages.seeds.inside), extent, _SEED_IN)
+        _line(panels[3], axial(stages.seeds.outside), extent, _SEED_OUT)
+        _name(panels[3], "4 Seeds", "green: liver, red: not")
+        _evidence(figure, panels[4], axial(stages.cut.evidence), axial(stages.voi.voi), extent)
+        _name(panels[4], "5 Evidence", "nats a voxel, > 0 for liver")
+        _line(panels[5], axial(stages.cut.mask), extent, _LUNG)
+        _line(panels[5], axial(stages.organ), extent, style.LIVER)
+        _name(panels[5], "6 Supervoxel cut", "blue: cut, orange: one organ, lesions kept")
+        _line(panels[6], axial(stages.refined), extent, style.LIVER)
+        _clicks(panels[6], liver, height)
+        _name(panels[6], "7 Voxel cut in the band", f"{liver.volume_ml:.0f} ml in all")
+        _coronal(panels[7], liver)
         figure.suptitle(
-            f"Liver by supervoxel graph cut ({liver.method}): {liver.volume_ml:.0f} ml, "
-            f"{liver.mean_hu:.0f} HU, {len(liver.clicks)} clicks.  Research use only.",
-            fontsize=10.5,
+            f"Liver, {liver.method}: axial stages at z = {height:.0f} mm (DRAFT, research use)",
+            fontsize=11,
         )
     return figure
 
 
-def label_figure(volume: Volume, labels: LabelMap) -> Figure:
-    """The three middle planes of what was found, labels over grey."""
-    hu, affine = reorder_axes(volume.array, volume.grid.affine, UPRIGHT)
-    array, _ = reorder_axes(labels.array, volume.grid.affine, UPRIGHT)
-    step = np.linalg.norm(affine[:3, :3], axis=0)
-    found = np.argwhere(array)
-    middle = found.mean(axis=0) if len(found) else (np.array(hu.shape) - 1) / 2
-    a, b, c = (round(float(v)) for v in middle)
-    planes = [
-        ("axial", hu[a], array[a], step[1] / step[2]),
-        ("coronal", hu[::-1, b], array[::-1, b], step[0] / step[2]),
-        ("sagittal", hu[::-1, :, c], array[::-1, :, c], step[0] / step[1]),
-    ]
-    with styled():
-        figure = new_figure(13.0, 4.8)
-        for n, (title, grey, plane, aspect) in enumerate(planes, start=1):
-            axes = figure.add_subplot(1, 3, n)
-            _show(axes, grey, title, float(aspect))
-            for label in labels.labels:
-                colour = tuple(v / 255.0 for v in label.colour)
-                _overlay(axes, plane == label.value, colour, True)
-    return figure
+def _slice(stages: LiverStages, z_mm: float) -> int:
+    grid = stages.image.grid
+    k = float(grid.lps_to_index((0.0, 0.0, z_mm))[0])
+    if not -0.5 <= k <= grid.shape[0] - 0.5:
+        low, high = (float(grid.index_to_lps((n, 0, 0))[2]) for n in (0, grid.shape[0] - 1))
+        raise InputError(
+            "z_mm",
+            got=f"{z_mm:g}",
+            expected=f"a height inside the scan, {low:.0f} to {high:.0f} mm",
+            remedy="Give the LPS z of an axial slice, or none.",
+        )
+    return int(np.clip(round(k), 0, grid.shape[0] - 1))
 
 
-def _show(axes: Axes, grey: NDArray[Any], title: str, aspect: float) -> None:
+def _extent(stages: LiverStages, row: int, column: int) -> tuple[float, float, float, float]:
+    """LPS mm of the outer faces (left, right, bottom, top) with rows running down."""
+    grid = stages.image.grid
+    lps = {0: 2, 1: 1, 2: 0}
+    first = grid.index_to_lps((-0.5, -0.5, -0.5))
+    last = grid.index_to_lps(np.asarray(grid.shape) - 0.5)
+    u, v = lps[column], lps[row]
+    return float(first[u]), float(last[u]), float(last[v]), float(first[v])
+
+
+def _ct(axes: Axes, hu: NDArray[Any], extent: tuple[float, float, float, float]) -> None:
     axes.imshow(
-        grey, cmap="gray", vmin=_WINDOW_HU[0], vmax=_WINDOW_HU[1], aspect=aspect,
-        interpolation="nearest",
-    )  # fmt: skip
-    axes.set_title(title)
-    axes.set_xticks([])
-    axes.set_yticks([])
+        hu,
+        cmap="gray",
+        vmin=LEVEL_HU - WINDOW_HU / 2,
+        vmax=LEVEL_HU + WINDOW_HU / 2,
+        extent=extent,
+        interpolation="bilinear",
+    )
+    axes.tick_params(labelsize=7)
 
 
-def _overlay(axes: Axes, mask: Mask, colour: Any, fill: bool) -> None:
-    if not mask.any():
+def _line(
+    axes: Axes,
+    mask: NDArray[Any],
+    extent: tuple[float, float, float, float],
+    colour: str,
+) -> None:
+    if not mask.any() or mask.all():
         return
-    if fill:
-        tint = np.zeros((*mask.shape, 4))
-        tint[mask] = (*to_rgb(colour), 0.45)
-        axes.imshow(tint, aspect=axes.get_aspect(), interpolation="nearest")
-    elif not mask.all():
-        axes.contour(mask.astype(float), [0.5], colors=[to_rgb(colour)], linewidths=1.2)
+    x, y = _centres(mask.shape, extent)
+    axes.contour(x, y, mask.astype(float), levels=[0.5], colors=[colour], linewidths=1.2)
+
+
+def _centres(
+    shape: tuple[int, ...], extent: tuple[float, float, float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, right, bottom, top = extent
+    rows, columns = shape
+    x = left + (np.arange(columns) + 0.5) * (right - left) / columns
+    y = top + (np.arange(rows) + 0.5) * (bottom - top) / rows
+    return x, y
+
+
+def _pieces(axes: Axes, labels: NDArray[Any], extent: tuple[float, float, float, float]) -> None:
+    edge = np.zeros(labels.shape, dtype=bool)
+    edge[:-1] |= labels[:-1] != labels[1:]
+    edge[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    shown = np.ma.masked_where(~edge, np.ones(labels.shape))
+    axes.imshow(
+        shown,
+        cmap="autumn",
+        vmin=0.0,
+        vmax=1.5,
+        extent=extent,
+        interpolation="nearest",
+        alpha=0.8,
+    )
+
+
+def _evidence(
+    figure: Figure,
+    axes: Axes,
+    evidence: NDArray[Any],
+    where: NDArray[Any],
+    extent: tuple[float, float, float, float],
+) -> None:
+    shown = np.ma.masked_where(~where.astype(bool), evidence)
+    picture = axes.imshow(
+        shown,
+        cmap="PuOr_r",
+        vmin=-6.0,
+        vmax=6.0,
+        extent=extent,
+        interpolation="nearest",
+        alpha=0.75,
+    )
+    bar = figure.colorbar(picture, ax=axes, shrink=0.7, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+
+
+def _clicks(axes: Axes, liver: LiverSegmentation, height: float) -> None:
+    """Clicks near the slice: + liver, x not liver."""
+    for click in liver.clicks:
+        x, y, z = click.point_mm
+        if abs(z - height) <= 10.0:
+            axes.plot(
+                [x], [y], marker="+" if click.inside else "x", markersize=9, markeredgewidth=2,
+                color=_SEED_IN if click.inside else _SEED_OUT,
+            )  # fmt: skip
+
+
+def _coronal(axes: Axes, liver: LiverSegmentation) -> None:
+    stages = liver.stages
+    row = int(np.argmax(stages.refined.sum(axis=(0, 2))))
+    y = float(stages.image.grid.index_to_lps((0, row, 0))[1])
+    extent = _extent(stages, 0, 2)
+    left, right, bottom, top = extent
+    # Slices run to the head: turned over, the head is up.
+    up = (left, right, top, bottom)
+    _ct(axes, stages.image.hu[::-1, row], up)
+    _line(axes, stages.refined[::-1, row], up, style.LIVER)
+    _line(axes, stages.lung[::-1, row], up, _LUNG)
+    dome = stages.landmarks.dome_z
+    if dome is not None:
+        z = stages.image.grid.affine[2, 3] + dome[row] * stages.image.spacing_mm
+        x = left + (np.arange(z.size) + 0.5) * (right - left) / z.size
+        seen = np.isfinite(z)
+        axes.plot(x[seen], z[seen], color=_DOME, linewidth=1.0)
+    axes.set_xlim(left, right)
+    axes.set_ylim(top, bottom)
+    _name(axes, "8 Coronal", f"y = {y:.0f} mm; blue: lung, pink: diaphragm")
+
+
+def _name(axes: Axes, title: str, words: str) -> None:
+    axes.set_title(title, fontsize=9.5)
+    axes.set_xlabel(words, fontsize=8)

@@ -70,6 +70,20 @@ def test_a_bare_mask_is_what_it_is_called(files):
     assert by_value.rows[0][1].dice == pytest.approx(17 / 20)
 
 
+def test_numbers_without_names_are_not_guessed(files, tmp_path):
+    """Found on a real file: liver is 2 here, 5 in TotalSegmentator's maps; its 2 is a kidney."""
+    array = np.zeros(GRID.shape, np.uint8)
+    array[LIVER], array[SPLEEN] = 5, 2
+    write_volume(Volume(array, GRID, "1"), tmp_path / "bare.nii.gz")
+    pair = (files / "found.nii.gz", tmp_path / "bare.nii.gz")
+    with pytest.raises(InputError, match=r"2 values without names.*liver=5"):
+        run_comparison(*pair)
+    out = run_comparison(*pair, labels=["liver=5"])
+    assert out.rows[0][1].dice == pytest.approx(17 / 20)
+    both = run_comparison(tmp_path / "bare.nii.gz", tmp_path / "bare.nii.gz")
+    assert [q.dice for _, q in both.rows] == [1.0, 1.0]
+
+
 def test_another_grid_is_refused_or_resampled(files, tmp_path):
     fine = Grid.from_spacing((40, 60, 60), (1.0, 0.5, 0.5), (4.75, -7.25, 10.5))
     write_mask(np.kron(LIVER, np.ones((2, 2, 2), bool)), fine, tmp_path / "fine.nii.gz")
