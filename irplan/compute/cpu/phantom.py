@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _weights(t: float, w: NDArray[np.float32]) -> None:
     s = 1.0 - t
     w[0] = s * s * s / 6.0
@@ -25,12 +25,12 @@ def _weights(t: float, w: NDArray[np.float32]) -> None:
     w[3] = t * t * t / 6.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _cell(t: float, n: int) -> int:
     return min(max(math.floor(t), 1), n - 3)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _plane(
     field: NDArray[np.float32],
     z: float,
@@ -62,7 +62,7 @@ def _plane(
             )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _spread(
     plane: NDArray[np.float32],
     row: int,
@@ -83,7 +83,7 @@ def _spread(
         )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_field(
     field: NDArray[np.float32],
     box: NDArray[np.int64],
@@ -133,7 +133,7 @@ def _paint_field(
                     lab[r, c] = label
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _paint_tubes(
     tubes: NDArray[np.float32],
     z: float,
@@ -194,51 +194,7 @@ def _paint_tubes(
                 cover[r, c] = 0.0
 
 
-@njit(cache=True)
-def _paint_slice(
-    s: int,
-    fields: NDArray[np.float32],
-    boxes: NDArray[np.int64],
-    tubes: NDArray[np.float32],
-    layers: NDArray[np.int64],
-    tissue: NDArray[np.float32],
-    lattice_z: NDArray[np.float32],
-    lattice_y: NDArray[np.float32],
-    column: NDArray[np.int64],
-    weight: NDArray[np.float32],
-    z_mm: NDArray[np.float32],
-    y_mm: NDArray[np.float32],
-    x_mm: NDArray[np.float32],
-    half_slice: float,
-    slice_mm: float,
-    blur_mm: float,
-    out: NDArray[np.float32],
-    lab: NDArray[np.uint8],
-) -> None:
-    n_rows, n_cols = out.shape
-    planes = np.empty((3, n_rows, fields.shape[3]), dtype=np.float32)
-    grain = np.empty((n_rows, n_cols), dtype=np.float32)
-    cover = np.zeros((n_rows, n_cols), dtype=np.float32)
-    z = float(lattice_z[s])
-    _plane(fields[-1], z, lattice_y, 0, n_rows - 1, planes[1])
-    for r in range(n_rows):
-        _spread(planes[1], r, column, weight, 0, n_cols - 1, grain[r])
-    for k in range(layers.shape[0]):
-        kind, first, last, label = layers[k, 0], layers[k, 1], layers[k, 2], layers[k, 3]
-        value, amplitude = tissue[k, 0], tissue[k, 1]
-        if kind == 1:
-            _paint_tubes(
-                tubes[first:last], z_mm[s], slice_mm, y_mm, x_mm, blur_mm,
-                value, amplitude, label, grain, out, lab, cover,
-            )  # fmt: skip
-        elif boxes[first, 0] <= s <= boxes[first, 1]:
-            _paint_field(
-                fields[first], boxes[first], z, half_slice, slice_mm, lattice_y, column, weight,
-                blur_mm, value, amplitude, label, grain, out, lab, planes,
-            )  # fmt: skip
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def paint_layers(
     fields: NDArray[np.float32],
     boxes: NDArray[np.int64],
@@ -271,8 +227,26 @@ def paint_layers(
     *_mm : the output axes in mm, at least two rows and columns; ``half_slice`` in lattice units.
     image, labels : the output part whose slice 0 is ``first_slice`` of the axes.
     """
-    for k in range(image.shape[0]):
-        _paint_slice(
-            first_slice + k, fields, boxes, tubes, layers, tissue, lattice_z, lattice_y,
-            column, weight, z_mm, y_mm, x_mm, half_slice, slice_mm, blur_mm, image[k], labels[k],
-        )  # fmt: skip
+    n_rows, n_cols = image.shape[1], image.shape[2]
+    planes = np.empty((3, n_rows, fields.shape[3]), dtype=np.float32)
+    grain = np.empty((n_rows, n_cols), dtype=np.float32)
+    cover = np.zeros((n_rows, n_cols), dtype=np.float32)
+    for i in range(image.shape[0]):
+        s = first_slice + i
+        out, lab, z = image[i], labels[i], float(lattice_z[s])
+        _plane(fields[-1], z, lattice_y, 0, n_rows - 1, planes[1])
+        for r in range(n_rows):
+            _spread(planes[1], r, column, weight, 0, n_cols - 1, grain[r])
+        for k in range(layers.shape[0]):
+            kind, first, last, label = layers[k, 0], layers[k, 1], layers[k, 2], layers[k, 3]
+            value, amplitude = tissue[k, 0], tissue[k, 1]
+            if kind == 1:
+                _paint_tubes(
+                    tubes[first:last], z_mm[s], slice_mm, y_mm, x_mm, blur_mm,
+                    value, amplitude, label, grain, out, lab, cover,
+                )  # fmt: skip
+            elif boxes[first, 0] <= s <= boxes[first, 1]:
+                _paint_field(
+                    fields[first], boxes[first], z, half_slice, slice_mm, lattice_y, column,
+                    weight, blur_mm, value, amplitude, label, grain, out, lab, planes,
+                )  # fmt: skip
