@@ -22,6 +22,7 @@ from irplan.segmentation.great_vessels import segment_great_vessels
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation
 from irplan.segmentation.morphology import Mask, short_distance_mm
+from irplan.segmentation.obstacles import segment_obstacle_organs
 from irplan.segmentation.vessels import segment_liver_vessels
 from irplan.segmentation.working import WorkingImage
 
@@ -57,10 +58,11 @@ def segment_abdomen(
 ) -> AbdomenSegmentation:
     """Liver, vessels and obstacles of an abdominal CT, in one label map.
 
-    A voxel carries one label; a later one of this list covers an earlier one: body, liver,
-    vessel (veins inside the liver and great vessels near it; ``artery`` instead where the phase
-    shows arteries only), gallbladder, gas, lung, bone, tumour.  ``tumour`` is ``target_mask`` as
-    given, also where it leaves the liver; vessels inside it count as tumour.
+    A voxel carries one label; a later one of this list covers an earlier one: body (its surface
+    is the skin), bowel, stomach, kidneys, spleen, heart (each only where it could be assessed),
+    liver, vessel (veins inside the liver and great vessels near it; ``artery`` instead where the
+    phase shows arteries only), gallbladder, gas, lung, bone, tumour.  ``tumour`` is
+    ``target_mask`` as given, also where it leaves the liver; vessels inside it count as tumour.
     ``clicks`` correct the liver (see `segment_liver`).
 
     Raises `InputError` / `SegmentationError` as `segment_liver`, `GridMismatchError` for a target
@@ -92,11 +94,15 @@ def segment_abdomen(
         image.give(where.marrow, crop.grid) & body,
         crop.grid.voxel_volume_mm3,
     )
-    progress(0.85, "abdomen: gallbladder and vessels")
+    progress(0.8, "abdomen: heart, kidneys, spleen, stomach, bowel")
+    organs = segment_obstacle_organs(liver)
+    progress(0.88, "abdomen: gallbladder and vessels")
     painted: list[tuple[Label, Mask]] = [
         (structure("body"), body),
+        *((structure(name), image.give(mask, crop.grid)) for name, mask in organs.masks),
         (structure("liver"), liver.mask[native.part]),
     ]
+    warnings += organs.notes
     vessels = _vessels(volume, liver, where.organs, native, warnings)
     if vessels is not None:
         painted.append(vessels)
