@@ -11,7 +11,7 @@ from irplan.cli.columns import columns
 from irplan.cli.console import JSON, QUIET, command
 
 if TYPE_CHECKING:
-    from irplan.case.compare_case import Comparison
+    from irplan.case.compare_segmentations import Comparison
 
 
 def compare(
@@ -45,7 +45,7 @@ def compare(
     Example: `irplan compare labels.nii.gz truth.nii.gz --label liver+vessel+tumour --csv out.csv`
     """
     with command(quiet=quiet, as_json=as_json) as console:
-        from irplan.case.compare_case import (
+        from irplan.case.compare_segmentations import (
             comparison_data,
             run_comparison,
             write_comparison_csv,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from irplan.case.compare_case import run_comparison, write_comparison_csv
+from irplan.case.compare_segmentations import run_comparison, write_comparison_csv
 from irplan.cli.app import app
 from irplan.errors import FileFormatError, GridMismatchError, InputError
 from irplan.files import write_labels, write_mask, write_volume
