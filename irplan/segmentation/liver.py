@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from irplan.compute.progress import Progress, no_progress
-from irplan.errors import InputError, SegmentationError
+from irplan.errors import InputError
 from irplan.image.volume import Volume
 from irplan.segmentation.air import segment_lung
 from irplan.segmentation.body import segment_body
@@ -26,8 +26,19 @@ from irplan.segmentation.liver_cut import (
     seeds_in_core,
     seeds_on_largest_slice,
 )
-from irplan.segmentation.liver_finish import fill_enclosed, keep_lesions, one_organ, refine_band
-from irplan.segmentation.liver_result import LiverSegmentation, LiverStages, Method, doubts
+from irplan.segmentation.liver_finish import (
+    fill_enclosed,
+    keep_lesions,
+    one_organ,
+    refine_band,
+)
+from irplan.segmentation.liver_plausible import check_side, check_upright, check_volume
+from irplan.segmentation.liver_result import (
+    LiverSegmentation,
+    LiverStages,
+    Method,
+    doubts,
+)
 from irplan.segmentation.liver_voi import find_voi
 from irplan.segmentation.supervoxels import make_supervoxels
 from irplan.segmentation.working import working_image
@@ -61,7 +72,8 @@ def segment_liver(
     ------
     InputError : not CT-like intensities, too small or too coarse an image, unknown method, a click
         outside the image or two that contradict each other.
-    SegmentationError : no trunk, or no liver, in the scan.
+    SegmentationError : no trunk, or no liver, in the scan; front and back, head and feet, or left
+        and right swapped.
 
     Known failures: isodense stomach, duodenum or pancreas against the liver; large lesions at
     the capsule; unenhanced muscle; a liver that is much darker in one lobe.
@@ -86,8 +98,10 @@ def segment_liver(
     lung = segment_lung(image, body)
     progress(0.3, "liver: spine, ribs, diaphragm")
     marks = find_landmarks(image, body, lung)
+    check_upright(image, body, marks)
     progress(0.4, "liver: volume of interest")
     voi = find_voi(image, body, lung, marks)
+    doubt = check_side(image, lung, marks, voi)
     progress(0.55, "liver: supervoxels")
     step = max(2, round(image.voxels(SUPERVOXEL_MM)))
     parts = make_supervoxels(voi.smooth, voi.voi, step=step, weight=voi.sd_hu)
@@ -109,13 +123,7 @@ def segment_liver(
         sharp = ndi.gaussian_filter(image.hu, image.voxels(1.0))
         refined = refine_band(organ, sharp, evidence, voi.sd_hu, forbidden, image)
         refined = fill_enclosed(one_organ(refined, image))
-    if not refined.any():
-        raise SegmentationError(
-            "liver",
-            got="an empty cut",
-            expected="a liver",
-            remedy="Check that the series covers the liver; else give the liver's mask yourself.",
-        )
+    check_volume(refined, body, image)
     progress(0.95, "liver: back to the scan's grid")
     if method == "priors":
         model = edge_model(refined, image, body, lung, voi.mean_hu, voi.sd_hu)
@@ -124,7 +132,9 @@ def segment_liver(
         mask[box] = inner
     else:
         mask = image.give(refined, volume.grid)
-    stages = LiverStages(image, body, lung, marks, voi, parts, seeds, cut, organ, refined)
+    stages = LiverStages(
+        image, body, lung, marks, voi, parts, seeds, cut, organ, refined
+    )
     volume_ml = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000.0
     result = LiverSegmentation(
         mask,
@@ -133,7 +143,7 @@ def segment_liver(
         voi.sd_hu,
         method,
         stages,
-        warnings + doubts(stages, volume_ml),
+        warnings + ((doubt,) if doubt else ()) + doubts(stages, volume_ml),
     )
     for click in asked:
         result = clicked(volume, result, click)

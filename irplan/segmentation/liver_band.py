@@ -140,7 +140,12 @@ def refine_native(
     .. [1] Lankton & Tannenbaum, IEEE Trans Image Process 17 (2008) 2029, equations 6 and 11.
     .. [2] Chan, Esedoglu & Nikolova, SIAM J Appl Math 66 (2006) 1632, theorem 2.
     """
-    from irplan.compute.cpu.band_cut import seg_band, seg_convex_cut, seg_outward, seg_sample
+    from irplan.compute.cpu.band_cut import (
+        seg_band,
+        seg_convex_cut,
+        seg_outward,
+        seg_sample,
+    )
 
     coarse = image.grid.crop([s.start for s in model.box], model.fields.shape[1:])
     ends = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in coarse.shape])).reshape(3, -1).T

@@ -8,6 +8,7 @@ from irplan.viz.needles_eye import needles_eye
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.path_terms import path_terms
 from irplan.viz.scene import RenderError, RenderJob, render_scene
+from irplan.viz.segmentation_stages import segmentation_stages
 from irplan.viz.simulation_animation import temperature_gif
 from irplan.viz.simulation_curves import extra_curves, temperature_curves, zone_profile
 from irplan.viz.simulation_planes import simulation_planes
@@ -26,6 +27,7 @@ __all__ = [
     "png_bytes",
     "position_words",
     "render_scene",
+    "segmentation_stages",
     "simulation_planes",
     "temperature_curves",
     "temperature_gif",
