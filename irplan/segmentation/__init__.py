@@ -11,6 +11,7 @@ from irplan.segmentation.great_vessels import segment_great_vessels
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation, LiverStages
 from irplan.segmentation.liver_session import LiverSession
+from irplan.segmentation.obstacles import ObstacleOrgans, segment_obstacle_organs
 from irplan.segmentation.overlap import (
     dice,
     leaks_ml,
@@ -21,6 +22,14 @@ from irplan.segmentation.overlap import (
 from irplan.segmentation.quality import MaskQuality, compare_masks, sliver07_score
 from irplan.segmentation.surface_distance import SurfaceDistances, surface_distances
 from irplan.segmentation.target import target_from_point
+from irplan.segmentation.tumour import Stroke, TumourFinding, segment_tumour
+from irplan.segmentation.vessel_tree import (
+    VesselClick,
+    VesselLabels,
+    VesselTree,
+    assign_vessels,
+    vessel_tree,
+)
 from irplan.segmentation.vessels import (
     VesselFinding,
     segment_liver_vessels,
@@ -34,9 +43,16 @@ __all__ = [
     "LiverSession",
     "LiverStages",
     "MaskQuality",
+    "ObstacleOrgans",
+    "Stroke",
     "SurfaceDistances",
+    "TumourFinding",
+    "VesselClick",
     "VesselFinding",
+    "VesselLabels",
+    "VesselTree",
     "WorkingImage",
+    "assign_vessels",
     "bone_region",
     "check_ct",
     "compare_masks",
@@ -52,9 +68,12 @@ __all__ = [
     "segment_liver",
     "segment_liver_vessels",
     "segment_lung",
+    "segment_obstacle_organs",
+    "segment_tumour",
     "sliver07_score",
     "surface_distances",
     "target_from_point",
+    "vessel_tree",
     "volume_bias_ml",
     "volumetric_overlap_error",
     "working_image",
