@@ -39,6 +39,7 @@ FILES = {
     "plan.json": "the plan itself: target, needles (LPS mm), schedule, provenance (schema inside)",
     "labels.nii.gz": "segmented structures on the CT's grid (labels.json: names and codes; "
     "labels.ctbl: colours for 3D Slicer)",
+    "target.nii.gz": "the target planned for, on the CT's grid, 0 or 1",
     "zones.nii.gz": "ice at the end of the last freeze on the CT's grid: 1 = 0 to -20 degC, "
     "2 = -20 to -40, 3 = -40 and colder (zones.json, zones.ctbl)",
     "lethal.nii.gz": "lethal zone of the plan's rule on the CT's grid, 0 or 1",
@@ -127,6 +128,7 @@ def _data(case: PlannedCase, folder: Path, progress: Progress) -> None:
         lambda: write_plan(case.plan, folder / "plan.json"),
         lambda: write_evaluation_csv(case.evaluation, folder / "evaluation.csv"),
         lambda: write_labels(case.labels, folder / "labels.nii.gz"),
+        lambda: write_mask(case.target_mask, grid, folder / "target.nii.gz"),
         lambda: write_labels(zone_labels(case.result, grid), folder / "zones.nii.gz"),
         lambda: write_mask(
             lethal_mask(case.result, case.plan, grid), grid, folder / "lethal.nii.gz"

@@ -7,7 +7,9 @@ import typer
 from irplan import RESEARCH_USE_ONLY, __version__
 from irplan.cli.applicators import applicators
 from irplan.cli.compare import compare
+from irplan.cli.compare_plans import compare_plans
 from irplan.cli.demo import demo
+from irplan.cli.evaluate import evaluate
 from irplan.cli.info import info
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
@@ -61,6 +63,8 @@ app.command(epilog=RESEARCH_USE_ONLY)(demo)
 app.command(epilog=RESEARCH_USE_ONLY)(plan)
 app.command(epilog=RESEARCH_USE_ONLY)(segment)
 app.command(epilog=RESEARCH_USE_ONLY)(compare)
+app.command(epilog=RESEARCH_USE_ONLY)(evaluate)
+app.command("compare-plans", epilog=RESEARCH_USE_ONLY)(compare_plans)
 app.command(epilog=RESEARCH_USE_ONLY)(simulate)
 app.command(epilog=RESEARCH_USE_ONLY)(applicators)
 app.command(epilog=RESEARCH_USE_ONLY)(tissue)

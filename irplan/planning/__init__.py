@@ -1,11 +1,22 @@
 """Planning: rules, needle paths, probes, margins, the plan and its verdict."""
 
 from irplan.planning.case import AUTO, PlannedCase, PlanOptions, plan_case
-from irplan.planning.evaluate import evaluate_plan
-from irplan.planning.evaluation import MarginSurface, PlanEvaluation, Row, Status
+from irplan.planning.evaluate import evaluate_plan, evaluate_zone
+from irplan.planning.evaluation import (
+    DirectionMargin,
+    MarginSurface,
+    PlanEvaluation,
+    Row,
+    Status,
+    ZoneReach,
+)
 from irplan.planning.margins import MarginReport, TargetGeometry, measure_margins
 from irplan.planning.paths import PathCandidate, PathSearch, PathTerm
-from irplan.planning.plan import AblationPlan, Provenance, Review, Target
+from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
+from irplan.planning.review import edit_plan, set_review
+from irplan.planning.robustness import coverage_probability
+from irplan.planning.robustness_result import CoverageProbability
+from irplan.planning.robustness_uncertainty import Uncertainty, preset
 from irplan.planning.rules import OBSTACLES, Limit, Obstacle, PathRules
 from irplan.planning.trajectories import PathWeights, find_paths
 
@@ -13,6 +24,9 @@ __all__ = [
     "AUTO",
     "OBSTACLES",
     "AblationPlan",
+    "Change",
+    "CoverageProbability",
+    "DirectionMargin",
     "Limit",
     "MarginReport",
     "MarginSurface",
@@ -31,8 +45,15 @@ __all__ = [
     "Status",
     "Target",
     "TargetGeometry",
+    "Uncertainty",
+    "ZoneReach",
+    "coverage_probability",
+    "edit_plan",
     "evaluate_plan",
+    "evaluate_zone",
     "find_paths",
     "measure_margins",
     "plan_case",
+    "preset",
+    "set_review",
 ]

@@ -3,7 +3,7 @@
 Every function takes results and returns an object; nothing here opens a file of the user's.
 """
 
-from irplan.viz.margin_map import margin_map
+from irplan.viz.margin_map import margin_globe, margin_map
 from irplan.viz.needles_eye import needles_eye
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.path_terms import path_terms
@@ -20,6 +20,7 @@ __all__ = [
     "RenderError",
     "RenderJob",
     "extra_curves",
+    "margin_globe",
     "margin_map",
     "needles_eye",
     "orientation_letters",

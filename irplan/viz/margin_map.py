@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from irplan.planning.case import PlannedCase
-from irplan.planning.evaluation import MarginSurface
+from irplan.planning.evaluation import MarginSurface, PlanEvaluation
+from irplan.planning.plan import AblationPlan
 from irplan.viz import style
 from irplan.viz.orientation import position_words
 
@@ -23,7 +23,19 @@ _CMAP = "RdYlBu"
 _FOLD_MM = 3.0
 
 
-def margin_map(case: PlannedCase) -> Figure:
+class Judged(Protocol):
+    """A plan with its evaluation, whatever else it holds."""
+
+    @property
+    def plan(self) -> AblationPlan:
+        """The plan."""
+
+    @property
+    def evaluation(self) -> PlanEvaluation:
+        """Its evaluation."""
+
+
+def margin_map(case: Judged) -> Figure:
     """Mollweide map of the margin (mm) about the target's centroid, and its histogram.
 
     The map's middle faces the patient's front, its right the patient's left, its top the head,
@@ -54,6 +66,64 @@ def margin_map(case: PlannedCase) -> Figure:
         bar.ax.axvline(0.0, color="black", linewidth=1.6)
         bar.ax.axvline(goal, color="black", linewidth=1.6, linestyle="--")
         _histogram(right.subplots(), case, norm)
+    return figure
+
+
+#: Views of the globe: title, direction to the viewer, picture's right and up (LPS), edge letters.
+_VIEWS: tuple[tuple[str, Any, Any, Any, str], ...] = (
+    ("from the front", (0, -1, 0), (1, 0, 0), (0, 0, 1), "LRHF"),
+    ("from the left", (1, 0, 0), (0, 1, 0), (0, 0, 1), "PAHF"),
+    ("from the head", (0, 0, 1), (1, 0, 0), (0, -1, 0), "LRAP"),
+    ("from the back", (0, 1, 0), (-1, 0, 0), (0, 0, 1), "RLHF"),
+    ("from the right", (-1, 0, 0), (0, -1, 0), (0, 0, 1), "APHF"),
+    ("from the feet", (0, 0, -1), (1, 0, 0), (0, 1, 0), "LRPA"),
+)
+
+
+def margin_globe(case: Judged) -> Figure:
+    """The margin (mm) on a globe round the target's centroid, seen from six sides.
+
+    Lines: solid, the target's edge (0 mm); dashed, the margin goal.  Letters are the patient's
+    sides.  Grey: left out by the subcapsular rule.
+    """
+    surface, goal = case.evaluation.margin, case.plan.margin_goal_mm
+    norm = TwoSlopeNorm(goal, goal - 7.0, goal + 7.0)
+    centre = np.array(case.plan.target.centroid_mm)
+    line = np.linspace(-1.0, 1.0, 161)
+    x, y = np.meshgrid(line, line)
+    depth2 = 1.0 - x**2 - y**2
+    hidden = depth2 < 0.0
+    z = np.sqrt(np.maximum(depth2, 0.0))
+    with style.styled():
+        figure = style.new_figure(11.0, 7.6)
+        panels: Any = figure.subplots(2, 3)
+        for axes, (title, near, right, up, letters) in zip(panels.flat, _VIEWS, strict=True):
+            way = (
+                x[..., None] * np.array(right)
+                + y[..., None] * np.array(up)
+                + z[..., None] * np.array(near)
+            )
+            margin, counted = margin_by_direction(surface, centre, way)
+            shown = np.ma.masked_where(hidden, margin)
+            axes.pcolormesh(line, line, shown, cmap=_CMAP, norm=norm, shading="gouraud",
+                            rasterized=True)  # fmt: skip
+            left_out = np.ma.masked_where(hidden | counted, np.ones_like(margin))
+            if left_out.count():
+                axes.pcolormesh(line, line, left_out, cmap="gray", vmin=0.0, vmax=1.7, alpha=0.75,
+                                shading="nearest", rasterized=True)  # fmt: skip
+            for level, dash in {0.0: "solid", goal: "dashed"}.items():
+                if shown.min() < level < shown.max():
+                    axes.contour(line, line, shown, levels=[level], colors="black",
+                                 linewidths=1.2, linestyles=dash)  # fmt: skip
+            for letter, (a, b) in zip(
+                letters, ((1.1, 0.0), (-1.1, 0.0), (0.0, 1.1), (0.0, -1.1)), strict=True
+            ):
+                axes.text(a, b, letter, ha="center", va="center", weight="bold", gid="orientation")
+            axes.set_title(f"{title}; least {float(shown.min()):.1f} mm")
+            axes.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal")
+            axes.set_axis_off()
+        bar = figure.colorbar(panels.flat[0].collections[0], ax=panels, shrink=0.7, extend="both")
+        bar.set_label("margin (mm); solid line 0 mm, dashed the goal; grey: near the capsule")
     return figure
 
 
@@ -134,7 +204,7 @@ def _map(
                   weight="bold", gid="orientation")  # fmt: skip
 
 
-def _histogram(axes: Axes, case: PlannedCase, norm: TwoSlopeNorm) -> None:
+def _histogram(axes: Axes, case: Judged, norm: TwoSlopeNorm) -> None:
     evaluation, goal = case.evaluation, case.plan.margin_goal_mm
     edges = evaluation.histogram_edges_mm
     share = 100.0 * evaluation.histogram_fraction
