@@ -73,10 +73,10 @@ def margin_map(case: Judged) -> Figure:
 _VIEWS: tuple[tuple[str, Any, Any, Any, str], ...] = (
     ("from the front", (0, -1, 0), (1, 0, 0), (0, 0, 1), "LRHF"),
     ("from the left", (1, 0, 0), (0, 1, 0), (0, 0, 1), "PAHF"),
-    ("from the head", (0, 0, 1), (1, 0, 0), (0, -1, 0), "LRAP"),
+    ("from the head", (0, 0, 1), (-1, 0, 0), (0, -1, 0), "RLAP"),
     ("from the back", (0, 1, 0), (-1, 0, 0), (0, 0, 1), "RLHF"),
     ("from the right", (-1, 0, 0), (0, -1, 0), (0, 0, 1), "APHF"),
-    ("from the feet", (0, 0, -1), (1, 0, 0), (0, 1, 0), "LRPA"),
+    ("from the feet", (0, 0, -1), (1, 0, 0), (0, -1, 0), "LRAP"),
 )
 
 
