@@ -25,6 +25,7 @@ from irplan.segmentation.liver_cut import (
     location_prior,
     seeds_in_core,
     seeds_on_largest_slice,
+    wall_depth_mm,
 )
 from irplan.segmentation.liver_finish import (
     fill_enclosed,
@@ -32,14 +33,17 @@ from irplan.segmentation.liver_finish import (
     one_organ,
     refine_band,
 )
+from irplan.segmentation.liver_models import find_muscle, liver_model, tissue_evidence
 from irplan.segmentation.liver_plausible import check_side, check_upright, check_volume
+from irplan.segmentation.liver_recut import REACH_MM
 from irplan.segmentation.liver_result import (
     LiverSegmentation,
     LiverStages,
     Method,
     doubts,
 )
-from irplan.segmentation.liver_voi import find_voi
+from irplan.segmentation.liver_voi import VOI_MARGIN_MM, find_voi
+from irplan.segmentation.morphology import dilate
 from irplan.segmentation.supervoxels import make_supervoxels
 from irplan.segmentation.working import working_image
 
@@ -111,9 +115,15 @@ def segment_liver(
         seeds = seeds_on_largest_slice(image, voi)
         evidence = intensity_evidence(voi.smooth, seeds)
     else:
-        prior = location_prior(image, marks, voi.core)
-        seeds = seeds_in_core(image, voi, prior)
-        evidence = intensity_evidence(voi.smooth, seeds) + prior
+        muscle = find_muscle(image, voi.smooth, body, marks)
+        wall = wall_depth_mm(image, marks)
+        prior = location_prior(image, marks, voi.core, wall, voi.smooth)
+        seeds = seeds_in_core(image, voi, prior, muscle, wall)
+        model = liver_model(image, voi.smooth, seeds.inside, voi.mean_hu)
+        near = dilate(voi.voi, REACH_MM - VOI_MARGIN_MM, image.grid.spacing_mm)
+        evidence = prior + tissue_evidence(
+            image, voi.smooth, model, seeds.outside, muscle, wall, near
+        )
     cut = cut_supervoxels(parts, evidence, seeds, voi.sd_hu, forbidden)
     organ = one_organ(cut.mask, image)
     refined = organ
@@ -126,8 +136,8 @@ def segment_liver(
     check_volume(refined, body, image)
     progress(0.95, "liver: back to the scan's grid")
     if method == "priors":
-        model = edge_model(refined, image, body, lung, voi.mean_hu, voi.sd_hu)
-        box, inner = refine_native(volume, image, model)
+        edge = edge_model(refined, image, body, lung, voi.mean_hu, voi.sd_hu)
+        box, inner = refine_native(volume, image, edge)
         mask = np.zeros(volume.grid.shape, dtype=bool)
         mask[box] = inner
     else:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from irplan.segmentation.graph_cut import minimum_cut
 from irplan.segmentation.landmarks import Landmarks
+from irplan.segmentation.liver_models import WALL_REACH_MM, Muscle
 from irplan.segmentation.liver_voi import LiverVoi
 from irplan.segmentation.morphology import Mask, dilate, erode, short_distance_mm
 from irplan.segmentation.supervoxels import Supervoxels
@@ -23,6 +24,8 @@ BOUNDARY_WEIGHT = 1.0
 LARGEST_EVIDENCE = 3.0
 #: Cost of a voxel that must not be liver, nats.
 FORBIDDEN = 50.0
+#: Fluid (ascites, bile) is below, lesions are above, HU [spec note 6].
+SOFT_LESION_HU = 28.0
 #: Fat and gas, HU (smoothed): never liver.
 FAT_HU = -20.0
 
@@ -61,17 +64,32 @@ def seeds_on_largest_slice(image: WorkingImage, voi: LiverVoi) -> LiverSeeds:
     return LiverSeeds(k, inside, outside)
 
 
-def seeds_in_core(image: WorkingImage, voi: LiverVoi, prior: NDArray[np.float32]) -> LiverSeeds:
-    """As `seeds_on_largest_slice`, but from all slices and only where the location agrees."""
+def seeds_in_core(
+    image: WorkingImage,
+    voi: LiverVoi,
+    prior: NDArray[np.float32],
+    muscle: Muscle | None,
+    wall: NDArray[np.float32],
+) -> LiverSeeds:
+    """As `seeds_on_largest_slice`, but from all slices and only where the location agrees.
+
+    Near the trunk's wall what is nearer to muscle than to liver is no seed.
+    """
     spacing = image.grid.spacing_mm
     k = int(np.argmax(voi.core.sum(axis=(1, 2))))
     likely = voi.core & (prior > -1.0)
+    if muscle is not None:
+        middle = 0.5 * (muscle.mean_hu + voi.mean_hu)
+        alien = (voi.smooth - middle) * np.sign(voi.mean_hu - muscle.mean_hu) < 0.0
+        likely &= ~(alien & (wall < WALL_REACH_MM))
     inside = erode(likely, 8.0, spacing)
     outside = voi.voi & ~dilate(voi.core, 4.0, spacing)
     return LiverSeeds(k, inside, outside)
 
 
-def intensity_evidence(smooth: NDArray[np.float32], seeds: LiverSeeds) -> NDArray[np.float32]:
+def intensity_evidence(
+    smooth: NDArray[np.float32], seeds: LiverSeeds
+) -> NDArray[np.float32]:
     """ln Pr(I | inside) - ln Pr(I | outside) per voxel, from the seeds' histograms.
 
     Bins of 4 HU from -200 to 400 HU, Gaussian of 1.5 bins, one count of 1000 spread evenly so
@@ -94,7 +112,13 @@ def intensity_evidence(smooth: NDArray[np.float32], seeds: LiverSeeds) -> NDArra
     return out
 
 
-def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray[np.float32]:
+def location_prior(
+    image: WorkingImage,
+    marks: Landmarks,
+    core: Mask,
+    wall: NDArray[np.float32],
+    smooth: NDArray[np.float32],
+) -> NDArray[np.float32]:
     """Log odds of liver at a place, from landmarks.
 
     Lengths scale with the half width of the cavity w (about 130 mm): u = right of the spine / w,
@@ -117,28 +141,33 @@ def location_prior(image: WorkingImage, marks: Landmarks, core: Mask) -> NDArray
     right = (marks.right_of_spine(shape) * image.spacing_mm).astype(np.float32)
     front = (marks.before_spine(shape) * image.spacing_mm).astype(np.float32)
     top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
-    below = (top - np.arange(shape[0], dtype=np.float32))[:, None, None] * image.spacing_mm
-    wall = _wall_depth_mm(image, marks)
+    below = (top - np.arange(shape[0], dtype=np.float32))[
+        :, None, None
+    ] * image.spacing_mm
     u, v, h = right / width, front / width, below / width
     prior: NDArray[np.float32]
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
     prior = -4.0 * _step((h - lowest) / 0.08)
-    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
+    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step(
+        (40.0 - np.abs(right)) / 5.0
+    )
     prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
     prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)
     if marks.dome_z is not None:
-        dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(np.float32)
+        dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(
+            np.float32
+        )
         above = np.arange(shape[0], dtype=np.float32)[:, None, None] - dome
         prior = prior - 5.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
         high = _step((lowest - 0.35 - h) / 0.05) * _step((right - 25.0) / 5.0)
         prior = prior + 4.0 * high * _step((wall - 8.0) / 1.5) * _step(
             (-above * image.spacing_mm - 4.0) / 2.0
-        )
+        ) * _step((smooth - SOFT_LESION_HU) / 3.0)
     prior = prior - 4.0 * _step((1.0 - wall) / 1.5)
     return prior
 
 
-def _wall_depth_mm(image: WorkingImage, marks: Landmarks) -> NDArray[np.float32]:
+def wall_depth_mm(image: WorkingImage, marks: Landmarks) -> NDArray[np.float32]:
     """Signed in-plane distance inside the trunk's inner wall, mm (negative in the wall)."""
     # The steps that look at it are flat to single precision beyond 32 mm.
     depth = short_distance_mm(~marks.cavity, 32.0, image.spacing_mm, axes=(1, 2))
@@ -163,7 +192,9 @@ def _step(x: NDArray[np.floating]) -> NDArray[np.float32]:
     return out
 
 
-def forbidden_tissue(smooth: NDArray[np.float32], lung: Mask, bone: Mask, body: Mask) -> Mask:
+def forbidden_tissue(
+    smooth: NDArray[np.float32], lung: Mask, bone: Mask, body: Mask
+) -> Mask:
     """Hard background: lung, fat and gas, bone, outside the body."""
     out: Mask = lung | bone | ~body | (smooth < FAT_HU)
     return out

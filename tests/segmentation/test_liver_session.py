@@ -20,10 +20,11 @@ def _voxel(grid, point):
     return tuple(np.rint(grid.lps_to_index(point)).astype(int))
 
 
-def test_ideal_clicks_correct_the_liver_and_change_nothing_far_away(portal, session):
-    grid, truth = portal.phantom.volume.grid, portal.liver
-    scores = [dice(session.result.mask, truth)]
-    now = session
+def test_ideal_clicks_correct_the_liver_and_change_nothing_far_away(unenhanced):
+    volume, truth = unenhanced.phantom.volume, unenhanced.liver
+    grid = volume.grid
+    now = LiverSession.start(volume, result=unenhanced.found.liver)
+    scores = [dice(now.result.mask, truth)]
     for _ in range(5):
         click = ideal_click(now.result.mask, truth, grid)
         before = now.result.mask
