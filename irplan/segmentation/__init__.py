@@ -28,7 +28,7 @@ from irplan.segmentation.vessel_tree import (
     VesselLabels,
     VesselTree,
     assign_vessels,
-    vessel_tree,
+    find_vessel_tree,
 )
 from irplan.segmentation.vessels import (
     VesselFinding,
@@ -57,6 +57,7 @@ __all__ = [
     "check_ct",
     "compare_masks",
     "dice",
+    "find_vessel_tree",
     "leaks_ml",
     "relative_volume_difference",
     "segment_abdomen",
@@ -73,7 +74,6 @@ __all__ = [
     "sliver07_score",
     "surface_distances",
     "target_from_point",
-    "vessel_tree",
     "volume_bias_ml",
     "volumetric_overlap_error",
     "working_image",

@@ -59,10 +59,10 @@ def segment_abdomen(
     """Liver, vessels and obstacles of an abdominal CT, in one label map.
 
     A voxel carries one label; a later one of this list covers an earlier one: body (its surface
-    is the skin), bowel, stomach, kidneys, spleen, heart (each only where it could be assessed),
-    liver, vessel (veins inside the liver and great vessels near it; ``artery`` instead where the
-    phase shows arteries only), gallbladder, gas, lung, bone, tumour.  ``tumour`` is
-    ``target_mask`` as given, also where it leaves the liver; vessels inside it count as tumour.
+    is the skin), bowel, stomach, liver, vessel (veins inside the liver and great vessels near it;
+    ``artery`` instead where the phase shows arteries only), gallbladder, gas, lung, bone, kidneys,
+    spleen, heart (each only where it could be assessed), tumour.  ``tumour`` is ``target_mask`` as
+    given, also where it leaves the liver; vessels inside it count as tumour.
     ``clicks`` correct the liver (see `segment_liver`).
 
     Raises `InputError` / `SegmentationError` as `segment_liver`, `GridMismatchError` for a target
@@ -99,7 +99,7 @@ def segment_abdomen(
     progress(0.88, "abdomen: gallbladder and vessels")
     painted: list[tuple[Label, Mask]] = [
         (structure("body"), body),
-        *((structure(name), image.give(mask, crop.grid)) for name, mask in organs.masks),
+        *((structure(name), image.give(mask, crop.grid)) for name, mask in organs.hollow),
         (structure("liver"), liver.mask[native.part]),
     ]
     warnings += organs.notes
@@ -121,6 +121,8 @@ def segment_abdomen(
         painted.append((structure("bone"), bone))
     else:
         warnings.append("No bone was found: ribs were not checked.")
+    # Enhanced cortex and chambers may pass for bone or vessel: there the organ's shape decides.
+    painted += [(structure(name), image.give(mask, crop.grid)) for name, mask in organs.solid]
     array = np.zeros(volume.grid.shape, dtype=np.uint8)
     inner = array[native.part]
     for label, mask in painted:

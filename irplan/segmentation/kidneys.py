@@ -20,10 +20,8 @@ LEAST_FILL = 0.33
 #: Least thickness, mm, and least share of fat in the shell 3-8 mm outside: spleen and muscle lie
 #: against others, psoas is a strand.
 LEAST_THICK_MM, LEAST_FAT = 28.0, 0.35
-#: Enhanced kidney over the liver, HU; unenhanced kidney (about 30, muscle about 52), HU.
-OVER_LIVER_HU, PLAIN_HU = 22.0, (10.0, 44.0)
-#: Without contrast less tells a kidney from bowel and muscle: fuller and with more fat round it.
-PLAIN_FILL, PLAIN_FAT = 0.38, 0.45
+#: Enhanced kidney over the liver, HU.
+OVER_LIVER_HU = 22.0
 #: Radii that cut a kidney from its neighbours, mm.
 CUT_MM = (3.0, 6.0, 9.0)
 
@@ -37,10 +35,10 @@ def segment_kidneys(
 ) -> tuple[OrganFinding, OrganFinding]:
     """(right, left) on the working grid, with the sinus as far as a closing of 6 mm fills it.
 
-    Bright parts (enhanced) or parts at parenchyma's intensity (unenhanced) beside the spine are
-    cut from their neighbours by erosion; the one of a kidney's size, place and fullness wins.
-    Known failures: horseshoe and pelvic kidneys, large cysts and tumours, an unenhanced kidney
-    that lies against spleen or liver without fat.  None = not found in a scan that may hold one.
+    Parts brighter than the liver beside the spine are cut from their neighbours by erosion; the
+    one of a kidney's size, place, fullness and fat round it wins.  Known failures: horseshoe and
+    pelvic kidneys, large cysts and tumours.  None = not found, and always so without contrast
+    medium: there kidneys, muscle and bowel are too much alike to claim one.
     """
     shape = smooth.shape
     right = np.broadcast_to(marks.right_of_spine(shape) * image.spacing_mm, shape)
@@ -55,7 +53,7 @@ def segment_kidneys(
                 OrganFinding(
                     None,
                     f"The {name} kidney was not found: it is not checked (absent, cut off, "
-                    "or not parted from its neighbours).",
+                    "unenhanced, or not parted from its neighbours).",
                 )
             )
         else:
@@ -75,35 +73,33 @@ def _best(
     # In the arterial phase only the cortex is bright: closing and filling take the medulla in.
     bright = closed(here & (smooth > liver_hu + OVER_LIVER_HU) & (smooth < 400.0), 6.0, spacing)
     bright = filled_slices(bright) & here
-    plain = here & (smooth > PLAIN_HU[0]) & (smooth < PLAIN_HU[1])
     best, winner = 0.0, None
-    for soft, is_bright in ((bright, True), (plain, False)):
-        for radius in CUT_MM:
-            for mask in bodies(soft, radius, image, VOLUME_ML[0]):
-                ml = float(np.count_nonzero(mask)) * image.voxel_ml
-                at = float(beside[mask].mean()), float(front[mask].mean())
-                placed = (
-                    ml <= VOLUME_ML[1]
-                    and BESIDE_MM[0] <= at[0] <= BESIDE_MM[1]
-                    and BEFORE_MM[0] <= at[1] <= BEFORE_MM[1]
-                )
-                if not placed:
-                    continue
-                length, _, thick = (float(v) for v in spans_mm(mask, image))
-                fill, fat = fills_its_box(mask, image), _fat_share(mask, smooth, image)
-                fits = (
-                    LENGTH_MM[0] <= length <= LENGTH_MM[1]
-                    and fill >= (LEAST_FILL if is_bright else PLAIN_FILL)
-                    and fat >= (LEAST_FAT if is_bright else PLAIN_FAT)
-                    and thick >= LEAST_THICK_MM
-                )
-                score = fill * fat * min(ml, 150.0)
-                if fits and score > best:
-                    best, winner = score, mask
-        if winner is not None:
-            low = liver_hu + OVER_LIVER_HU - 60.0 if is_bright else 0.0
-            rim = dilate(winner, 4.0, spacing) & here & (smooth > low)
-            return closed(winner | rim, 6.0, spacing) & here
+    for radius in CUT_MM:
+        for mask in bodies(bright, radius, image, VOLUME_ML[0]):
+            ml = float(np.count_nonzero(mask)) * image.voxel_ml
+            at = float(beside[mask].mean()), float(front[mask].mean())
+            placed = (
+                ml <= VOLUME_ML[1]
+                and BESIDE_MM[0] <= at[0] <= BESIDE_MM[1]
+                and BEFORE_MM[0] <= at[1] <= BEFORE_MM[1]
+            )
+            if not placed:
+                continue
+            length, _, thick = (float(v) for v in spans_mm(mask, image))
+            fill, fat = fills_its_box(mask, image), _fat_share(mask, smooth, image)
+            fits = (
+                LENGTH_MM[0] <= length <= LENGTH_MM[1]
+                and fill >= LEAST_FILL
+                and fat >= LEAST_FAT
+                and thick >= LEAST_THICK_MM
+            )
+            score = fill * fat * min(ml, 150.0)
+            if fits and score > best:
+                best, winner = score, mask
+    if winner is not None:
+        low = liver_hu + OVER_LIVER_HU - 60.0
+        rim = dilate(winner, 4.0, spacing) & here & (smooth > low)
+        return closed(winner | rim, 6.0, spacing) & here
     return None
 
 

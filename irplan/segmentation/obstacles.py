@@ -16,12 +16,13 @@ from irplan.segmentation.stomach import segment_hollow
 
 @dataclass(frozen=True, eq=False)
 class ObstacleOrgans:
-    """``masks`` by structure name on the working grid, of what was checked; ``notes`` in words.
+    """Masks by structure name on the working grid, of what was checked; ``notes`` in words.
 
-    A structure that is missing from ``masks`` was not checked, and a note says why.
+    A structure that is in neither ``hollow`` nor ``solid`` was not checked, and a note says why.
     """
 
-    masks: tuple[tuple[str, Mask], ...]
+    hollow: tuple[tuple[str, Mask], ...]
+    solid: tuple[tuple[str, Mask], ...]
     notes: tuple[str, ...]
 
 
@@ -53,6 +54,5 @@ def segment_obstacle_organs(liver: LiverSegmentation) -> ObstacleOrgans:
             solid |= finding.mask
     hollow = segment_hollow(image, smooth, stages.body, stages.lung, own, solid, hu, marks)
     notes.append(hollow.note)
-    # Hollow organs first: where two claim a voxel the solid one keeps it.
-    masks = [("bowel", hollow.bowel), ("stomach", hollow.stomach), *masks]
-    return ObstacleOrgans(tuple(masks), tuple(notes))
+    gut = (("bowel", hollow.bowel), ("stomach", hollow.stomach))
+    return ObstacleOrgans(gut, tuple(masks), tuple(notes))

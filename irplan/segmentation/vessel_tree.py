@@ -86,11 +86,11 @@ class VesselLabels:
         )
 
 
-def vessel_tree(mask: Mask, grid: Grid) -> VesselTree:
+def find_vessel_tree(mask: Mask, grid: Grid) -> VesselTree:
     """Thin ``mask`` (on ``grid``) to centrelines one voxel of 0.8 mm wide, with radii.
 
-    Radii are distances to the nearest voxel outside, up to 0.8 mm low.  Thinning: Lee, Kashyap, Chu,
-    CVGIP 56 (1994) 462, as in scikit-image.  Raises `InputError` for an empty mask.
+    Radii are distances to the nearest voxel outside, up to 0.8 mm low.  Thinning: Lee, Kashyap,
+    Chu, CVGIP 56 (1994) 462, as in scikit-image.  Raises `InputError` for an empty mask.
     """
     if mask.shape != grid.shape:
         raise GridMismatchError(
@@ -175,7 +175,7 @@ def assign_vessels(mask: Mask, grid: Grid, clicks: Sequence[VesselClick]) -> Ves
             expected="at least one point on a vessel",
             remedy="Click on the trunk of each tree.",
         )
-    tree = vessel_tree(mask, grid)
+    tree = find_vessel_tree(mask, grid)
     near = cKDTree(tree.points_mm)
     seeds: dict[str, list[int]] = {}
     taken: dict[int, str] = {}
