@@ -23,7 +23,7 @@ from irplan.ablation.drive import (
     energy_shares,
     placements_at,
     reach_voxels,
-    stage_time_s,
+    stage_times_s,
     window_tolerance_k,
     withdrawn,
     working_tau,
@@ -390,25 +390,26 @@ class CudaMarch:
                     self.since[at] = segment.since_s[p]
         start = segments[0].start_s
         table = np.empty((steps.count, steps.stages, self.probes), np.float32)
+        stages = stage_times_s(steps.dt_s, steps.stages)
         for step in range(steps.count):
-            for j in range(steps.stages):
-                at_s = start + step * steps.dt_s + stage_time_s(steps.dt_s, steps.stages, j)
-                table[step, j] = self._working(segments, at_s)
+            table[step] = self._working(segments, start + step * steps.dt_s + stages)
             end = round(start + (step + 1) * steps.dt_s, 9)
             self.times.append(end)
-            self.surface.append(self._working(segments, end))
+            self.surface.append(self._working(segments, np.array([end]))[0])
         self.device.write(self.drives[: table.size], table.reshape(-1))
         clock = np.tile(np.array([0, row + 1], np.int32), self.count)
         self.device.write(self.clock, clock)
         return not bool(np.isnan(table).all())
 
-    def _working(self, segments: Sequence[Segment], at_s: float) -> NDArray[np.float64]:
-        """Working temperature of every probe at ``at_s``, relative to the body, K."""
-        out = np.empty(self.probes)
+    def _working(
+        self, segments: Sequence[Segment], at_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """(times, probes) working temperatures at ``at_s``, relative to the body, K."""
+        out = np.empty((at_s.size, self.probes))
         for n, segment in enumerate(segments):
             for p, phase in enumerate(segment.phases):
                 at = int(self.problem_probe[n]) + p
-                out[at] = working_tau(
+                out[:, at] = working_tau(
                     phase,
                     self.placements[n][p],
                     self.body,

@@ -14,35 +14,48 @@ from irplan.ablation.problem import AblationProblem
 from irplan.ablation.schedule import Phase
 
 #: The active region grows where temperature departs from rest by more than this share of the
-#: largest departure that the problem asks for (a cryoprobe: 0.02 K).
-_WINDOW_SHARE = 1.1e-4
+#: largest departure that the problem asks for (a cryoprobe: 0.035 K).  Radii differ by less than
+#: 1e-4 mm from those of half of it; the heat balance (0.1 % asked) stays below 0.07 % with little
+#: perfusion and 28 min, its worst case.
+_WINDOW_SHARE = 2.0e-4
 #: It grows by this many diffusion lengths sqrt(a dt) of the fastest unfrozen tissue a step.
-_REACH_LENGTHS = 3.0
+_REACH_LENGTHS = 2.6
 
 
 def working_tau(
-    phase: Phase | None, placement: Placement, body_c: float, start_tau: float, since_s: float
-) -> float:
+    phase: Phase | None,
+    placement: Placement,
+    body_c: float,
+    start_tau: float,
+    since_s: NDArray[np.float64],
+) -> NDArray[np.float64]:
     """A cryoprobe's temperature relative to the body ``since_s`` into ``phase``, K; NaN when off.
+
+    Shaped as ``since_s``.
 
     It falls from ``start_tau`` at the rate that takes it from body to working temperature in the
     applicator's ``ramp_s``; active thaw heats at once (a slow ramp would go on freezing).
     """
     if phase is None or phase.kind not in ("freeze", "active_thaw"):
-        return math.nan
+        return np.full(since_s.shape, math.nan)
     applicator = placement.applicator
     if phase.kind == "active_thaw":
         device = applicator.device
         thaw = device if isinstance(device, CryoDevice) else CryoDevice()
-        return thaw.thaw_temperature_c - body_c
+        return np.full(since_s.shape, thaw.thaw_temperature_c - body_c)
     end = applicator.working_temperature_c - body_c
-    way = math.inf if applicator.ramp_s == 0.0 else since_s * abs(end) / applicator.ramp_s
-    return start_tau + math.copysign(min(way, abs(end - start_tau)), end - start_tau)
+    if applicator.ramp_s == 0.0:
+        return np.full(since_s.shape, end)
+    way = np.minimum(since_s * (abs(end) / applicator.ramp_s), abs(end - start_tau))
+    out: NDArray[np.float64] = start_tau + np.copysign(way, end - start_tau)
+    return out
 
 
-def stage_time_s(dt_s: float, stages: int, stage: int) -> float:
-    """Time within a super-step of the state that RKL1 stage ``stage`` (from 0) starts from, s."""
-    return dt_s * (stage * stage + stage) / (stages * stages + stages)
+def stage_times_s(dt_s: float, stages: int) -> NDArray[np.float64]:
+    """(stages,) time within a super-step of the state that each RKL1 stage starts from, s."""
+    j = np.arange(stages, dtype=np.float64)
+    out: NDArray[np.float64] = dt_s * (j * j + j) / (stages * stages + stages)
+    return out
 
 
 def reach_voxels(mesh: Discretisation, dt_s: float) -> NDArray[np.int64]:

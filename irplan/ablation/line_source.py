@@ -80,6 +80,14 @@ def effective_radius_mm(
     return 2.0 * sigma_e_mm * math.exp(-0.5 * _EULER_GAMMA - j)
 
 
+def _on_box(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(m, i, j, k) sums of the (m, i), (m, j) and (m, k) parts."""
+    out: NDArray[np.float64] = (
+        parts[0][:, :, None, None] + parts[1][:, None, :, None] + parts[2][:, None, None, :]
+    )
+    return out
+
+
 def line_source(placement: Placement, grid: Grid) -> LineSource:
     """The line source of ``placement`` on ``grid``; its kernel follows the longest voxel edge.
 
@@ -101,12 +109,13 @@ def line_source(placement: Placement, grid: Grid) -> LineSource:
 
     reach = np.ceil(_CUT_SIGMAS * sigma / h).astype(int) + 1
     steps = [np.arange(-n, n + 1) for n in reach]
-    box = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
-    voxel = np.rint(samples).astype(np.int64)[:, None, :] + box
-    offset = (voxel - samples[:, None, :]) * h
-    distance2 = np.sum(offset**2, axis=-1)
+    middle = np.rint(samples).astype(np.int64)
+    voxel = [middle[:, c, None] + steps[c] for c in range(3)]
+    offset = [(voxel[c] - samples[:, c, None]) * h[c] for c in range(3)]
+    distance2 = _on_box([x**2 for x in offset])
     near = distance2 <= (_CUT_SIGMAS * sigma) ** 2
-    used = voxel[near]
+    which = np.nonzero(near)
+    used = np.stack([voxel[c][which[0], which[c + 1]] for c in range(3)], axis=1)
     if used.min() < 0 or np.any(used.max(axis=0) >= np.asarray(grid.shape)):
         raise SolverError(
             "problem.grid",
@@ -115,10 +124,11 @@ def line_source(placement: Placement, grid: Grid) -> LineSource:
             expected="the whole active zone well inside the box",
             remedy="Enlarge the box (margin_mm).",
         )
-    weight = np.where(near, np.exp(-distance2 / (2.0 * sigma**2)), 0.0)
-    weight /= weight.sum(axis=1, keepdims=True)
-    across2 = distance2 - np.sum(offset * axis, axis=-1) ** 2
-    sigma_e = math.sqrt(float(np.sum(weight * across2)) / (2.0 * count))
+    weight = np.exp(-distance2 / (2.0 * sigma**2))
+    weight *= near
+    weight /= weight.sum(axis=(1, 2, 3), keepdims=True)
+    across2 = distance2 - _on_box([offset[c] * axis[c] for c in range(3)]) ** 2
+    sigma_e = math.sqrt(float(np.vdot(weight, across2)) / (2.0 * count))
     r_eff = effective_radius_mm(sigma_e, grid.spacing_mm, axis)
     if r_eff <= 1.02 * radius:
         raise SolverError(
@@ -140,7 +150,7 @@ def line_source(placement: Placement, grid: Grid) -> LineSource:
         voxels=voxels,
         local=local.astype(np.int32),
         weight=weight[near].astype(np.float32),
-        sample_ptr=np.concatenate([[0], np.cumsum(near.sum(axis=1))]).astype(np.int64),
+        sample_ptr=np.concatenate([[0], np.cumsum(near.sum(axis=(1, 2, 3)))]).astype(np.int64),
         strength=per_log * ds / float(h.prod()),
         contact=per_log * resistance,
         sigma_mm=sigma,

@@ -14,7 +14,7 @@ from irplan.ablation.drive import (
     coldest_c,
     placements_at,
     reach_voxels,
-    stage_time_s,
+    stage_times_s,
     window_tolerance_k,
     withdrawn,
     working_tau,
@@ -36,14 +36,14 @@ from irplan.image import Volume
 CHUNKS = 16
 #: Fewer active voxels than this are not worth a second thread.
 _FEW_VOXELS = 30_000
+#: Work of a weight of a line source, in plain voxels (measured).
+_ENTRY_WORK = 4
 
 
 class ProbeArrays:
     """The line sources of all probes as the kernel's flat arrays."""
 
     def __init__(self, mesh: Discretisation, sources: tuple[LineSource, ...]) -> None:
-        from irplan.compute.cpu.bioheat_state import BLOCK
-
         self.sources = sources
         counts = [s.voxels.shape[0] for s in sources]
         self.voxel_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -65,11 +65,15 @@ class ProbeArrays:
         self.middle = mesh.flat(np.clip(middle, 0, np.array(mesh.shape) - 1))
         self.gathered = np.zeros(self.voxel.size, np.float32)
         self.source = np.zeros(self.voxel.size, np.float32)
-        _, ny, nx = mesh.shape
-        blocks = -(-nx // BLOCK) + 2
-        rows = ((voxels[:, 0] + 1) * (ny + 2) + voxels[:, 1] + 1) * blocks
-        self.block_rows = np.unique(rows)
-        self.blocks = np.unique(rows + voxels[:, 2] // BLOCK + 1)
+        self.work = np.zeros(CHUNKS, np.int64)
+        for p, size in enumerate(np.diff(entries)):  # as the kernel deals probes to chunks
+            self.work[p * CHUNKS // len(sources)] += _ENTRY_WORK * int(size)
+        row = (voxels[:, 0] + 1) * (mesh.shape[1] + 2) + voxels[:, 1] + 1
+        self.row, of = np.unique(row, return_inverse=True)
+        self.row_lo = np.full(self.row.size, mesh.shape[2], np.int32)
+        self.row_hi = np.zeros(self.row.size, np.int32)
+        np.minimum.at(self.row_lo, of, voxels[:, 2].astype(np.int32))
+        np.maximum.at(self.row_hi, of, voxels[:, 2].astype(np.int32) + 1)
         low, high = voxels.min(axis=0), voxels.max(axis=0) + 1
         self.box = tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
 
@@ -96,7 +100,7 @@ class March:
         start: CryoState | None = None,
         history: bool = False,
     ) -> None:
-        from irplan.compute.cpu.bioheat_state import BLOCK
+        from irplan.compute.cpu.bioheat_state import NONE
 
         self.problem, self.mesh = problem, mesh
         self.monitors, self.threads = monitors, threads
@@ -125,12 +129,12 @@ class March:
             if self.minima:
                 self.low = self.minima[-1]  # goes on through the thaw
         self.at_rest = start is None and not mesh.held_away
-        self.tau = [first, np.zeros_like(first) if self.at_rest else first.copy()]
+        self.tau = [first, np.zeros(first.size, np.float32) if self.at_rest else first.copy()]
         self.freezing = start is not None and start.freezing and bool(self.minima)
         self.end_of_freeze = None if start is None else start.end_of_freeze_c
-        blocks = -(-nx // BLOCK) + 2
-        self.near = np.zeros((nz + 2) * (ny + 2) * blocks, np.uint8)
-        self.spare = np.zeros_like(self.near)
+        self.near = np.zeros((2, (nz + 2) * (ny + 2)), np.int32)  # cold columns of each row
+        self.near[0] = NONE
+        self.spare = self.near.copy()
         self.lo = np.full(nz * ny, nx, np.int32)
         self.hi = np.zeros(nz * ny, np.int32)
         self.work = np.zeros(nz * ny, np.int32)
@@ -220,32 +224,31 @@ class March:
     def _super_step(self, segment: Segment, since_s: float, dt_s: float, s: int) -> None:
         import numba
 
-        from irplan.compute.cpu import bioheat, bioheat_state, bioheat_window
+        from irplan.compute.cpu import bioheat, bioheat_window
 
         mesh, probes = self.mesh, self.probes
         count = len(segment.phases)
-        drives = np.empty((s, count))
         start = segment.start_s + since_s
-        for j in range(s):
-            at = start + stage_time_s(dt_s, s, j)
-            drives[j] = [self._drive(segment, p, at) for p in range(count)]
+        at = start + np.append(stage_times_s(dt_s, s), dt_s)
+        drives = np.stack([self._drive(segment, p, at) for p in range(count)], axis=1)
         started = time.perf_counter()
         reach = reach_voxels(mesh, dt_s)
         shape = np.array(mesh.shape)
         active, chunks, inside = bioheat_window.grow(
             self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, mesh.mixed,
-            mesh.mixed_rows, self.lo, self.hi, self.work, CHUNKS,
+            mesh.mixed_rows, self.lo, self.hi, self.work, probes.work,
         )  # fmt: skip
         voxels = int((self.hi[active] - self.lo[active]).sum())
         threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
         numba.set_num_threads(threads)
-        self.near[probes.blocks] |= bioheat_state.SOME | bioheat_state.FIRST | bioheat_state.LAST
-        self.near[probes.block_rows] |= bioheat_state.ROW
+        lo, hi = self.near[:, probes.row]
+        self.near[0, probes.row] = np.minimum(lo, probes.row_lo)
+        self.near[1, probes.row] = np.maximum(hi, probes.row_hi)
         bioheat.super_step(
             *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
             inside, mesh.runs, mesh.mixed, mesh.derived, mesh.table,
             mesh.signature, mesh.fixed_faces,
-            mesh.tau, mesh.inverse_square, dt_s, s, drives,
+            mesh.tau, mesh.inverse_square, dt_s, s, drives[:-1],
             probes.probe_ptr, probes.sample_ptr, probes.local, probes.weight, probes.voxel_ptr,
             probes.voxel, probes.strength, probes.contact, probes.middle, probes.gathered,
             probes.source, self.near, self.spare, self.chunk_sums, self.heat,
@@ -257,14 +260,16 @@ class March:
         self.active, self.chunks = active, chunks
         self.time_s = round(start + dt_s, 9)  # the ends of phases come out exact
         self.steps += 1
-        self.probe_tau = [self._drive(segment, p, start + dt_s) for p in range(count)]
+        self.probe_tau = [float(t) for t in drives[-1]]
         self._sample()
         if voxels >= _FEW_VOXELS:
             self.threads.learn(threads, float(s * voxels), time.perf_counter() - started)
 
     # -- probes --------------------------------------------------------------------------
 
-    def _drive(self, segment: Segment, probe: int, at_s: float) -> float:
+    def _drive(
+        self, segment: Segment, probe: int, at_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Working temperature of a probe relative to the body, K; NaN when it is off."""
         return working_tau(
             segment.phases[probe],

@@ -74,9 +74,9 @@ def test_line_sink(make_problem, make_placed, make_probe, monkeypatch):
     assert 2 * lam * math.sqrt(A_F * 600.0) == pytest.approx(22.850, abs=1e-3)  # specification
 
     def surface(self, segment, probe, at_s):  # exact temperature at the probe's radius
-        t = max(at_s, 0.5)
+        t = np.maximum(at_s, 0.5)
         part = exp1(0.75**2 / (4 * A_F * t)) - exp1(lam**2)
-        return min(0.0, T_F - q / (4 * math.pi * K_F) * part - BODY)
+        return np.minimum(0.0, T_F - q / (4 * math.pi * K_F) * part - BODY)
 
     monkeypatch.setattr(March, "_drive", surface)
     problem = make_problem(

@@ -6,6 +6,7 @@ import math
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from irplan.ablation.cryo import simulate_cryo
 from irplan.ablation.discretisation import discretise
@@ -85,12 +86,17 @@ class _ConstantDraw(March):
     draw_w_per_m = 1500.0
     lam = 0.0
 
-    def _drive(self, segment: Segment, probe: int, at_s: float) -> float:
+    def _drive(
+        self, segment: Segment, probe: int, at_s: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         del segment, probe
-        surface = closed_forms.line_sink_surface_c(
-            _SHARP, self.lam, self.draw_w_per_m, 0.75, max(at_s, 0.5)
-        )
-        return min(0.0, surface - _BODY_C)
+        surface = [
+            closed_forms.line_sink_surface_c(
+                _SHARP, self.lam, self.draw_w_per_m, 0.75, max(float(t), 0.5)
+            )
+            for t in at_s
+        ]
+        return np.minimum(0.0, np.array(surface) - _BODY_C)
 
 
 def line_sink(quick: bool) -> tuple[EvidenceRow, ...]:

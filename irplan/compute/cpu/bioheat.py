@@ -15,9 +15,10 @@ of the slopes would be a source of heat.  Arrays are flat and padded by one rest
 side, so no face is special.
 
 Rows are worked on between their active columns only (`bioheat_window`), run by run
-(`bioheat_layout`), in blocks of `BLOCK` columns.  A block whose voxels and neighbours have stayed
-well above the liquidus is linear and cheap; a flag a block says so.  Flags are double buffered:
-a stage reads what the last one wrote, so the result does not depend on the order of rows.
+(`bioheat_layout`).  Away from freezing the step is linear and cheap.  Each row knows its first and
+last cold column, those near freezing or below; between them, and where they touch the neighbouring
+rows', the full step is made.  These bounds are double buffered: a stage reads what the last one
+wrote, so the result does not depend on the order of rows.
 
 Perfusion acts on the unfrozen part of a voxel: where the liquidus crosses it, the part is found
 from the local gradient and the latent heat left, so that a front can stand within a voxel.
@@ -33,11 +34,10 @@ from typing import Any
 import numpy as np
 from numba import njit, prange, uint64
 
-from irplan.compute.cpu.bioheat_sources import line_sources
+from irplan.compute.cpu.bioheat_sources import gather, give
 from irplan.compute.cpu.bioheat_state import (
     _LEAST_SPAN_K,
     BAND_K,
-    BLOCK,
     DC,
     DI,
     DK,
@@ -49,11 +49,9 @@ from irplan.compute.cpu.bioheat_state import (
     E_PERFUSION,
     E_PROBES,
     FAST,
-    FIRST,
     G_OWN,
-    LAST,
-    ROW,
-    SOME,
+    GRAIN,
+    NONE,
     UL,
     US,
     enthalpy_of,
@@ -106,14 +104,13 @@ def _unfrozen(t: Any, span: Any, tl: Any, mushy: Any) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _cold(
-    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, tau: Any, step: Any,
-    band: Any,
-) -> tuple[Any, Any, Any]:  # fmt: skip
+    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, tau: Any, step: Any
+) -> tuple[Any, Any]:  # fmt: skip
     """Advance ``n`` voxels of one tissue, frozen or near it.
 
-    Returns (sum of perfusion, of metabolic heat, how many are near freezing).
+    Returns (sum of perfusion, of metabolic heat).
     """
-    zero, one, three = np.float32(0.0), np.float32(1.0), np.float32(3.0)
+    zero, three = np.float32(0.0), np.float32(3.0)
     least = np.float32(_LEAST_SPAN_K)
     tl, ts = tau[0], tau[1]
     mushy = np.float32(0.5) / (tl - ts)
@@ -124,7 +121,7 @@ def _cold(
     iu, im, jf = d[DI], d[DI + 1], d[DI + 2]
     ul, us, p, metabolic = d[UL], d[US], d[DP], d[DM]
     alpha, beta, gamma = step[0], step[1], step[2]
-    perfused, alive, cold = zero, zero, zero
+    perfused, alive = zero, zero
     for k in range(n):
         i = start + uint64(k)
         t = ta1[i]
@@ -160,28 +157,27 @@ def _cold(
             + beta * enthalpy_of(t0, cu, cm, cf, tl, ts, ul)
             + gamma * (flow + blood + metabolic * part)
         )
-        t = temperature_of(u, iu, im, jf, ul, us, tl)
-        cold += one if t <= band else zero
-        ta0[i] = t
-    return perfused, alive * metabolic, cold
+        ta0[i] = temperature_of(u, iu, im, jf, ul, us, tl)
+    return perfused, alive * metabolic
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _mixed(
     ta1: Any, ta0: Any, base: Any, mixed: Any, first: Any, last: Any, sy: Any, sz: Any,
     table: Any, sig: Any, fixed_faces: Any, tau: Any, step: Any, band: Any, hot: Any,
-) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+) -> tuple[Any, Any, Any, Any, Any]:  # fmt: skip
     """Advance the mixed voxels ``first`` to ``last`` of a row by their signatures.
 
-    Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours, how many are near
-    freezing).
+    Returns (sum of perfusion, of metabolic heat, of flux from fixed neighbours, first cold column,
+    last cold column + 1).
     """
-    zero, one = np.float32(0.0), np.float32(1.0)
+    zero = np.float32(0.0)
+    cold_lo, cold_hi = NONE, 0
     least = np.float32(_LEAST_SPAN_K)
     tl, ts = tau[0], tau[1]
     mushy = np.float32(0.5) / (tl - ts)
     alpha, beta, gamma = step[0], step[1], step[2]
-    perfused, metabolised, from_fixed, cold = zero, zero, zero, zero
+    perfused, metabolised, from_fixed = zero, zero, zero
     for k in range(first, last):
         i = base + uint64(mixed[k])
         s = uint64(sig[k])
@@ -227,9 +223,11 @@ def _mixed(
             from_fixed += f4 * np.float32((faces >> 4) & 1) + f5 * np.float32((faces >> 5) & 1)
         perfused += blood
         metabolised += heat
-        cold += one if t <= band else zero
+        if t <= band:
+            cold_lo = min(cold_lo, mixed[k])
+            cold_hi = mixed[k] + 1
         ta0[i] = t
-    return perfused, metabolised, from_fixed, cold
+    return perfused, metabolised, from_fixed, cold_lo, cold_hi
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -262,26 +260,6 @@ def _through_edge(
     return total
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _hot(was: Any, f: Any, blocks: Any, plane: Any) -> bool:
-    """A block is near freezing, or a neighbour is where they touch."""
-    return (
-        was[f] | (was[f - 1] & LAST) | (was[f + 1] & FIRST) | was[f - blocks] | was[f + blocks]
-        | was[f - plane] | was[f + plane]
-    ) != 0  # fmt: skip
-
-
-@njit(cache=True, nogil=True, inline="always")
-def block_flag(first: Any, last: Any, band: Any) -> Any:
-    """Flag of a block near freezing from the tau of its first and last voxel."""
-    flag = np.uint8(SOME)
-    if first <= band:
-        flag |= np.uint8(FIRST)
-    if last <= band:
-        flag |= np.uint8(LAST)
-    return flag
-
-
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
     """Bring voxels that a linear stage took below the liquidus onto the enthalpy's curve."""
@@ -293,19 +271,15 @@ def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _mark(ta0: Any, base: Any, x: Any, stop: Any, band: Any, now: Any, flag: Any) -> None:
-    """Flag the blocks between columns x and stop in which a voxel is near freezing."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    for b in range(x // BLOCK, (stop - 1) // BLOCK + 1):
-        first = max(x, b * BLOCK)
-        start = base + uint64(first)
-        cold = zero
-        for k in range(min(stop, (b + 1) * BLOCK) - first):
-            cold += one if ta0[start + uint64(k)] <= band else zero
-        if cold > zero:
-            last = min(stop, (b + 1) * BLOCK) - 1
-            now[flag + b] |= block_flag(ta0[start], ta0[base + uint64(last)], band)
-            now[flag - 1] |= np.uint8(ROW)
+def cold_columns(ta: Any, base: Any, left: Any, right: Any, band: Any) -> tuple[Any, Any]:
+    """First cold column and last + 1 of the row at ``base`` between two columns."""
+    while left < right and ta[base + uint64(left)] > band:
+        left += 1
+    while right > left and ta[base + uint64(right - 1)] > band:
+        right -= 1
+    if left == right:
+        return NONE, 0
+    return left, right
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
@@ -317,13 +291,12 @@ def _rows(
     """One stage over the rows active[first:last]: ta0 (Y_j-2) becomes Y_j; heat into ``sums``.
 
     ``inside[a]`` has the first and last run and the first and last mixed voxel of a row between its
-    active columns.
+    active columns; ``was`` and ``now`` (2, padded rows) the cold columns of Y_j-1 and of Y_j.
     """
     ny, nx = shape[1], shape[2]
     sy = uint64(nx + 2)
     sz = uint64((ny + 2) * (nx + 2))
-    blocks = (nx + BLOCK - 1) // BLOCK + 2
-    plane = (ny + 2) * blocks
+    plane = ny + 2
     band = tau[0] + np.float32(BAND_K)
     perfused, metabolised, from_fixed, outer = 0.0, 0.0, 0.0, 0.0
     for a in range(first, last):
@@ -331,56 +304,53 @@ def _rows(
         z, y = row // ny, row % ny
         left, right = lo[row], hi[row]
         base = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
-        flag = (z + 1) * plane + (y + 1) * blocks + 1
-        head = flag - 1
-        quiet = (
-            was[head] | was[head - blocks] | was[head + blocks] | was[head - plane]
-            | was[head + plane]
-        ) & ROW == 0  # fmt: skip
-        if (was[head] | now[head]) & ROW:
-            now[head] = was[head]
-            for b in range(left // BLOCK, (right - 1) // BLOCK + 1):
-                now[flag + b] = was[flag + b]
+        q = (z + 1) * plane + y + 1
+        h0 = min(was[0, q] - 1, was[0, q - 1], was[0, q + 1], was[0, q - plane], was[0, q + plane])
+        h1 = max(was[1, q] + 1, was[1, q - 1], was[1, q + 1], was[1, q - plane], was[1, q + plane])
+        quiet = h0 >= h1
+        cold_lo, cold_hi = was[0, q], was[1, q]  # probes make voxels cold after the bounds are set
+        h0, h1 = h0 // GRAIN * GRAIN, (h1 + GRAIN - 1) // GRAIN * GRAIN
         for r in range(inside[a, 0], inside[a, 1]):
             x = max(runs[r, 0], left)
             end = min(runs[r, 0] + runs[r, 1], right)
             what = runs[r, 2]
+            d = derived[what]
             while x < end:
-                hot, stop = False, end
-                if not quiet:
-                    b = x // BLOCK
-                    hot = _hot(was, flag + b, blocks, plane)
-                    while (b + 1) * BLOCK < end and _hot(was, flag + b + 1, blocks, plane) == hot:
-                        b += 1
-                    stop = min(end, (b + 1) * BLOCK)
+                hot = h0 <= x < h1
+                stop = end
+                if hot:
+                    stop = min(end, h1)
+                elif x < h0:
+                    stop = min(end, h0)
                 start = base + uint64(x)
                 n = stop - x
-                cold = np.float32(0.0)
-                d = derived[what]
                 if hot:
-                    p, m, cold = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step, band)
+                    p, m = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step)
                     perfused += p
                     metabolised += m
+                    some = True
                 else:
                     p, cold = _warm(ta1, ta0, start, n, sy, sz, w, d, step, band)
                     perfused -= d[DP] * p
                     metabolised += d[DM] * n
-                    if cold > 0.0:
+                    some = cold > 0.0
+                    if some:
                         _bend(ta0, start, n, d, tau[0])
-                if cold > 0.0:
-                    _mark(ta0, base, x, stop, band, now, flag)
+                if some:
+                    c0, c1 = cold_columns(ta0, base, x, stop, band)
+                    cold_lo, cold_hi = min(cold_lo, c0), max(cold_hi, c1)
                 x = stop
         m0, m1 = inside[a, 2], inside[a, 3]
         if m1 > m0:
-            p, m, g, cold = _mixed(
+            p, m, g, c0, c1 = _mixed(
                 ta1, ta0, base, mixed, m0, m1, sy, sz, table, sig, fixed_faces, tau, step, band,
                 not quiet,
             )  # fmt: skip
             perfused += p
             metabolised += m
             from_fixed += g
-            if cold > 0.0:
-                _mark(ta0, base, left, right, band, now, flag)
+            cold_lo, cold_hi = min(cold_lo, c0), max(cold_hi, c1)
+        now[0, q], now[1, q] = cold_lo, cold_hi
         ends = (left == 0 and ta1[base] != 0.0) or (
             right == nx and ta1[base + uint64(nx - 1)] != 0.0
         )
@@ -390,17 +360,41 @@ def _rows(
     sums[E_FIXED], sums[E_BOUNDARY] = from_fixed, outer
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _chunk(
+    c: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
+    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any,
+    tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any, drive: Any, probe_ptr: Any,
+    sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any, strength: Any,
+    contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
+) -> None:  # fmt: skip
+    """Chunk ``c`` of a stage: the heat of the probes that fall to it, and its rows."""
+    probes, count = drive.shape[0], chunks.shape[0] - 1
+    for p in range((c * probes + count - 1) // count, ((c + 1) * probes + count - 1) // count):
+        if drive[p] == drive[p]:  # on: not NaN
+            gather(
+                p, ta1, kind, derived, tau, np.float32(drive[p]), probe_ptr, sample_ptr, local,
+                weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
+            )  # fmt: skip
+    _rows(
+        ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, inside, runs, mixed,
+        derived, table, sig, fixed_faces, tau, w, step, was, now, sums[c],
+    )  # fmt: skip
+
+
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _rows_parallel(
+def _chunks_parallel(
     ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
-    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any,
-    fixed_faces: Any, tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any,
+    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any,
+    tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any, drive: Any, probe_ptr: Any,
+    sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any, strength: Any,
+    contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
 ) -> None:  # fmt: skip
     for c in prange(chunks.shape[0] - 1):
-        _rows(
-            ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, inside, runs,
-            mixed, derived,
-            table, sig, fixed_faces, tau, w, step, was, now, sums[c],
+        _chunk(
+            c, ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived, table,
+            sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr, sample_ptr, local,
+            weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
         )  # fmt: skip
 
 
@@ -416,8 +410,8 @@ def super_step(
     """Advance taa by ``dt_s`` in ``stages`` RKL1 stages; the result is in taa or tab.
 
     It is in taa when ``stages`` is even, else in tab.  ``drives[j, p]`` is probe p's surface tau at
-    stage j (NaN: off); ``w`` has 1/h^2 per array axis, 1/mm^2; ``near`` flags the blocks near
-    freezing (``spare`` is room for it); ``many``: use numba's threads.  ``heat[c]``
+    stage j (NaN: off); ``w`` has 1/h^2 per array axis, 1/mm^2; ``near`` has the cold columns of
+    each padded row (``spare`` is room for them); ``many``: use numba's threads.  ``heat[c]``
     gains the energy of column c in J (``volume`` of a voxel in mm3 x 1e-3): the same recursion as
     the field's, so that the balance closes to rounding.
     """
@@ -434,23 +428,30 @@ def super_step(
             ta1, ta0, was, now = taa, tab, near, spare
         else:
             ta1, ta0, was, now = tab, taa, spare, near
+        drive = drives[j - 1]
         if many:
-            _rows_parallel(
-                ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed,
-                derived, table, sig,
-                fixed_faces, tau, w, step, was, now, sums,
+            _chunks_parallel(
+                ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived, table,
+                sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr, sample_ptr,
+                local, weight, voxel_ptr, voxel, strength, contact, middle, gathered, source,
+                power,
             )  # fmt: skip
         else:
             for c in range(chunks.shape[0] - 1):
-                _rows(
-                    ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, inside,
-                    runs, mixed, derived, table, sig, fixed_faces, tau, w, step, was, now,
-                    sums[c],
+                _chunk(
+                    c, ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived,
+                    table, sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr,
+                    sample_ptr, local, weight, voxel_ptr, voxel, strength, contact, middle,
+                    gathered, source, power,
                 )  # fmt: skip
-        lost = line_sources(
-            ta1, ta0, kind, derived, tau, drives[j - 1], np.float32(gamma), probe_ptr, sample_ptr,
-            local, weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
-        )  # fmt: skip
+        lost = 0.0
+        for p in range(drive.shape[0]):
+            if drive[p] == drive[p]:
+                lost += give(
+                    p, ta0, kind, derived, tau, np.float32(gamma), voxel_ptr, voxel, source
+                )
+            else:
+                power[p] = 0.0
         for col in range(columns):
             rate = 0.0
             if col >= E_PROBES:

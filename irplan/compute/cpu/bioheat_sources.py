@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, uint64
 
 from irplan.compute.cpu.bioheat_state import (
     DC,
@@ -32,50 +32,58 @@ def _surface(goal: Any, contact: Any, ref: Any, d: Any, tau: Any) -> Any:
     return tau[1] + (right - at_s) / (np.float32(1.0) + contact * slope)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST - {"nnan"})  # a drive may be NaN
-def line_sources(
-    ta1: Any, ta0: Any, kind: Any, derived: Any, tau: Any, drive: Any, gamma: Any,
-    probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any,
-    strength: Any, contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
-) -> float:  # fmt: skip
-    """Add the probes' heat to Y_j (ta0) from the state Y_j-1 (ta1).
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def gather(
+    p: Any, ta1: Any, kind: Any, derived: Any, tau: Any, drive: Any, probe_ptr: Any,
+    sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any, strength: Any,
+    contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
+) -> None:  # fmt: skip
+    """Heat of probe ``p`` from the state Y_j-1 (ta1): ``source`` a voxel, their sum in power[p].
 
-    ``drive[p]`` is the probe's working tau, NaN when it is switched off; ``contact[p]`` its contact
-    resistance times 2 pi / ln(r_eff / r), K per W/m of theta; ``middle[m]`` the voxel a sample lies
-    in.  Writes power[p] in MJ/m3/s summed over voxels; returns the part that fell on fixed voxels
-    (it is not stored).
+    ``drive`` is the probe's working tau; ``contact[p]`` its contact resistance times
+    2 pi / ln(r_eff / r), K per W/m of theta; ``middle[m]`` the voxel a sample lies in.  Both in
+    MJ/m3/s.  Writes nothing else, so that it can run beside the stage's rows.
+    """
+    v0, v1 = voxel_ptr[p], voxel_ptr[p + 1]
+    resist = contact[p]
+    for v in range(v0, v1):
+        d = derived[kind[voxel[v]]]
+        gathered[v] = kirchhoff(drive, d, tau) - kirchhoff(ta1[voxel[v]], d, tau)
+        source[v] = 0.0
+    here, there = gathered[v0:v1], source[v0:v1]
+    sent = 0.0
+    for m in range(probe_ptr[p], probe_ptr[p + 1]):
+        total = np.float32(0.0)
+        for e in range(sample_ptr[m], sample_ptr[m + 1]):
+            total += weight[e] * here[uint64(local[e])]
+        if resist > 0.0:
+            d = derived[kind[middle[m]]]
+            at_work = kirchhoff(drive, d, tau)
+            surface = _surface(drive, resist, at_work - total, d, tau)
+            total += kirchhoff(surface, d, tau) - at_work
+        heat = strength[m] * total
+        sent += heat
+        for e in range(sample_ptr[m], sample_ptr[m + 1]):
+            there[uint64(local[e])] += weight[e] * heat
+    power[p] = sent
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def give(
+    p: Any, ta0: Any, kind: Any, derived: Any, tau: Any, gamma: Any, voxel_ptr: Any, voxel: Any,
+    source: Any,
+) -> float:  # fmt: skip
+    """Add ``gamma`` times the ``source`` of probe ``p`` to Y_j (ta0).
+
+    Returns the part that fell on fixed voxels (it is not stored).
     """
     lost = 0.0
-    for p in range(probe_ptr.shape[0] - 1):
-        power[p] = 0.0
-        if np.isnan(drive[p]):
+    for v in range(voxel_ptr[p], voxel_ptr[p + 1]):
+        i = uint64(voxel[v])
+        d = derived[kind[i]]
+        if d[DC] <= 0.0:
+            lost += source[v]
             continue
-        v0, v1 = voxel_ptr[p], voxel_ptr[p + 1]
-        work = np.float32(drive[p])
-        resist = contact[p]
-        for v in range(v0, v1):
-            d = derived[kind[voxel[v]]]
-            gathered[v] = kirchhoff(work, d, tau) - kirchhoff(ta1[voxel[v]], d, tau)
-            source[v] = 0.0
-        for m in range(probe_ptr[p], probe_ptr[p + 1]):
-            total = np.float32(0.0)
-            for e in range(sample_ptr[m], sample_ptr[m + 1]):
-                total += weight[e] * gathered[v0 + local[e]]
-            if resist > 0.0:
-                d = derived[kind[middle[m]]]
-                at_work = kirchhoff(work, d, tau)
-                surface = _surface(work, resist, at_work - total, d, tau)
-                total += kirchhoff(surface, d, tau) - at_work
-            heat = strength[m] * total
-            power[p] += heat
-            for e in range(sample_ptr[m], sample_ptr[m + 1]):
-                source[v0 + local[e]] += weight[e] * heat
-        for v in range(v0, v1):
-            i = voxel[v]
-            d = derived[kind[i]]
-            if d[DC] <= 0.0:
-                lost += source[v]
-                continue
-            u = enthalpy(ta0[i], d, tau) + gamma * source[v]
-            ta0[i] = temperature(u, d, tau)
+        u = enthalpy(ta0[i], d, tau) + gamma * source[v]
+        ta0[i] = temperature(u, d, tau)
     return lost

@@ -21,12 +21,11 @@ DK, DC, DI, UL, US, DP, DM, DERIVED = 0, 3, 6, 9, 10, 11, 12, 13
 #: Columns of a signature: 6 faces unfrozen, 6 faces mushy - unfrozen, 6 faces frozen - mushy
 #: (conductivity over distance squared), then the own derived row.
 G_MUSHY, G_FROZEN, G_OWN, SIGNATURE = 6, 12, 18, 18 + 13
-#: Columns of a block.
-BLOCK = 16
-#: Bits of a block's flag: near freezing somewhere, in its first and in its last column.  ROW is set
-#: in the place before a row's first block: some block of the row is flagged.
-SOME, FIRST, LAST, ROW = 1, 2, 4, 8
-#: A block is linear while it stays this far above the liquidus, K.
+#: First cold column of a row that has none (its last is then 0).
+NONE = 1 << 20
+#: Cold columns begin and end at multiples of this, so that the processor's vectors fill up.
+GRAIN = 8
+#: A voxel is cold within this much above the liquidus, K.
 BAND_K = 8.0
 #: Smallest temperature span of a voxel that the liquidus crosses, K.
 _LEAST_SPAN_K = 1.0

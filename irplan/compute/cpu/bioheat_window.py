@@ -1,7 +1,7 @@
 """Where something happens: the active columns of each row, grown with the disturbance.
 
 A row (z, y) is worked on between ``lo[row]`` and ``hi[row]`` (none: lo >= hi).  After each
-super-step the rows are surveyed: where temperature departs from rest, which blocks are near
+super-step the rows are surveyed: where temperature departs from rest, which columns are near
 freezing, the lowest temperature so far.  The next step works on that region, grown by the distance
 heat can travel in it.
 """
@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numba import njit, prange, uint64
 
-from irplan.compute.cpu.bioheat import block_flag
-from irplan.compute.cpu.bioheat_state import BAND_K, BLOCK, DC, FAST, ROW, enthalpy
+from irplan.compute.cpu.bioheat import cold_columns
+from irplan.compute.cpu.bioheat_state import BAND_K, DC, FAST, NONE, enthalpy
 
 #: Active columns begin and end at multiples of this, so that the processor's vectors fill up.
 WIDTH = 8
 #: Departures below this are set to none, K: left to shrink they become denormal numbers, which
 #: cost a hundred times as much.
 _TINY_K = 1e-12
+#: Beyond every column.
+_FAR = 1 << 20
 #: Work of a voxel near freezing, of a mixed voxel and of a row, in plain voxels (measured).
 _COLD_WORK, _MIXED_WORK, _ROW_WORK = 5, 10, 14
 
@@ -33,8 +35,6 @@ def _survey_rows(
 ) -> int:  # fmt: skip
     ny, nx = shape[1], shape[2]
     sy, sz = nx + 2, (ny + 2) * (nx + 2)
-    blocks = (nx + BLOCK - 1) // BLOCK + 2
-    plane = (ny + 2) * blocks
     band = liquidus + np.float32(BAND_K)
     one, zero, tiny = np.float32(1.0), np.float32(0.0), np.float32(_TINY_K)
     frozen = 0
@@ -44,7 +44,6 @@ def _survey_rows(
         base = uint64((z + 1) * sz + (y + 1) * sy + 1)
         out = uint64(row * nx)
         left, right = lo[row], hi[row]
-        flag = (z + 1) * plane + (y + 1) * blocks + 1
         ices, cold = zero, zero
         for k in range(right - left):
             i = base + uint64(left) + uint64(k)
@@ -56,18 +55,10 @@ def _survey_rows(
             cold += one if t <= band else zero
         frozen += int(ices)
         work[row] = _COLD_WORK * int(cold)
-        stale = cold > zero or near[flag - 1] & ROW != 0
-        near[flag - 1] = np.uint8(ROW) if cold > zero else np.uint8(0)
-        for b in range(left // BLOCK, (right - 1) // BLOCK + 1 if stale else 0):
-            near[flag + b] = 0
-            if cold > zero:
-                x0, x1 = max(left, b * BLOCK), min(right, (b + 1) * BLOCK)
-                some = zero
-                for k in range(x1 - x0):
-                    some += one if ta[base + uint64(x0) + uint64(k)] <= band else zero
-                if some > zero:
-                    ends = ta[base + uint64(x0)], ta[base + uint64(x1 - 1)]
-                    near[flag + b] = block_flag(ends[0], ends[1], band)
+        q = (z + 1) * (ny + 2) + y + 1
+        near[0, q], near[1, q] = NONE, 0
+        if cold > zero:
+            near[0, q], near[1, q] = cold_columns(ta, base, left, right, band)
         while left < right and abs(ta[base + uint64(left)]) <= tolerance:
             left += 1
         while right > left and abs(ta[base + uint64(right - 1)]) <= tolerance:
@@ -98,9 +89,10 @@ def survey(
 ) -> int:  # fmt: skip
     """Look at the active rows of the padded ``ta``; returns the voxels at or below ``ice``.
 
-    ``low`` (flat, not padded) becomes the minimum of itself and ``ta``; ``near`` flags the blocks
-    within the band of freezing; ``busy_lo``, ``busy_hi`` (rows,) enclose the voxels further than
-    ``tolerance`` from rest; ``work`` (rows,) gains what near-freezing voxels cost more.
+    ``low`` (flat, not padded) becomes the minimum of itself and ``ta``; ``near`` (2, padded rows)
+    gets the first cold column of each row and the last + 1; ``busy_lo``, ``busy_hi`` (rows,)
+    enclose the voxels further than ``tolerance`` from rest; ``work`` (rows,) gains what
+    near-freezing voxels cost more.
     """
     if not many:
         return _survey_rows(
@@ -116,52 +108,71 @@ def survey(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _rounded(across: Any, along: Any) -> Any:
     """Half width of an ellipse of semi-axes ``across`` + 1, ``along`` at each distance across."""
-    out = np.empty(across + 1, np.int64)
+    out = np.empty(across + 1, np.int32)
     for n in range(across + 1):
         out[n] = int(np.ceil(along * np.sqrt(1.0 - (n / (across + 1.0)) ** 2)))
     return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _widen(
+    a_lo: Any, a_hi: Any, b_lo: Any, b_hi: Any, start: Any, other: Any, n: Any, way: Any
+) -> None:
+    """Rows ``start`` on, made wider by ``way`` at both ends, join the rows ``other`` on."""
+    far = np.int32(_FAR)
+    for k in range(n):
+        left, right = a_lo[start + uint64(k)] - way, a_hi[start + uint64(k)] + way
+        some = right > left
+        at = other + uint64(k)
+        b_lo[at] = min(b_lo[at], left if some else far)
+        b_hi[at] = max(b_hi[at], right if some else -far)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _grown(busy_lo: Any, busy_hi: Any, reach: Any, nz: Any, ny: Any) -> tuple[Any, Any]:
+    """Ends of the rows (not cut at the grid's) of the busy region grown by ``reach`` voxels."""
+    far = np.int32(_FAR)
+    wide_y, wide_z = _rounded(reach[1], reach[2]), _rounded(reach[0], reach[2])
+    first_lo, first_hi = np.full(nz * ny, far, np.int32), np.full(nz * ny, -far, np.int32)
+    last_lo, last_hi = first_lo.copy(), first_hi.copy()
+    for z in range(nz):
+        if (busy_hi[z * ny : (z + 1) * ny] == 0).all():
+            continue
+        for d in range(max(-reach[1], 1 - ny), min(reach[1], ny - 1) + 1):
+            y = max(0, -d)
+            _widen(
+                busy_lo, busy_hi, first_lo, first_hi, uint64(z * ny + y), uint64(z * ny + y + d),
+                ny - abs(d), wide_y[abs(d)],
+            )  # fmt: skip
+        for d in range(-min(reach[0], z), min(reach[0], nz - 1 - z) + 1):
+            _widen(
+                first_lo, first_hi, last_lo, last_hi, uint64(z * ny), uint64((z + d) * ny), ny,
+                wide_z[abs(d)] - np.int32(reach[2]),
+            )  # fmt: skip
+    return last_lo, last_hi
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def grow(
     busy_lo: Any, busy_hi: Any, reach: Any, shape: Any, runs: Any, rows: Any, mixed: Any,
-    mixed_rows: Any, lo: Any, hi: Any, work: Any, chunk_count: Any,
+    mixed_rows: Any, lo: Any, hi: Any, work: Any, extra: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Enlarge lo, hi to the busy region grown by ``reach`` (z, y, x) voxels; never shrinks.
 
-    Returns the active rows, where chunks of about equal work begin among them (n + 1,), and of each
-    active row the first and last run and the first and last mixed voxel in it.
+    Returns the active rows, where the chunks begin among them (n + 1,), and of each active row the
+    first and last run and the first and last mixed voxel in it.  With the work ``extra`` (n,), that
+    each chunk does besides, in plain voxels, they cost about the same.
     """
     nz, ny, nx = shape[0], shape[1], shape[2]
-    wide_y, wide_z = _rounded(reach[1], reach[2]), _rounded(reach[0], reach[2])
-    along_lo = np.full(nz * ny, nx, np.int32)
-    along_hi = np.zeros(nz * ny, np.int32)
-    for z in range(nz):
-        for y in range(ny):
-            row = z * ny + y
-            if busy_hi[row] <= busy_lo[row]:
-                continue
-            for v in range(max(y - reach[1], 0), min(y + reach[1] + 1, ny)):
-                way = wide_y[abs(v - y)]
-                along_lo[z * ny + v] = min(along_lo[z * ny + v], busy_lo[row] - way)
-                along_hi[z * ny + v] = max(along_hi[z * ny + v], busy_hi[row] + way)
-    for z in range(nz):
-        for y in range(ny):
-            row = z * ny + y
-            if along_hi[row] <= along_lo[row]:
-                continue
-            for v in range(max(z - reach[0], 0), min(z + reach[0] + 1, nz)):
-                other = v * ny + y
-                less = reach[2] - wide_z[abs(v - z)]
-                a, b = along_lo[row] + less, along_hi[row] - less
-                if b > a:
-                    lo[other] = min(lo[other], max(a, 0) // WIDTH * WIDTH)
-                    hi[other] = max(hi[other], min((b + WIDTH - 1) // WIDTH * WIDTH, nx))
+    grown_lo, grown_hi = _grown(busy_lo, busy_hi, reach, nz, ny)
     active = np.empty(nz * ny, np.int32)
     inside = np.empty((nz * ny, 4), np.int32)
     cost = np.empty(nz * ny, np.int64)
     n, total = 0, 0
     for row in range(nz * ny):
+        if grown_hi[row] > grown_lo[row]:
+            lo[row] = min(lo[row], max(grown_lo[row], 0) // WIDTH * WIDTH)
+            hi[row] = max(hi[row], min((grown_hi[row] + WIDTH - 1) // WIDTH * WIDTH, nx))
         if hi[row] <= lo[row]:
             continue
         r0, r1, m0, m1 = rows[row], rows[row + 1], mixed_rows[row], mixed_rows[row + 1]
@@ -179,11 +190,14 @@ def grow(
         total += spent
         cost[n] = total
         n += 1
-    chunks = np.empty(chunk_count + 1, np.int64)
-    chunks[0], chunks[chunk_count] = 0, n
-    at = 0
-    for c in range(1, chunk_count):
-        while at < n and cost[at] * chunk_count < c * total:
+    count = extra.shape[0]
+    chunks = np.empty(count + 1, np.int64)
+    chunks[0], chunks[count] = 0, n
+    share = (total + extra.sum()) / count
+    at, besides = 0, 0
+    for c in range(1, count):
+        besides += extra[c - 1]
+        while at < n and cost[at] < c * share - besides:
             at += 1
         chunks[c] = at
     return active[:n].copy(), chunks, inside[:n].copy()
