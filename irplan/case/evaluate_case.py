@@ -51,7 +51,7 @@ class EvaluateRequest:
     samples: int | None = None
     seed: int = 0
     full: bool = False
-    check_pairs: int = 0
+    check_pairs: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -133,12 +133,13 @@ class FastModel:
         nodes = [(0.0, 0.0), (-logs[0], 0.0), (logs[0], 0.0), (0.0, -logs[1]), (0.0, logs[1])]
         distinct = list(dict.fromkeys(nodes))
         whole = tissues.problem(plan.placements, plan.schedule, spacing_mm=VOXEL_MM)
-        single, axial_start = _single(plan, tissue_name)
+        single, axial_start = _single(plan, tissue_name, VOXEL_MM)
+        sharp, sharp_start = _single(plan, tissue_name, max(result.grid.spacing_mm))
         problems = [disturbed(p, *n) for p, n in itertools.product((whole, single), distinct)]
         node_mm = _needle_nodes_mm(uncertainty, len(plan.placements))
         shifted = _shifted(plan.placements, node_mm)
         asked = [_allowed(plan, tissues, places) for places in shifted]
-        problems += [p for p in asked if p is not None]
+        problems += [sharp, *(p for p in asked if p is not None)]
         runs = simulate_many(
             problems, time_error_mm=TIME_ERROR_MM, progress=progress, total=len(problems)
         )
@@ -146,7 +147,7 @@ class FastModel:
         for run in runs:
             assert isinstance(run, CryoResult)  # a plan of cryoprobes
             field = run.lethal_temperature(plan.lethal)
-            if not len(distinct) <= len(colds) < 2 * len(distinct):
+            if not len(distinct) <= len(colds) <= 2 * len(distinct):
                 at = rays.points_mm.reshape(-1, 3)
                 warm = sample(field, at, run.body_temperature_c).reshape(rays.points_mm.shape[:2])
                 colds.append(flux_potential(run.body_temperature_c - warm))
@@ -165,10 +166,13 @@ class FastModel:
         ).reshape(rays.points_mm.shape[:2])
         fine = flux_potential(result.body_temperature_c - warm)
         sums = {n: _superposed(one[n], axial_start, rays, plan.placements) for n in distinct}
-        ratio = np.clip(fine / sums[nodes[0]], LEAST, MOST)
+        # The plan's own simulation is held against a probe on voxels of its size: what the voxel
+        # does to a zone then goes with the probe.
+        table = colds[2 * len(distinct)]
+        ratio = np.clip(fine / _superposed(table, sharp_start, rays, plan.placements), LEAST, MOST)
         plain = by_node[nodes[0]] / sums[nodes[0]]
         against = [by_node[n] / sums[n] for n in nodes[1:]]
-        rest = iter(colds[2 * len(distinct) :])
+        rest = iter(colds[2 * len(distinct) + 1 :])
         against += [
             plain if problem is None else next(rest) / _superposed(base, axial_start, rays, places)
             for problem, places in zip(asked, shifted, strict=True)
@@ -183,9 +187,9 @@ class FastModel:
             drop,
             logs,
             node_mm,
-            axial_start,
-            base.astype(np.float32),
-            table_logs.astype(np.float32),
+            sharp_start,
+            table.astype(np.float32),
+            _fitted(table_logs, table.shape, int(axial_start - sharp_start)).astype(np.float32),
             ratio[order].astype(np.float32),
             np.ascontiguousarray(ratio_logs[order]).astype(np.float32),
         )
@@ -307,16 +311,23 @@ def _allowed(
         return None
 
 
-def _single(plan: AblationPlan, tissue_name: str) -> tuple[AblationProblem, float]:
+def _fitted(logs: NDArray[np.float64], shape: tuple[int, ...], ahead: int) -> NDArray[np.float64]:
+    """Tables of logarithms (4, a, r) on the rows of a table that begins ``ahead`` mm later."""
+    rows = np.clip(np.arange(shape[0]) - ahead, 0, logs.shape[1] - 1)
+    columns = np.clip(np.arange(shape[1]), 0, logs.shape[2] - 1)
+    return logs[:, rows][:, :, columns]
+
+
+def _single(plan: AblationPlan, tissue_name: str, voxel_mm: float) -> tuple[AblationProblem, float]:
     """One probe along z, tip towards +z, in uniform tissue; where its table begins, mm."""
     a = plan.placements[0].applicator
     half = 0.5 * a.active_length_mm
-    wide = int(2.0 * REACH_MM / VOXEL_MM) + 1
-    tall = math.ceil((2.0 * REACH_MM + 2.0 * half) / VOXEL_MM) + 1
+    wide = int(2.0 * REACH_MM / voxel_mm) + 1
+    tall = math.ceil((2.0 * REACH_MM + 2.0 * half) / voxel_mm) + 1
     grid = Grid.from_spacing(
         (tall, wide, wide),
-        (VOXEL_MM,) * 3,
-        (-REACH_MM, -REACH_MM, -0.5 * VOXEL_MM * (tall - 1)),
+        (voxel_mm,) * 3,
+        (-REACH_MM, -REACH_MM, -0.5 * voxel_mm * (tall - 1)),
     )
     tip = half + a.tip_offset_mm
     needle = Needle((0.0, 0.0, tip), (0.0, 0.0, tip - a.active_length_mm - 20.0))
@@ -327,7 +338,7 @@ def _single(plan: AblationPlan, tissue_name: str) -> tuple[AblationProblem, floa
         placements=(Placement(needle, a),),
         schedule=plan.schedule,
     )
-    return problem, math.ceil(-0.5 * VOXEL_MM * (tall - 1))
+    return problem, math.ceil(-0.5 * voxel_mm * (tall - 1))
 
 
 def _tabulated(body_c: float, warm: NDArray[np.floating], grid: Grid) -> NDArray[np.float64]:

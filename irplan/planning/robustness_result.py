@@ -54,10 +54,11 @@ class SourceShare:
 
 @dataclass(frozen=True)
 class FastError:
-    """The fast mode held against full physics on the same samples.
+    """The fast mode held against full physics on samples near the decision.
 
-    ``bias_mm`` (fast minus full) and ``rms_mm`` of the smallest margin; ``disagree`` is the number
-    of ``pairs`` in which the two differ on "covered".
+    ``bias_mm`` (fast minus full, of the smallest margin near the margin asked for) was taken off;
+    ``rms_mm`` is what remains, and ``disagree`` the number of ``pairs`` in which the two then
+    differ on "covered" (chosen near the limit, where a tenth of a millimetre decides).
     """
 
     pairs: int
