@@ -21,6 +21,7 @@ from irplan.files import (
     write_evaluation_csv,
     write_labels,
     write_mask,
+    write_needle_table,
     write_needles_markups,
     write_plan,
     write_volume,
@@ -45,7 +46,7 @@ FILES = {
     "lethal.nii.gz": "lethal zone of the plan's rule on the CT's grid, 0 or 1",
     "temperature.nii.gz": "temperature at the end of the last freeze, degC, on the solver's grid",
     "evaluation.csv": "every check with value, rule and status",
-    "needles/": "needles and target as 3D Slicer markups (.mrk.json, LPS mm)",
+    "needles/": "needles and target as 3D Slicer markups (.mrk.json) and a table (.csv), LPS mm",
     "figures/": "the report's pictures (PNG)",
     "run.json": "when and with which versions this was written, and how long it took",
 }
@@ -145,6 +146,7 @@ def _data(case: PlannedCase, folder: Path, progress: Progress) -> None:
 def _needles(case: PlannedCase, folder: Path) -> None:
     folder.mkdir()
     write_needles_markups(case.plan, folder)
+    write_needle_table(case.plan, folder / "needles.csv")
 
 
 @contextmanager

@@ -89,8 +89,8 @@ def evaluate(
                 e = chance.fast_error
                 console.say(
                     f"    fast against full physics on {e.pairs} samples near the limit: "
-                    f"{e.bias_mm:+.2f} mm taken off, {e.rms_mm:.2f} mm rms left, {e.disagree} judged"
-                    " otherwise"
+                    f"{e.bias_mm:+.2f} mm taken off, {e.rms_mm:.2f} mm rms left, "
+                    f"{e.disagree} judged otherwise"
                 )
             for source in chance.sources:
                 console.say(

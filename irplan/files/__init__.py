@@ -2,8 +2,15 @@
 
 from irplan.files.applicator_file import read_applicators, write_applicators
 from irplan.files.atomic import atomic_path
+from irplan.files.evaluation_file import write_evaluation
 from irplan.files.label_table import read_label_table
 from irplan.files.markups import write_needles_markups
+from irplan.files.needle_lines import (
+    NamedNeedle,
+    read_needle_table,
+    read_needles_markups,
+    write_needle_table,
+)
 from irplan.files.nifti import (
     is_nifti,
     read_labels,
@@ -20,6 +27,7 @@ from irplan.files.simulation_file import write_summary, write_trace, write_zone_
 from irplan.files.tables import write_evaluation_csv
 
 __all__ = [
+    "NamedNeedle",
     "OutputFolder",
     "ProblemFile",
     "atomic_path",
@@ -30,13 +38,17 @@ __all__ = [
     "read_label_table",
     "read_labels",
     "read_mask",
+    "read_needle_table",
+    "read_needles_markups",
     "read_plan",
     "read_problem",
     "read_volume",
     "write_applicators",
+    "write_evaluation",
     "write_evaluation_csv",
     "write_labels",
     "write_mask",
+    "write_needle_table",
     "write_needles_markups",
     "write_plan",
     "write_summary",

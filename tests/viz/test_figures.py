@@ -283,3 +283,14 @@ def test_sparse_case_is_drawn_without_a_warning(case: PlannedCase) -> None:
     words = [t.get_text() for t in three_planes(sparse).legends[0].get_texts()]
     assert "Target" in words
     assert not any(w.startswith(("Target +", "Liver")) for w in words)
+
+
+def test_globes_are_not_mirrored() -> None:
+    """Right x up points to the viewer, and the letters name the edges' sides."""
+    from irplan.viz.margin_map import _VIEWS
+    from irplan.viz.orientation import orientation_letters
+
+    for _, near, right, up, letters in _VIEWS:
+        right, up = np.array(right), np.array(up)
+        assert tuple(np.cross(right, up)) == near
+        assert [orientation_letters(w) for w in (right, -right, up, -up)] == list(letters)
