@@ -88,7 +88,7 @@ def evaluate(
             if chance.fast_error is not None:
                 e = chance.fast_error
                 console.say(
-                    f"    fast against full physics on {e.pairs} samples near the limit: "
+                    f"    fast against full physics on {e.pairs} samples: "
                     f"{e.bias_mm:+.2f} mm taken off, {e.rms_mm:.2f} mm rms left, "
                     f"{e.disagree} judged otherwise"
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,9 @@ SAMPLES_FOR_2_PERCENT = 2401
 #: Samples of full physics by default, and samples behind the shares of the sources.
 FULL_SAMPLES, SHARE_SAMPLES = 200, 800
 #: Samples that are simulated in full to take off the fast mode's error, for several needles.
-PAIRS = 16
+PAIRS = 24
+#: Stream of the noise that stands for the fast mode's scatter.
+_NOISE = 9
 #: Tissue round the active zones in simulations of disturbed needles, mm.
 _ROOM_MM = 75.0
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -70,9 +73,10 @@ def coverage_probability(
     seed : >= 0; the same seed gives every plan the same errors (common random numbers).
     mode : "fast" carries each probe's cold with its needle (`FastModel`); "full" simulates
         every sample at 2 mm (corrected by the plan's own 1 mm result).
-    check_pairs : in the fast mode, samples that are also simulated in full: half of those whose
-        margin is nearest to ``margin_mm``, half nearest to 0.  What the fast mode is wrong there on
-        average is taken off, and what remains is stated.  None: 16 for several needles, 0 for one.
+    check_pairs : in the fast mode, samples that are also simulated in full, spread over the
+        margins found (0, or 4 and more).  A line through them corrects the fast margins, what
+        scatters about it is added as noise, and both are stated.  None: 24 for several needles, 0
+        for one.
 
     Raises
     ------
@@ -111,16 +115,16 @@ def coverage_probability(
             progress=portion(progress, 0.2, 0.5),
         )  # fmt: skip
         margins = model.margins_mm(moved)
-        bias = {goal: 0.0, 0.0: 0.0}
+        line = _Line(0.0, 1.0, 0.0)
         if check_pairs:
-            groups = _nearest(margins, tuple(bias), check_pairs)
-            full = _full(
-                plan, tissues, rays, result, moved, np.concatenate(list(groups.values())),
-                portion(progress, 0.5, 1.0),
-            )  # fmt: skip
-            bias, checked = _compared(margins, full, groups, goal)
-        sources = _sources(model, normals, uncertainty, goal + bias[goal], seed)
-        margins = _without_bias(margins, bias)
+            # Evenly over the margins the fast mode found: selecting by it does not bias a line.
+            order = np.argsort(margins, kind="stable")
+            which = order[np.linspace(0, count - 1, check_pairs).round().astype(np.int64)]
+            full = _full(plan, tissues, rays, result, moved, which, portion(progress, 0.5, 1.0))
+            line, checked = _compared(margins[which], full, goal)
+        sources = _sources(model, normals, uncertainty, goal, line, seed)
+        noise = np.random.default_rng([seed, _NOISE]).standard_normal(count)
+        margins = line.at(margins) + line.scatter_mm * noise
     progress(1.0, "probability of coverage")
     return CoverageProbability(
         margin_mm=goal,
@@ -199,67 +203,58 @@ def _full(
     return out
 
 
-def _nearest(
-    margins: NDArray[np.float64], levels: tuple[float, ...], pairs: int
-) -> dict[float, NDArray[np.int64]]:
-    """For each level the samples whose margin is nearest to it, ``pairs`` in all, none twice."""
-    left = np.ones(len(margins), dtype=bool)
-    out = {}
-    for k, level in enumerate(levels):
-        share = pairs // len(levels) + (1 if k < pairs % len(levels) else 0)
-        order = np.argsort(np.where(left, np.abs(margins - level), np.inf), kind="stable")
-        out[level] = order[:share].astype(np.int64)
-        left[out[level]] = False
-    return out
+@dataclass(frozen=True)
+class _Line:
+    """Full physics as a line of the fast margin, with what scatters about it."""
+
+    at_0_mm: float
+    slope: float
+    scatter_mm: float
+
+    def at(self, fast_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Expected margin of full physics, mm."""
+        return self.at_0_mm + self.slope * fast_mm
 
 
 def _compared(
-    fast: NDArray[np.float64],
-    full: NDArray[np.float64],
-    groups: dict[float, NDArray[np.int64]],
-    goal: float,
-) -> tuple[dict[float, float], FastError | None]:
-    """Mean error of the fast mode at each level, and what remains once it is taken off."""
-    which = np.concatenate(list(groups.values()))
-    found = dict(zip(which.tolist(), full.tolist(), strict=True))
-    gaps = {
-        level: np.array([fast[n] - found[n] for n in rows.tolist() if np.isfinite(found[n])])
-        for level, rows in groups.items()
-    }
-    bias = {level: float(g.mean()) if len(g) else 0.0 for level, g in gaps.items()}
+    fast: NDArray[np.float64], full: NDArray[np.float64], goal: float
+) -> tuple[_Line, FastError | None]:
+    """Least-squares line of full against fast margins, and how the two agree."""
     there = np.isfinite(full)
-    if not there.any():
-        return bias, None
-    mended = _without_bias(fast, bias)[which][there]
-    return bias, FastError(
-        int(there.sum()),
-        int(np.count_nonzero((mended >= goal) != (full[there] >= goal))),
-        bias[goal],
-        float(np.sqrt(np.mean((mended - full[there]) ** 2))),
+    fast, full = fast[there], full[there]
+    if len(fast) < 4 or np.ptp(fast) < 0.2:
+        return _Line(0.0, 1.0, 0.0), None
+    slope, at_0 = (float(v) for v in np.polyfit(fast, full, 1))
+    line = _Line(at_0, slope, 0.0)
+    rest = full - line.at(fast)
+    scatter = float(np.sqrt(np.sum(rest**2) / (len(rest) - 2)))
+    disagree = int(np.count_nonzero((line.at(fast) >= goal) != (full >= goal)))
+    return _Line(at_0, slope, scatter), FastError(
+        len(fast), disagree, float(np.mean(fast - full)), scatter
     )
 
 
-def _without_bias(margins: NDArray[np.float64], bias: dict[float, float]) -> NDArray[np.float64]:
-    """The margins less the fast mode's mean error, between the levels by a straight line."""
-    levels = sorted(bias)
-    out: NDArray[np.float64] = margins - np.interp(margins, levels, [bias[v] for v in levels])
-    return out
-
-
 def _sources(
-    model: FastModel, normals: Normals, uncertainty: Uncertainty, goal: float, seed: int
+    model: FastModel,
+    normals: Normals,
+    uncertainty: Uncertainty,
+    goal: float,
+    line: _Line,
+    seed: int,
 ) -> tuple[SourceShare, ...]:
     """Total effect of each source on the margin, and the probability without it."""
     count = min(SHARE_SAMPLES, len(normals.perfusion))
     some = normals.first(count)
     other = Normals.drawn(len(model.placements), count, seed + 1)
     base = model.margins_mm(moved_needles(model.placements, some, uncertainty))
+    noise = np.random.default_rng([seed, _NOISE]).standard_normal(count)
     effects, without = [], []
     for source in uncertainty.active:
         swapped = moved_needles(model.placements, some.swapped(other, source), uncertainty)
         effects.append(float(np.mean((base - model.margins_mm(swapped)) ** 2)))
         sure = moved_needles(model.placements, some, uncertainty.without(source))
-        without.append(float(np.mean(model.margins_mm(sure) >= goal)))
+        margins = line.at(model.margins_mm(sure)) + line.scatter_mm * noise
+        without.append(float(np.mean(margins >= goal)))
     total = max(sum(effects), 1e-12)
     return tuple(
         SourceShare(name, e / total, w)

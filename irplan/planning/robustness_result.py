@@ -54,11 +54,11 @@ class SourceShare:
 
 @dataclass(frozen=True)
 class FastError:
-    """The fast mode held against full physics on samples near the decision.
+    """The fast mode held against full physics on samples spread over its margins.
 
-    ``bias_mm`` (fast minus full, of the smallest margin near the margin asked for) was taken off;
-    ``rms_mm`` is what remains, and ``disagree`` the number of ``pairs`` in which the two then
-    differ on "covered" (chosen near the limit, where a tenth of a millimetre decides).
+    ``bias_mm`` is the mean of fast minus full; a line through the ``pairs`` takes it off.
+    ``rms_mm`` is what scatters about the line (it enters the probability as noise), and
+    ``disagree`` counts pairs on which the line and full physics differ on "covered".
     """
 
     pairs: int

@@ -41,7 +41,7 @@ def test_everything_promised_is_there(out: Path, case: PlannedCase) -> None:
     for name in FILES:
         assert (out / name.rstrip("/")).exists(), name
     assert sorted(p.name for p in (out / "needles").iterdir()) == [
-        "needle_1.mrk.json", "needle_2.mrk.json", "target.mrk.json",
+        "needle_1.mrk.json", "needle_2.mrk.json", "needles.csv", "target.mrk.json",
     ]  # fmt: skip
     assert sorted(p.stem for p in (out / "figures").iterdir()) == [
         "margin", "needle_1", "needle_2", "paths", "planes_1", "planes_2", "temperature",
