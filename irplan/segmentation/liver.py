@@ -129,7 +129,14 @@ def segment_liver(
     refined = organ
     if method == "priors":
         progress(0.8, "liver: surface")
-        organ = keep_lesions(organ, voi.smooth, voi.mean_hu, body & ~forbidden, image)
+        organ = keep_lesions(
+            organ,
+            voi.smooth,
+            voi.mean_hu,
+            body & ~forbidden,
+            marks.cavity & (prior > -1.0),
+            image,
+        )
         sharp = ndi.gaussian_filter(image.hu, image.voxels(1.0))
         refined = refine_band(organ, sharp, evidence, voi.sd_hu, forbidden, image)
         refined = fill_enclosed(one_organ(refined, image))
@@ -142,9 +149,7 @@ def segment_liver(
         mask[box] = inner
     else:
         mask = image.give(refined, volume.grid)
-    stages = LiverStages(
-        image, body, lung, marks, voi, parts, seeds, cut, organ, refined
-    )
+    stages = LiverStages(image, body, lung, marks, voi, parts, seeds, cut, organ, refined)
     volume_ml = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000.0
     result = LiverSegmentation(
         mask,

@@ -87,9 +87,7 @@ def seeds_in_core(
     return LiverSeeds(k, inside, outside)
 
 
-def intensity_evidence(
-    smooth: NDArray[np.float32], seeds: LiverSeeds
-) -> NDArray[np.float32]:
+def intensity_evidence(smooth: NDArray[np.float32], seeds: LiverSeeds) -> NDArray[np.float32]:
     """ln Pr(I | inside) - ln Pr(I | outside) per voxel, from the seeds' histograms.
 
     Bins of 4 HU from -200 to 400 HU, Gaussian of 1.5 bins, one count of 1000 spread evenly so
@@ -124,9 +122,10 @@ def location_prior(
     Lengths scale with the half width of the cavity w (about 130 mm): u = right of the spine / w,
     v = in front of the spine / w, h = below the top of the liver / w.
 
-    - below h > .6 + u (u > 0) or .6 + .4 u (u < 0), + .4 v: duodenum, pancreas, bowel, kidney;
+    - below h > .6 + u (u > 0) or .6 + .4 u (u < 0), + .4 v: duodenum, pancreas, bowel, kidney (less
+      in the right flank, u > .4 and v < .5, where a right lobe may reach far down: Riedel's);
     - within 28 mm in front of the spine and 40 mm of its midline: aorta, vena cava, crura;
-    - left of the spine and near the back: spleen, left kidney, stomach;
+    - left of the spine and near the back: spleen, left kidney; less so up to v = .45: stomach;
     - above the diaphragm; outside the inner wall of the trunk: muscle.
 
     These lower the odds; high under the right dome (.35 above that lower limit, right of the
@@ -141,26 +140,24 @@ def location_prior(
     right = (marks.right_of_spine(shape) * image.spacing_mm).astype(np.float32)
     front = (marks.before_spine(shape) * image.spacing_mm).astype(np.float32)
     top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
-    below = (top - np.arange(shape[0], dtype=np.float32))[
-        :, None, None
-    ] * image.spacing_mm
+    below = (top - np.arange(shape[0], dtype=np.float32))[:, None, None] * image.spacing_mm
     u, v, h = right / width, front / width, below / width
     prior: NDArray[np.float32]
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
-    prior = -4.0 * _step((h - lowest) / 0.08)
-    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step(
-        (40.0 - np.abs(right)) / 5.0
-    )
+    flank = _step((u - 0.4) / 0.06) * _step((0.5 - v) / 0.08)
+    prior = -2.5 * (1.0 - 0.4 * flank) * _step((h - lowest) / 0.08)
+    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
     prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
+    prior = prior - 2.5 * _step((-right - 25.0) / 8.0) * _step((0.45 - v) / 0.08)
     prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)
     if marks.dome_z is not None:
-        dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(
-            np.float32
-        )
+        dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(np.float32)
         above = np.arange(shape[0], dtype=np.float32)[:, None, None] - dome
         prior = prior - 5.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
+        # In front no rib guides the wall: it may lie 8 mm deeper.
+        guard = 8.0 + 8.0 * _step((v - 0.5) / 0.05)
         high = _step((lowest - 0.35 - h) / 0.05) * _step((right - 25.0) / 5.0)
-        prior = prior + 4.0 * high * _step((wall - 8.0) / 1.5) * _step(
+        prior = prior + 4.0 * high * _step((wall - guard) / 1.5) * _step(
             (-above * image.spacing_mm - 4.0) / 2.0
         ) * _step((smooth - SOFT_LESION_HU) / 3.0)
     prior = prior - 4.0 * _step((1.0 - wall) / 1.5)
@@ -192,9 +189,7 @@ def _step(x: NDArray[np.floating]) -> NDArray[np.float32]:
     return out
 
 
-def forbidden_tissue(
-    smooth: NDArray[np.float32], lung: Mask, bone: Mask, body: Mask
-) -> Mask:
+def forbidden_tissue(smooth: NDArray[np.float32], lung: Mask, bone: Mask, body: Mask) -> Mask:
     """Hard background: lung, fat and gas, bone, outside the body."""
     out: Mask = lung | bone | ~body | (smooth < FAT_HU)
     return out

@@ -14,6 +14,7 @@ from irplan.segmentation.morphology import (
     filled,
     filled_slices,
     largest_part,
+    opened,
     parts,
 )
 from irplan.segmentation.voxel_cut import cut_voxels
@@ -30,6 +31,11 @@ BAND_EVIDENCE = 0.15
 BRIDGE_MM = 4.0
 #: Lesions: darker than liver but denser than bile, HU [spec note 6].
 LESION_LEAST_HU = 25.0
+#: A large lesion is darker than the liver by this, HU, and of this volume, ml.
+LESION_DARKER_HU = 12.0
+LARGE_LESION_ML = (1.0, 250.0)
+#: Least share of liver around it, and largest of other soft tissue.
+LARGE_CONTACT, LARGE_OTHER = 0.45, 0.25
 #: Part of a lesion's surface that must face liver.
 LESION_CONTACT = 0.6
 
@@ -51,34 +57,75 @@ def fill_enclosed(mask: Mask) -> Mask:
 
 
 def keep_lesions(
-    mask: Mask, smooth: NDArray[np.float32], mean_hu: float, allowed: Mask, image: WorkingImage
+    mask: Mask,
+    smooth: NDArray[np.float32],
+    mean_hu: float,
+    allowed: Mask,
+    likely: Mask,
+    image: WorkingImage,
 ) -> Mask:
     """Add dark or bright parts at the capsule whose surface mostly faces liver.
 
-    Candidates are the gaps of the liver's closing by 10 mm; fat, lung and bile (below 25 HU on
-    enhanced scans) stay out.  Large lesions at the capsule need the user's mask.
+    Small ones are the gaps of the liver's closing by 10 mm; fat, lung and bile (below 25 HU on
+    enhanced scans) stay out.  Large ones are pieces of ``likely`` soft tissue, darker than the
+    liver, thicker than 8 mm: kept when liver is 45 % or more of what is 4 mm around them and other
+    soft tissue 25 % or less: a lesion bulges into fat, lung or the wall, a stomach goes on.
     """
     spacing = image.grid.spacing_mm
     dense = smooth > min(LESION_LEAST_HU, mean_hu - 15.0)
     gaps = closed(mask, 10.0, spacing) & ~mask & allowed & dense
     labels, counts = parts(gaps)
-    if counts.size < 2:
-        return mask
-    facing = np.zeros(counts.size)
-    surface = np.zeros(counts.size)
-    padded = np.pad(labels, 1)
-    inside = np.pad(mask, 1)
-    core = (slice(1, -1),) * 3
-    for axis in range(3):
-        for step in (-1, 1):
-            neighbour = np.roll(padded, step, axis)[core]
-            liver = np.roll(inside, step, axis)[core]
-            edge = (labels > 0) & (neighbour != labels)
-            surface += np.bincount(labels[edge], minlength=counts.size)
-            facing += np.bincount(labels[edge & liver], minlength=counts.size)
-    keep = facing >= LESION_CONTACT * np.maximum(surface, 1.0)
-    keep[0] = False
-    out: Mask = mask | keep[labels]
+    out = mask
+    if counts.size > 1:
+        facing = np.zeros(counts.size)
+        surface = np.zeros(counts.size)
+        padded = np.pad(labels, 1)
+        inside = np.pad(mask, 1)
+        core = (slice(1, -1),) * 3
+        for axis in range(3):
+            for step in (-1, 1):
+                neighbour = np.roll(padded, step, axis)[core]
+                liver = np.roll(inside, step, axis)[core]
+                edge = (labels > 0) & (neighbour != labels)
+                surface += np.bincount(labels[edge], minlength=counts.size)
+                facing += np.bincount(labels[edge & liver], minlength=counts.size)
+        keep = facing >= LESION_CONTACT * np.maximum(surface, 1.0)
+        keep[0] = False
+        out = mask | keep[labels]
+    return out | _large_lesions(out, smooth, mean_hu, dense & allowed, likely, image)
+
+
+def _large_lesions(
+    mask: Mask,
+    smooth: NDArray[np.float32],
+    mean_hu: float,
+    soft: Mask,
+    likely: Mask,
+    image: WorkingImage,
+) -> Mask:
+    spacing = image.grid.spacing_mm
+    box = box_of(mask, (round(image.voxels(40.0)),) * 3)
+    liver, tissue = mask[box], soft[box]
+    dark = opened(
+        tissue & ~liver & likely[box] & (smooth[box] < mean_hu - LESION_DARKER_HU),
+        4.0,
+        spacing,
+    )
+    labels, counts = parts(dark)
+    out = np.zeros_like(mask)
+    for n in range(1, counts.size):
+        ml = counts[n] * image.voxel_ml
+        if not LARGE_LESION_ML[0] <= ml <= LARGE_LESION_ML[1]:
+            continue
+        piece = labels == n
+        part = box_of(piece, (3, 3, 3))
+        shell = dilate(piece[part], 4.0, spacing) & ~piece[part]
+        total = np.count_nonzero(shell)
+        faces = np.count_nonzero(shell & liver[part]) / total
+        others = np.count_nonzero(shell & tissue[part] & ~liver[part]) / total
+        if faces >= LARGE_CONTACT and others <= LARGE_OTHER:
+            grown = dilate(piece[part], 4.0, spacing) & tissue[part]
+            out[box][part] |= grown
     return out
 
 

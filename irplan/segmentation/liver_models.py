@@ -71,9 +71,7 @@ def find_muscle(
     for _ in range(3):
         near = values[np.abs(values - mean) < 1.5 * sd]
         mean = float(near.mean())
-        sd = float(
-            np.clip(near.std() / 0.744, 4.0, 12.0)
-        )  # a normal cut at +-1.5 SD has 0.744
+        sd = float(np.clip(near.std() / 0.744, 4.0, 12.0))  # a normal cut at +-1.5 SD has 0.744
     return Muscle(mean, sd)
 
 
@@ -91,9 +89,7 @@ def liver_model(
     good = seeds & (np.abs(hu - mean_hu) < 30.0)
     sigma = 0.5 * image.voxels(LOCAL_MM)
     weight = ndi.gaussian_filter(good.astype(np.float32), sigma, truncate=2.5)
-    total = ndi.gaussian_filter(
-        np.where(good, hu - mean_hu, np.float32(0.0)), sigma, truncate=2.5
-    )
+    total = ndi.gaussian_filter(np.where(good, hu - mean_hu, np.float32(0.0)), sigma, truncate=2.5)
     local = total / (weight + WHOLE_WEIGHT)
     wide = np.repeat(np.repeat(np.repeat(local, 2, 0), 2, 1), 2, 2)
     a, b, c = inside[box].shape
@@ -130,13 +126,9 @@ def tissue_evidence(
     share = counts / max(counts.sum(), 1.0)
     other = (0.7 * share + 0.3 / bins) / 4.0
     background = other.astype(np.float32)[index] * np.float32(1.0 - FLUID_SHARE)
-    background += np.float32(FLUID_SHARE) * np.exp(
-        _log_normal(hu, FLUID_HU[0], FLUID_HU[1])
-    )
+    background += np.float32(FLUID_SHARE) * np.exp(_log_normal(hu, FLUID_HU[0], FLUID_HU[1]))
     if muscle is not None:
-        close = 1.0 / (
-            1.0 + np.exp(np.clip((wall_mm[box] - WALL_REACH_MM) / 2.0, -30.0, 30.0))
-        )
+        close = 1.0 / (1.0 + np.exp(np.clip((wall_mm[box] - WALL_REACH_MM) / 2.0, -30.0, 30.0)))
         part = MUSCLE_SHARE[1] + (MUSCLE_SHARE[0] - MUSCLE_SHARE[1]) * close
         background *= 1.0 - part
         background += part * np.exp(_log_normal(hu, muscle.mean_hu, muscle.sd_hu))

@@ -75,9 +75,7 @@ def _spine_ahead_mm(image: WorkingImage, body: Mask, marks: Landmarks) -> float:
         near = np.abs(columns - 0.5 * (x[0] + x[-1])) < image.voxels(50.0)
         count = marks.bone[k][:, near].sum(axis=1)
         if count.sum():
-            ahead.append(
-                0.5 * (y[0] + y[-1]) - float(count @ rows) / float(count.sum())
-            )
+            ahead.append(0.5 * (y[0] + y[-1]) - float(count @ rows) / float(count.sum()))
             weight.append(float(count.sum()))
     if len(ahead) < 2:
         return 0.0
@@ -104,9 +102,7 @@ def check_side(image: WorkingImage, lung: Mask, marks: Landmarks, voi: LiverVoi)
     alike = marks.cavity & ~lung & (voi.smooth > low) & (voi.smooth < high)
     alike = opened(alike, 8.0, image.grid.spacing_mm)
     side = marks.right_of_spine(lung.shape) * image.spacing_mm
-    right, left = (
-        float((alike & where).sum()) for where in (side > 20.0, side < -20.0)
-    )
+    right, left = (float((alike & where).sum()) for where in (side > 20.0, side < -20.0))
     words = (
         f"{left * image.voxel_ml:.0f} ml of tissue like the liver left of the spine, "
         f"{right * image.voxel_ml:.0f} ml right of it"
@@ -131,9 +127,7 @@ def check_volume(refined: Mask, body: Mask, image: WorkingImage) -> None:
     """
     ml = float(refined.sum()) * image.voxel_ml
     slices = np.flatnonzero(body.any(axis=(1, 2)))
-    ends = [
-        float(refined[k].sum()) * image.spacing_mm**2 / 100.0 for k in slices[[0, -1]]
-    ]
+    ends = [float(refined[k].sum()) * image.spacing_mm**2 / 100.0 for k in slices[[0, -1]]]
     if ml >= LEAST_ML or (ml > 0.0 and max(ends) >= LEAST_END_CM2):
         return
     raise SegmentationError(
