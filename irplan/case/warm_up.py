@@ -55,6 +55,8 @@ def compile_kernels() -> None:
     from irplan.geometry import Grid
     from irplan.image import LabelMap, Volume, structure
     from irplan.planning.case import PlanOptions, plan_case
+    from irplan.segmentation import working_image
+    from irplan.segmentation.liver_band import edge_model, refine_native
     from irplan.segmentation.supervoxels import make_supervoxels
 
     grid = Grid.from_spacing((34, 40, 40), (4.0, 4.0, 4.0))
@@ -70,7 +72,12 @@ def compile_kernels() -> None:
     target = (np.hypot(middle, z - 17) < 2.6) & masks["liver"]
     image = np.where(masks["liver"], 110.0, 40.0).astype(np.float32)
     make_supervoxels(image, masks["liver"], step=4, weight=10.0)
-    plan_case(Volume(image, grid), labels, target, options=PlanOptions(margin_mm=2.0, probes=1))
+    volume = Volume(image, grid)
+    work = working_image(volume)
+    organ = work.hu > 75.0
+    none = np.zeros(organ.shape, dtype=bool)
+    refine_native(volume, work, edge_model(organ, work, ~none, none, 110.0, 10.0))
+    plan_case(volume, labels, target, options=PlanOptions(margin_mm=2.0, probes=1))
 
 
 def _main() -> None:

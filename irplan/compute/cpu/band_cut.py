@@ -47,11 +47,11 @@ def seg_band(depth, matrix, shape, reach):  # type: ignore[no-untyped-def]
                     if n == room:
                         room *= 2
                         more = np.empty((room, 3), dtype=np.int32)
-                        more[:n] = where
-                        where = more
                         longer = np.empty(room, dtype=np.float32)
-                        longer[:n] = deep
-                        deep = longer
+                        for m in range(n):  # assigned slices take numba a second to compile
+                            more[m, 0], more[m, 1] = where[m, 0], where[m, 1]
+                            more[m, 2], longer[m] = where[m, 2], deep[m]
+                        where, deep = more, longer
                     number[k, j, i] = n
                     where[n, 0], where[n, 1], where[n, 2] = k, j, i
                     deep[n] = value

@@ -302,17 +302,17 @@ def _rows(
     for a in range(first, last):
         row = active[a]
         z, y = row // ny, row % ny
-        left, right = lo[row], hi[row]
+        left, right = np.int64(lo[row]), np.int64(hi[row])
         base = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
         q = (z + 1) * plane + y + 1
         h0 = min(was[0, q] - 1, was[0, q - 1], was[0, q + 1], was[0, q - plane], was[0, q + plane])
         h1 = max(was[1, q] + 1, was[1, q - 1], was[1, q + 1], was[1, q - plane], was[1, q + plane])
         quiet = h0 >= h1
         cold_lo, cold_hi = was[0, q], was[1, q]  # probes make voxels cold after the bounds are set
-        h0, h1 = h0 // GRAIN * GRAIN, (h1 + GRAIN - 1) // GRAIN * GRAIN
+        h0, h1 = np.int64(h0 // GRAIN * GRAIN), np.int64((h1 + GRAIN - 1) // GRAIN * GRAIN)
         for r in range(inside[a, 0], inside[a, 1]):
-            x = max(runs[r, 0], left)
-            end = min(runs[r, 0] + runs[r, 1], right)
+            x = np.int64(max(runs[r, 0], left))
+            end = np.int64(min(runs[r, 0] + runs[r, 1], right))
             what = runs[r, 2]
             d = derived[what]
             while x < end:
@@ -392,7 +392,7 @@ def _chunks_parallel(
 ) -> None:  # fmt: skip
     for c in prange(chunks.shape[0] - 1):
         _chunk(
-            c, ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived, table,
+            np.int64(c), ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived, table,
             sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr, sample_ptr, local,
             weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
         )  # fmt: skip

@@ -106,16 +106,18 @@ def find_runs(kind: Any, fixed: Any, shape: Any) -> tuple[Any, Any, Any, Any]:
     runs = np.empty((nz * ny + nx, 3), np.int32)
     mixed = np.empty(nz * ny // 4 + nx, np.int32)
     alike = np.empty(nx, np.uint8)
-    at, m = 0, 0
+    at, m = np.int64(0), np.int64(0)
     for row in range(nz * ny):
         base = uint64(row // ny + 1) * sz + uint64(row % ny + 1) * sy + uint64(1)
         if at + nx > runs.shape[0]:
             grown = np.empty((2 * runs.shape[0], 3), np.int32)
-            grown[:at] = runs[:at]
+            for k in range(at):  # a loop: numba compiles the slices' error text for seconds
+                grown[k, 0], grown[k, 1], grown[k, 2] = runs[k, 0], runs[k, 1], runs[k, 2]
             runs = grown
         if m + nx > mixed.shape[0]:
             longer = np.empty(2 * mixed.shape[0], np.int32)
-            longer[:m] = mixed[:m]
+            for k in range(m):
+                longer[k] = mixed[k]
             mixed = longer
         if _alike(kind, base, nx, sy, sz, alike) == nx:
             if not fixed[kind[base]]:
@@ -161,7 +163,8 @@ def signatures(kind: Any, mixed: Any, mixed_rows: Any, shape: Any) -> tuple[Any,
                 if 2 * count > size:  # grow and enter all again
                     size *= 2
                     grown = np.empty(size, np.int64)
-                    grown[:count] = codes[:count]
+                    for n in range(count):
+                        grown[n] = codes[n]
                     codes = grown
                     table = np.full(size, _EMPTY, np.int32)
                     for n in range(count):

@@ -43,7 +43,7 @@ def _survey_rows(
         z, y = row // ny, row % ny
         base = uint64((z + 1) * sz + (y + 1) * sy + 1)
         out = uint64(row * nx)
-        left, right = lo[row], hi[row]
+        left, right = np.int64(lo[row]), np.int64(hi[row])
         ices, cold = zero, zero
         for k in range(right - left):
             i = base + uint64(left) + uint64(k)
@@ -96,7 +96,7 @@ def survey(
     """
     if not many:
         return _survey_rows(
-            ta, low, shape, active, 0, active.shape[0], lo, hi, tolerance, ice, liquidus, near,
+            ta, low, shape, active, np.int64(0), np.int64(active.shape[0]), lo, hi, tolerance, ice, liquidus, near,
             busy_lo, busy_hi, work,
         )  # fmt: skip
     return _survey_parallel(
@@ -147,7 +147,7 @@ def _grown(busy_lo: Any, busy_hi: Any, reach: Any, nz: Any, ny: Any) -> tuple[An
         for d in range(-min(reach[0], z), min(reach[0], nz - 1 - z) + 1):
             _widen(
                 first_lo, first_hi, last_lo, last_hi, uint64(z * ny), uint64((z + d) * ny), ny,
-                wide_z[abs(d)] - np.int32(reach[2]),
+                np.int32(wide_z[abs(d)] - reach[2]),
             )  # fmt: skip
     return last_lo, last_hi
 
