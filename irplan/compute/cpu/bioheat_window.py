@@ -96,8 +96,8 @@ def survey(
     """
     if not many:
         return _survey_rows(
-            ta, low, shape, active, np.int64(0), np.int64(active.shape[0]), lo, hi, tolerance, ice, liquidus, near,
-            busy_lo, busy_hi, work,
+            ta, low, shape, active, np.int64(0), np.int64(active.shape[0]), lo, hi, tolerance, ice,
+            liquidus, near, busy_lo, busy_hi, work,
         )  # fmt: skip
     return _survey_parallel(
         ta, low, shape, active, chunks, lo, hi, tolerance, ice, liquidus, near, busy_lo, busy_hi,
