@@ -393,8 +393,8 @@ def _chunks_parallel(
     for c in prange(chunks.shape[0] - 1):
         _chunk(
             np.int64(c), ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed,
-            derived, table, sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr, sample_ptr, local,
-            weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
+            derived, table, sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr,
+            sample_ptr, local, weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
         )  # fmt: skip
 
 
