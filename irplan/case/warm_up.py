@@ -1,7 +1,7 @@
-"""Compile the kernels on another core while the image is still being read.
+"""Compile the kernels on other cores while the image is still being read.
 
 numba compiles a kernel the first time it is called and keeps it on disk.  On a first run that
-would be several seconds in the middle of the work; a child process does it meanwhile.
+would be half a minute in the middle of the work; child processes do it meanwhile.
 """
 
 from __future__ import annotations
@@ -14,29 +14,36 @@ from pathlib import Path
 
 #: The kernel compiled last: when it is on disk, all are.
 _LAST = "super_step"
+#: What each child compiles.
+_PARTS = ("liver", "plan")
 
 
 @contextmanager
 def kernels_warming() -> Iterator[None]:
-    """Let a child process compile the kernels while the block runs; it is ended with the block.
+    """Let child processes compile the kernels while the block runs; they are ended with the block.
 
-    Does nothing where they are on disk already.  Whether the child succeeds changes only the time
+    Does nothing where they are on disk already.  Whether a child succeeds changes only the time
     taken: a kernel that it did not finish is compiled where it is first called.
     """
     if _on_disk():
         yield
         return
-    child = subprocess.Popen(  # -P: this installation, not a checkout in the current folder
-        [sys.executable, "-P", "-m", "irplan.case.warm_up"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    children = [
+        subprocess.Popen(  # -P: this installation, not a checkout in the current folder
+            [sys.executable, "-P", "-m", "irplan.case.warm_up", part],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for part in _PARTS
+    ]
     try:
         yield
     finally:
-        child.terminate()
-        child.wait()
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()
 
 
 def _on_disk() -> bool:
@@ -48,8 +55,8 @@ def _on_disk() -> bool:
     return any(folder.rglob(f"bioheat.{_LAST}-*.nbi"))
 
 
-def compile_kernels() -> None:
-    """Call every kernel of `irplan plan` once, on the smallest problem, in the order of need."""
+def compile_kernels(part: str) -> None:
+    """Call every kernel of one part of `irplan plan` once, on the smallest problem."""
     import numpy as np
 
     from irplan.geometry import Grid
@@ -61,31 +68,33 @@ def compile_kernels() -> None:
 
     grid = Grid.from_spacing((34, 40, 40), (4.0, 4.0, 4.0))
     z, y, x = np.indices(grid.shape)
-    array = np.zeros(grid.shape, np.uint8)
     middle = np.hypot(y - 20, x - 20)
-    names = ("body", "liver", "vessel", "bone", "lung", "gas", "gallbladder")
-    masks = {"body": middle < 17, "liver": (middle < 12) & (np.abs(z - 17) < 12)}
-    for name in names:
-        if name in masks:
-            array[masks[name]] = structure(name).value
-    labels = LabelMap(array, grid, tuple(structure(n) for n in names))
-    target = (np.hypot(middle, z - 17) < 2.6) & masks["liver"]
-    image = np.where(masks["liver"], 110.0, 40.0).astype(np.float32)
-    make_supervoxels(image, masks["liver"], step=4, weight=10.0)
+    liver = (middle < 12) & (np.abs(z - 17) < 12)
+    image = np.where(liver, 110.0, 40.0).astype(np.float32)
     volume = Volume(image, grid)
-    work = working_image(volume)
-    organ = work.hu > 75.0
-    none = np.zeros(organ.shape, dtype=bool)
-    refine_native(volume, work, edge_model(organ, work, ~none, none, 110.0, 10.0))
+    if part == "liver":
+        make_supervoxels(image, liver, step=4, weight=10.0)
+        work = working_image(volume)
+        organ = work.hu > 75.0
+        none = np.zeros(organ.shape, dtype=bool)
+        refine_native(volume, work, edge_model(organ, work, ~none, none, 110.0, 10.0))
+        return
+    names = ("body", "liver", "vessel", "bone", "lung", "gas", "gallbladder")
+    array = np.zeros(grid.shape, np.uint8)
+    array[middle < 17] = structure("body").value
+    array[liver] = structure("liver").value
+    labels = LabelMap(array, grid, tuple(structure(n) for n in names))
+    target = (np.hypot(middle, z - 17) < 2.6) & liver
     plan_case(volume, labels, target, options=PlanOptions(margin_mm=2.0, probes=1))
 
 
 def _main() -> None:
-    """Compile, then let matplotlib make its list of fonts (seconds, once a machine)."""
-    compile_kernels()
-    import matplotlib.font_manager
+    """Compile one part; after the liver, let matplotlib list its fonts (seconds, once a machine)."""
+    compile_kernels(sys.argv[1])
+    if sys.argv[1] == "liver":
+        import matplotlib.font_manager
 
-    del matplotlib
+        del matplotlib
 
 
 if __name__ == "__main__":

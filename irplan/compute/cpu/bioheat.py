@@ -394,7 +394,8 @@ def _chunks_parallel(
         _chunk(
             np.int64(c), ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed,
             derived, table, sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr,
-            sample_ptr, local, weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
+            sample_ptr, local, weight, voxel_ptr, voxel, strength, contact, middle, gathered,
+            source, power,
         )  # fmt: skip
 
 
