@@ -24,6 +24,11 @@ BOUNDARY_WEIGHT = 1.0
 LARGEST_EVIDENCE = 3.0
 #: Cost of a voxel that must not be liver, nats.
 FORBIDDEN = 50.0
+#: The vena cava behind the liver: its middle right of the spine's, in front of the vertebral
+#: bodies at the liver's top and .6 half widths below it, and its radius, mm (calibre 20 to 30).
+CAVA_RIGHT_MM = 25.0
+CAVA_FRONT_MM = (34.0, 22.0)
+CAVA_RADIUS_MM = 12.0
 #: Fluid (ascites, bile) is below, lesions are above, HU [spec note 6].
 SOFT_LESION_HU = 28.0
 #: Fat and gas, HU (smoothed): never liver.
@@ -124,7 +129,8 @@ def location_prior(
 
     - below h > .6 + u (u > 0) or .6 + .4 u (u < 0), + .4 v: duodenum, pancreas, bowel, kidney (less
       in the right flank, u > .4 and v < .5, where a right lobe may reach far down: Riedel's);
-    - within 28 mm in front of the spine and 40 mm of its midline: aorta, vena cava, crura;
+    - within 28 mm in front of the spine and 35 mm of its midline: aorta, crura; within 12 mm of
+      where the vena cava usually runs (the liver is taken without it);
     - left of the spine and near the back: spleen, left kidney; less so up to v = .45: stomach;
     - above the diaphragm; outside the inner wall of the trunk: muscle.
 
@@ -146,7 +152,10 @@ def location_prior(
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
     flank = _step((u - 0.4) / 0.06) * _step((0.5 - v) / 0.08)
     prior = -2.5 * (1.0 - 0.4 * flank) * _step((h - lowest) / 0.08)
-    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((40.0 - np.abs(right)) / 5.0)
+    prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((35.0 - np.abs(right)) / 4.0)
+    ahead = CAVA_FRONT_MM[0] + (CAVA_FRONT_MM[1] - CAVA_FRONT_MM[0]) * np.clip(h / 0.6, 0.0, 1.0)
+    from_cava = np.sqrt((right - CAVA_RIGHT_MM) ** 2 + (front - ahead) ** 2)
+    prior = prior - 5.0 * _step((CAVA_RADIUS_MM - from_cava) / 1.5)
     prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
     prior = prior - 2.5 * _step((-right - 25.0) / 8.0) * _step((0.45 - v) / 0.08)
     prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)

@@ -35,7 +35,7 @@ LESION_LEAST_HU = 25.0
 LESION_DARKER_HU = 12.0
 LARGE_LESION_ML = (1.0, 250.0)
 #: Least share of liver around it, and largest of other soft tissue.
-LARGE_CONTACT, LARGE_OTHER = 0.45, 0.25
+LARGE_CONTACT, LARGE_OTHER = 0.4, 0.25
 #: Part of a lesion's surface that must face liver.
 LESION_CONTACT = 0.6
 
@@ -68,8 +68,9 @@ def keep_lesions(
 
     Small ones are the gaps of the liver's closing by 10 mm; fat, lung and bile (below 25 HU on
     enhanced scans) stay out.  Large ones are pieces of ``likely`` soft tissue, darker than the
-    liver, thicker than 8 mm: kept when liver is 45 % or more of what is 4 mm around them and other
-    soft tissue 25 % or less: a lesion bulges into fat, lung or the wall, a stomach goes on.
+    liver, thicker than 8 mm: kept when liver is 40 % or more of what is 4 mm around them and other
+    soft tissue of the cavity 25 % or less: a lesion bulges into fat, lung or the wall, a stomach
+    goes on.
     """
     spacing = image.grid.spacing_mm
     dense = smooth > min(LESION_LEAST_HU, mean_hu - 15.0)
@@ -105,9 +106,9 @@ def _large_lesions(
 ) -> Mask:
     spacing = image.grid.spacing_mm
     box = box_of(mask, (round(image.voxels(40.0)),) * 3)
-    liver, tissue = mask[box], soft[box]
+    liver, tissue, inner = mask[box], soft[box], likely[box]
     dark = opened(
-        tissue & ~liver & likely[box] & (smooth[box] < mean_hu - LESION_DARKER_HU),
+        tissue & ~liver & inner & (smooth[box] < mean_hu - LESION_DARKER_HU),
         4.0,
         spacing,
     )
@@ -122,7 +123,7 @@ def _large_lesions(
         shell = dilate(piece[part], 4.0, spacing) & ~piece[part]
         total = np.count_nonzero(shell)
         faces = np.count_nonzero(shell & liver[part]) / total
-        others = np.count_nonzero(shell & tissue[part] & ~liver[part]) / total
+        others = np.count_nonzero(shell & tissue[part] & ~liver[part] & inner[part]) / total
         if faces >= LARGE_CONTACT and others <= LARGE_OTHER:
             grown = dilate(piece[part], 4.0, spacing) & tissue[part]
             out[box][part] |= grown

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from irplan.errors import SegmentationError
 from irplan.segmentation.landmarks import Landmarks
-from irplan.segmentation.morphology import Mask, dilate, erode, filled, parts
+from irplan.segmentation.morphology import Mask, closed, dilate, erode, filled, parts
 from irplan.segmentation.working import WorkingImage
 
 #: Plausible mean HU of liver: fatty unenhanced to strongly enhanced.
@@ -27,6 +27,9 @@ WINDOW_SD = (2.8, 3.0)
 CORE_RADIUS_MM = 7.0
 #: Reach of the volume of interest beyond the core, mm [spec note 3].
 VOI_MARGIN_MM = 14.0
+#: Gaps of the core narrower than twice this belong to the volume of interest too (large lesions
+#: at the capsule), mm.
+VOI_CLOSING_MM = 25.0
 #: A liver core below this is not believed, ml (the smallest adult livers are about 600).
 LEAST_CORE_ML = 60.0
 #: Height of the slab below the top of the abdomen in which a liver is looked for, mm.
@@ -77,7 +80,12 @@ def find_voi(image: WorkingImage, body: Mask, lung: Mask, marks: Landmarks) -> L
             "is in the scan, give its mask yourself.",
         )
     core = best[1].core
-    reach = dilate(core, VOI_MARGIN_MM, image.grid.spacing_mm)
+    spacing = image.grid.spacing_mm
+    reach = dilate(core, VOI_MARGIN_MM, spacing)
+    # Every second voxel is enough for so wide a closing.
+    wide = closed(core[::2, ::2, ::2], VOI_CLOSING_MM, [2.0 * s for s in spacing])
+    wide = np.repeat(np.repeat(np.repeat(wide, 2, 0), 2, 1), 2, 2)
+    reach |= wide[tuple(slice(0, n) for n in core.shape)] & region
     voi = reach & body & ~lung & image.covered
     return LiverVoi(best[1].mean_hu, best[1].sd_hu, best[1].window_hu, smooth, core, voi)
 
