@@ -89,7 +89,7 @@ def compile_kernels(part: str) -> None:
 
 
 def _main() -> None:
-    """Compile one part; after the liver, let matplotlib list its fonts (seconds, once a machine)."""
+    """Compile one part; after the liver, let matplotlib list its fonts (once a machine)."""
     compile_kernels(sys.argv[1])
     if sys.argv[1] == "liver":
         import matplotlib.font_manager
