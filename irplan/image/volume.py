@@ -53,8 +53,8 @@ class Volume:
                 expected="integer or floating numbers",
                 remedy="Convert the image to a numeric type.",
             )
-        if array.dtype.kind == "f" and not np.isfinite(array.sum(dtype=np.float64)):
-            bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        bad = 0 if array.dtype.kind != "f" else _not_finite(array)
+        if bad:
             raise InputError(
                 "volume.array",
                 got=f"{bad} voxels that are NaN or infinite",
@@ -87,3 +87,11 @@ class Volume:
         values = map_coordinates(self.array, index, order=1, mode="nearest", output=np.float64)
         out: NDArray[np.float64] = values.reshape(p.shape[:-1])
         return out
+
+
+def _not_finite(array: NDArray[Any]) -> int:
+    """How many values are NaN or infinite; a finite sum says none, at a quarter of the cost."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(array.sum()):
+            return 0
+    return int(array.size - np.count_nonzero(np.isfinite(array)))
