@@ -55,7 +55,7 @@ def find_voi(image: WorkingImage, body: Mask, lung: Mask, marks: Landmarks) -> L
     """Histogram peak right of the spine below the diaphragm, window, largest core, margin.
 
     Every peak of the histogram that could be liver is tried; the one whose eroded component has
-    the largest volume, weighted towards the patient's right and front, is the liver.
+    the largest volume, weighted towards the patient's right, over the mode's SD is the liver.
 
     Raises `SegmentationError` when no peak gives a core of at least 60 ml.
     """
@@ -149,7 +149,8 @@ def _core_at(
     core = filled(grown & solid)
     if core.sum() * image.voxel_ml < LEAST_CORE_ML:
         return None
-    return float(score[winner]), LiverVoi(mean, sd, window, smooth, core, core)
+    # Volume over spread is the height of the mode: two tissues in one wide window do not win.
+    return float(score[winner]) / sd, LiverVoi(mean, sd, window, smooth, core, core)
 
 
 def _fit(values: NDArray[np.float32], peak: float) -> tuple[float, float]:
