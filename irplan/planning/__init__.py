@@ -11,14 +11,20 @@ from irplan.planning.evaluation import (
     ZoneReach,
 )
 from irplan.planning.margins import MarginReport, TargetGeometry, measure_margins
-from irplan.planning.paths import PathCandidate, PathSearch, PathTerm
+from irplan.planning.paths import (
+    NeedleError,
+    PathCandidate,
+    PathSearch,
+    PathTerm,
+    PathWeights,
+)
 from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
 from irplan.planning.review import edit_plan, set_review
 from irplan.planning.robustness import coverage_probability
 from irplan.planning.robustness_result import CoverageProbability
 from irplan.planning.robustness_uncertainty import Uncertainty, preset
 from irplan.planning.rules import OBSTACLES, Limit, Obstacle, PathRules
-from irplan.planning.trajectories import PathWeights, find_paths
+from irplan.planning.trajectories import find_paths
 
 __all__ = [
     "AUTO",
@@ -30,6 +36,7 @@ __all__ = [
     "Limit",
     "MarginReport",
     "MarginSurface",
+    "NeedleError",
     "Obstacle",
     "PathCandidate",
     "PathRules",

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from irplan.planning.obstacles import ObstacleRaster
 
+#: The rule of what was not seen; never "clear".
+UNKNOWN_RULE = "passes through what nobody has seen (outside the field of view)"
 #: The skin voxel and the one below it are not "outside the body", mm.
 SKIN_MM = 4.0
 
@@ -54,6 +56,7 @@ def rule_names(raster: ObstacleRaster) -> tuple[str, ...]:
         f"from more than {r.max_below_horizontal.value:g} deg below the horizontal (table)",
         f"less than {r.min_organ_path.value:g} mm of healthy organ before the target",
         f"capsule angle below {r.min_capsule_angle.value:g} deg",
+        UNKNOWN_RULE,
     )
 
 
@@ -90,10 +93,11 @@ def check_paths(
     broken[:, k + 1] = length > rules.max_length.value
     broken[:, k + 2] = np.abs(tilt) > rules.max_tilt.value
     broken[:, k + 3] = below > rules.max_below_horizontal.value
+    broken[:, k + 6] = (bits & np.uint32(rays.UNKNOWN_BIT)) != 0
     capsule = np.full(n, np.nan)
     if raster.organ_name is not None:
         broken[:, k + 4] = numbers[:, 1] < rules.min_organ_path.value
-        look = np.flatnonzero(~broken.any(axis=1) & (numbers[:, 2] >= 0.0))
+        look = np.flatnonzero(~broken[:, : k + 5].any(axis=1) & (numbers[:, 2] >= 0.0))
         at = entry_mm[look] + numbers[look, 2, None] * unit[look]
         capsule[look] = _capsule_angle_deg(raster, at, unit[look])
         broken[look, k + 5] = capsule[look] < rules.min_capsule_angle.value
@@ -140,58 +144,9 @@ def _capsule_angle_deg(
     raster: ObstacleRaster, points: NDArray[np.float64], unit: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Angle of the path to the capsule's tangent plane (90 = straight in), degrees."""
-    from scipy.ndimage import map_coordinates
+    from irplan.compute.cpu import rays
 
-    index = raster.grid.lps_to_index(points)
-    slope = np.empty_like(index)
-    for axis in range(3):
-        step = np.zeros(3)
-        step[axis] = 1.0
-        ahead = map_coordinates(raster.organ, (index + step).T, order=1, mode="nearest")
-        behind = map_coordinates(raster.organ, (index - step).T, order=1, mode="nearest")
-        slope[:, axis] = ahead - behind
-    normal = slope @ raster.grid.direction.T
-    size = np.linalg.norm(normal, axis=1)
-    cosine = np.abs(np.sum(normal * unit, axis=1)) / np.maximum(size, 1e-12)
-    # No gradient (a sliver of organ): nothing can be said about its surface; taken as straight.
-    angle = np.degrees(np.arcsin(np.clip(cosine, 0.0, 1.0)))
-    out: NDArray[np.float64] = np.where(size > 1e-6, angle, 90.0)
+    at = (raster.grid.lps_to_index(points) + 0.5) / raster.organ_step - 0.5
+    out = np.empty(len(points))
+    rays.capsule_angles(raster.organ, at, unit @ raster.grid.direction, out)
     return out
-
-
-def nearest_miss(raster: ObstacleRaster, checks: PathChecks) -> str:
-    """How close the best rejected path came, in words.
-
-    The best is the one that breaks fewest rules and, among these, runs the shortest way
-    through what it may not cross.
-    """
-    count = checks.broken.sum(axis=1)
-    if not len(count):
-        return "no skin within the needle's reach"
-    order = np.lexsort((checks.length_mm, checks.blocked_mm, count))
-    best = int(order[0])
-    k = len(raster.obstacles)
-    rules = raster.rules
-    numbers = (
-        (k + 1, checks.length_mm[best] - rules.max_length.value, "mm too long"),
-        (k + 2, abs(checks.tilt_deg[best]) - rules.max_tilt.value, "deg too tilted"),
-        (k + 3, checks.below_horizontal_deg[best] - rules.max_below_horizontal.value,
-         "deg too far below the horizontal"),
-        (k + 4, rules.min_organ_path.value - checks.organ_path_mm[best],
-         "mm of healthy organ missing before the target"),
-        (k + 5, rules.min_capsule_angle.value - checks.capsule_deg[best],
-         "deg too flat to the capsule"),
-    )  # fmt: skip
-    words = [f"{amount:.1f} {what}" for rule, amount, what in numbers if checks.broken[best, rule]]
-    stuck = [o.name for number, o in enumerate(raster.obstacles) if checks.broken[best, number]]
-    if checks.broken[best, k]:
-        stuck.append("the outside of the body")
-    if stuck:
-        words.insert(
-            0, f"{checks.blocked_mm[best]:.1f} mm of it too close to {' and '.join(stuck)}"
-        )
-    entry = checks.entry_mm[best]
-    return (
-        f"the best path, {checks.length_mm[best]:.0f} mm from entry ({entry[0]:.0f}, "
-        f"{entry[1]:.0f}, {entry[2]:.0f}): " + "; ".join(words)
-    )

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.compute.parts import in_parts
 from irplan.errors import InputError
 from irplan.geometry import Grid, Needle, Point3, as_point
 from irplan.image import LabelMap
 from irplan.planning.obstacles import ObstacleRaster
+from irplan.planning.paths import NeedleError
 from irplan.planning.rules import Obstacle
 
 
@@ -18,11 +20,13 @@ from irplan.planning.rules import Obstacle
 class Clearance:
     """Clearances of one needle: obstacle name -> mm (axis to the structure's voxels), and where.
 
-    Obstacles that were looked for and not found have +inf and no place.
+    ``swept_mm``: what is left where the needle is off its path by its error, below 0 where it could
+    lie in the structure.  Obstacles that were looked for and not found have +inf and no place.
     """
 
     distance_mm: dict[str, float]
     at_mm: dict[str, Point3]
+    swept_mm: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,48 +46,62 @@ class ClearanceMeter:
     @classmethod
     def from_raster(cls, raster: ObstacleRaster) -> ClearanceMeter:
         """Collect the boundary voxels of the raster's obstacles from its labels."""
+        from irplan.compute.cpu import surface
+
         labels = raster.labels
         lut = np.full(256, 255, dtype=np.uint8)
         for number, obstacle in enumerate(raster.obstacles):
             for name in obstacle.structures:
                 if labels.checked(name):
                     lut[labels.label(name).value] = number
-        codes = lut[labels.array]
-        edge = np.zeros(codes.shape, dtype=bool)
-        for axis in range(3):
-            a = np.moveaxis(codes, axis, 0)
-            e = np.moveaxis(edge, axis, 0)
-            change = a[1:] != a[:-1]
-            e[1:] |= change
-            e[:-1] |= change
-            e[0] = True  # an obstacle cut by the image's end has its boundary there
-            e[-1] = True
-        edge &= codes != 255
-        index = np.argwhere(edge)
-        points = (index * np.asarray(labels.grid.spacing_mm)).astype(np.float32)
-        return cls(points, codes[edge], labels.grid, labels, raster.obstacles)
+        counts = np.zeros(labels.array.shape[0], dtype=np.int64)
+        in_parts(len(counts), lambda a, b: surface.count_surface(labels.array, lut, a, b, counts))
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        points = np.empty((int(starts[-1]), 3), dtype=np.float32)
+        group = np.empty(len(points), dtype=np.uint8)
+        spacing = np.array(labels.grid.spacing_mm)
+        in_parts(
+            len(counts),
+            lambda a, b: surface.list_surface(
+                labels.array, lut, a, b, starts, spacing, points, group
+            ),
+        )
+        return cls(points, group, labels.grid, labels, raster.obstacles)
 
-    def measure(self, needles: list[Needle]) -> list[Clearance]:
-        """Clearances of each needle."""
+    def measure(self, needles: list[Needle], error: NeedleError | None = None) -> list[Clearance]:
+        """Clearances of each needle; ``error`` is how far off it may be (default `NeedleError`)."""
         from irplan.compute.cpu import rays
 
+        error = NeedleError() if error is None else error
         spacing = np.asarray(self.grid.spacing_mm)
         entry = self.grid.lps_to_index([n.entry_mm for n in needles]).reshape(-1, 3) * spacing
         tip = self.grid.lps_to_index([n.tip_mm for n in needles]).reshape(-1, 3) * spacing
         shape = (len(needles), len(self.obstacles))
-        distance = np.full(shape, np.inf)
+        distance, swept = np.full(shape, np.inf), np.full(shape, np.inf)
         index = np.full(shape, -1, dtype=np.int64)
         half = (spacing / 2.0).astype(np.float32)
-        rays.nearest_to_segments(self.points_mm, self.group, half, entry, tip, distance, index)
+        in_parts(
+            len(needles),
+            lambda a, b: rays.nearest_to_segments(
+                self.points_mm, self.group, half, entry[a:b], tip[a:b], error.tip_mm, error.slope,
+                distance[a:b], index[a:b], swept[a:b],
+            ),
+        )  # fmt: skip
         out = []
-        for row, where in zip(distance, index, strict=True):
+        names = [o.name for o in self.obstacles]
+        for row, where, room in zip(distance, index, swept, strict=True):
             at = {
                 o.name: self._lps(int(i))
                 for o, i in zip(self.obstacles, where, strict=True)
                 if i >= 0
             }
-            names = [o.name for o in self.obstacles]
-            out.append(Clearance(dict(zip(names, row.tolist(), strict=True)), at))
+            out.append(
+                Clearance(
+                    dict(zip(names, row.tolist(), strict=True)),
+                    at,
+                    dict(zip(names, room.tolist(), strict=True)),
+                )
+            )
         return out
 
     def _lps(self, number: int) -> Point3:

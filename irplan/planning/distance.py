@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.compute.parts import in_parts
+
 #: Returned where nothing lies within the cap.
 FAR = np.float32(np.inf)
 
@@ -20,8 +22,11 @@ def capped_distance_mm(
     ``mask`` (slice, row, column); exact up to ``cap_mm``, +inf beyond.  Cost: voxels x sum over
     the axes of cap / spacing; a box round the True voxels is all that is touched.  Separable
     transform after Felzenszwalb and Huttenlocher 2012 (Theory of Computing 8:415, eq. 1), with
-    the lower envelope replaced by a window, which is exact below the cap.
+    the lower envelope replaced by a window, which is exact below the cap.  The work is cut into
+    parts for the cores; the result does not depend on how many there are.
     """
+    from irplan.compute.cpu import distance_field as kernels
+
     out = np.full(mask.shape, FAR, dtype=np.float32)
     box = bounding_box(mask)
     if box is None:
@@ -31,19 +36,23 @@ def capped_distance_mm(
         slice(max(0, b.start - r), min(n, b.stop + r))
         for b, r, n in zip(box, reach, mask.shape, strict=True)
     )
-    square = np.where(mask[part], np.float32(0.0), FAR)
-    best, raised = np.empty_like(square), np.empty_like(square)
-    for axis in range(3):
-        np.copyto(best, square)
-        f, b, more = (np.moveaxis(a, axis, 0) for a in (square, best, raised))
-        for k in range(1, min(reach[axis], f.shape[0] - 1) + 1):
-            np.add(f, np.float32((k * spacing_mm[axis]) ** 2), out=more)
-            np.minimum(b[k:], more[:-k], out=b[k:])
-            np.minimum(b[:-k], more[k:], out=b[:-k])
-        square, best = best, square
+    inside = np.ascontiguousarray(mask[part]).view(np.uint8)
+    square = [
+        np.array([(k * s) ** 2 for k in range(r + 1)], dtype=np.float32)
+        for s, r in zip(spacing_mm, reach, strict=True)
+    ]
     # float32 rounds a squared sum by 1e-7 of itself: a voxel exactly at the cap stays in.
-    square[square > np.float32(cap_mm**2 * (1.0 + 1e-6))] = FAR
-    out[part] = np.sqrt(square)
+    most = np.float32(cap_mm**2 * (1.0 + 1e-6))
+    field = np.empty(inside.shape, dtype=np.float32)
+    in_parts(
+        inside.shape[1],
+        lambda a, b: kernels.squares_along_slices(inside, square[0], a, b, field),
+    )
+    in_parts(
+        inside.shape[0],
+        lambda a, b: kernels.distances_in_planes(field, square[1], square[2], most, a, b),
+    )
+    out[part] = field
     return out
 
 

@@ -8,22 +8,30 @@ reported about a path is measured again on the original labels (`clearance`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.compute.parts import in_parts
 from irplan.compute.progress import Progress, no_progress
 from irplan.geometry import Grid
 from irplan.image import LabelMap
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
 from irplan.planning.rules import Obstacle, PathRules
+from irplan.planning.skin import skin_points
 
-#: Finest voxel of the raster, mm, and the number of voxels above which it is made coarser.
+#: Voxel of the raster where nothing else is asked for, mm, and the number of voxels above which it
+#: is made coarser.
 RASTER_MM = 1.5
-RASTER_VOXELS = 9_000_000
+RASTER_VOXELS = 40_000_000
+#: Voxel of the blurred organ at most, mm: it is smooth over 5 mm.
+ORGAN_FIELD_MM = 2.0
 #: Distance between neighbouring entry points on the skin, mm.
 ENTRY_SPACING_MM = 3.0
+#: The skin is looked for this far away where the longest needle does not reach it, mm.
+NEAR_SKIN_MM = 300.0
 #: Gaps in the organ up to twice this wide (its vessels) count as organ, mm.
 ORGAN_CLOSING_MM = 6.0
 #: Organs that can hold a target; the first with most voxels round the target is taken.
@@ -35,17 +43,21 @@ class ObstacleRaster:
     """The packed raster and what belongs to it (layout: `irplan.compute.cpu.rays`).
 
     ``words`` uint32 on ``grid`` (cubic voxels); ``organ`` float32, the organ's occupancy smoothed
-    for the capsule's normal; ``entries_mm`` (n, 3) points on the skin, LPS; ``labels`` the
-    cropped label map on its own voxels with vessels below the diameter rule turned into organ;
-    ``obstacles`` the groups that were looked for, in the order of the bits; ``not_checked`` the
-    names of groups of which no structure was looked for.
+    for the capsule's normal, in voxels ``organ_step`` as wide that begin where the grid begins;
+    ``entries_mm`` (n, 3) points on the skin, LPS; ``edge_mm`` (m, 3) points inside the body where
+    what was seen ends (the image's faces, the unknown): whether skin follows nobody knows;
+    ``labels`` the cropped label map on its own voxels with vessels below the diameter rule turned
+    into organ; ``obstacles`` the groups that were looked for, in the order of the bits;
+    ``not_checked`` the groups of which no structure was looked for.
     """
 
     words: NDArray[np.uint32]
     grid: Grid
     organ: NDArray[np.float32]
+    organ_step: int
     organ_name: str | None
     entries_mm: NDArray[np.float64]
+    edge_mm: NDArray[np.float64]
     labels: LabelMap
     obstacles: tuple[Obstacle, ...]
     not_checked: tuple[Obstacle, ...]
@@ -111,47 +123,80 @@ def build_raster(
     target: NDArray[np.bool_],
     rules: PathRules,
     *,
+    spacing_mm: float = RASTER_MM,
+    entry_spacing_mm: float = ENTRY_SPACING_MM,
+    unknown: NDArray[np.bool_] | None = None,
     progress: Progress = no_progress,
 ) -> ObstacleRaster:
     """Make the raster round the target: all that a needle of the longest length can meet.
 
-    ``target`` bool on the labels' grid, not empty.
+    ``target`` bool on the labels' grid, not empty.  ``unknown`` bool on the same grid: where
+    nothing was seen (outside the field of view), whatever the labels say there.
     """
+    from scipy.ndimage import find_objects
+
     from irplan.compute.cpu import rays
 
     progress(0.0, "finding what needles must avoid")
     organ = target_organ(labels, target)
-    part_labels, part_target = _reachable(labels, target, rules, organ)
+    box = _reach(labels, target, rules)
+    part_labels, part_target = _reachable(labels, target, rules, organ, box)
     native = part_labels.grid
     volume = float(np.prod(np.asarray(native.shape) * np.asarray(native.spacing_mm)))
-    spacing = max(RASTER_MM, float(np.cbrt(volume / RASTER_VOXELS)))
+    spacing = max(spacing_mm, float(np.cbrt(volume / RASTER_VOXELS)))
     grid = native.resized(spacing)
     pick = np.ix_(*(_nearest_index(native, grid, axis) for axis in range(3)))
     coarse = LabelMap(part_labels.array[pick], grid, part_labels.labels)
     coarse_target = part_target[pick]
+    dark = None if unknown is None else unknown[box][pick]
 
     checked, missing = _split(labels, rules, organ)
     words = np.zeros(grid.shape, dtype=np.uint32)
-    worst = np.zeros(grid.shape, dtype=np.uint8)
-    nearest = np.zeros(grid.shape, dtype=np.uint32)
+    boxes = find_objects(coarse.array)
     for number, obstacle in enumerate(checked):
         progress(0.2 + 0.6 * number / len(checked), f"distance to {obstacle.name}")
-        _add_obstacle(words, worst, nearest, coarse, obstacle, number)
-    words |= nearest << np.uint32(rays.GROUP_SHIFT)
-    words |= worst.astype(np.uint32) << np.uint32(rays.SOFT_SHIFT)
-    words[coarse.array == 0] |= np.uint32(rays.OUTSIDE_BIT)
-    smooth = np.zeros(grid.shape, dtype=np.float32)
+        _add_obstacle(words, coarse, boxes, obstacle, number)
+    outside = coarse.array == 0
+    if dark is not None:
+        outside &= ~dark
+        words[dark] |= np.uint32(rays.UNKNOWN_BIT)
+    words[outside] |= np.uint32(rays.OUTSIDE_BIT)
+    step = max(1, int(ORGAN_FIELD_MM / spacing + 1e-6))
+    smooth = np.zeros(tuple(-(-n // step) for n in grid.shape), dtype=np.float32)
     if organ is not None:
         whole = organ_mask(coarse, coarse_target, organ)
         words[whole] |= np.uint32(rays.ORGAN_BIT)
-        smooth = _smoothed(whole, spacing)
+        smooth = _smoothed(_averaged(whole, step), spacing * step)
     words[coarse_target] |= np.uint32(rays.TARGET_BIT)
     progress(0.9, "points on the skin")
-    entries = _skin_points(coarse)
+    faces = [(b.start == 0, b.stop == n) for b, n in zip(box, labels.grid.shape, strict=True)]
+    entries, edge = skin_points(grid, outside, dark, faces, entry_spacing_mm)
     progress(1.0, "needle map ready")
     return ObstacleRaster(
-        words, grid, smooth, organ, entries, part_labels, tuple(checked), tuple(missing), rules
-    )
+        words, grid, smooth, step, organ, entries, edge, part_labels, tuple(checked),
+        tuple(missing), rules,
+    )  # fmt: skip
+
+
+def _averaged(mask: NDArray[np.bool_], step: int) -> NDArray[np.float32]:
+    """Share of the mask in cubes of ``step`` voxels; the last ones may reach out of it."""
+    if step == 1:
+        return mask.astype(np.float32)
+    shape = tuple(-(-n // step) for n in mask.shape)
+    out = np.zeros(shape, dtype=np.float32)
+    box = bounding_box(mask)
+    if box is None:
+        return out
+    low = [b.start // step for b in box]
+    high = [-(-b.stop // step) for b in box]
+    whole = np.zeros(tuple((h - a) * step for a, h in zip(low, high, strict=True)), np.uint8)
+    source = tuple(slice(a * step, min(h * step, n)) for a, h, n in zip(low, high, mask.shape,
+                                                                       strict=True))  # fmt: skip
+    whole[tuple(slice(0, s.stop - s.start) for s in source)] = mask[source]
+    blocks = whole.reshape(*(v for a, h in zip(low, high, strict=True) for v in (h - a, step)))
+    part = tuple(slice(a, h) for a, h in zip(low, high, strict=True))
+    out[part] = blocks.sum(axis=(1, 3, 5), dtype=np.float32) / np.float32(step**3)
+    return out
 
 
 def _nearest_index(native: Grid, grid: Grid, axis: int) -> NDArray[np.int64]:
@@ -161,14 +206,42 @@ def _nearest_index(native: Grid, grid: Grid, axis: int) -> NDArray[np.int64]:
     return np.asarray(np.clip(at, 0, native.shape[axis] - 1))
 
 
-def _reachable(
-    labels: LabelMap, target: NDArray[np.bool_], rules: PathRules, organ: str | None
-) -> tuple[LabelMap, NDArray[np.bool_]]:
-    """Labels and target within the longest needle's reach; vessels below the rule become organ."""
+def _reach(
+    labels: LabelMap, target: NDArray[np.bool_], rules: PathRules
+) -> tuple[slice, slice, slice]:
+    """The box a needle can need: the longest length round the target, or as far as the skin is.
+
+    Where the rule on length is shorter than the way to the skin the skin must still be in the box:
+    else nobody could say how much too short it is.
+    """
     box = bounding_box(target)
     if box is None:
         raise ValueError("an empty target reached the raster")  # checked by every public door
-    part = grown_box(box, rules.max_length.value + 10.0, labels.grid.spacing_mm, labels.grid.shape)
+    grid = labels.grid
+    reach = rules.max_length.value + 10.0
+    part = grown_box(box, reach, grid.spacing_mm, grid.shape)
+    if reach < NEAR_SKIN_MM:
+        wide = grown_box(box, NEAR_SKIN_MM, grid.spacing_mm, grid.shape)
+        thin = tuple(max(1, round(3.0 / s)) for s in grid.spacing_mm)
+        every = tuple(slice(s.start, s.stop, n) for s, n in zip(wide, thin, strict=True))
+        air = grid.index_to_lps(
+            np.argwhere(labels.array[every] == 0) * thin + [s.start for s in wide]
+        )
+        if len(air):
+            middle = grid.index_to_lps([(b.start + b.stop - 1) / 2.0 for b in box])
+            gap = float(np.linalg.norm(air - middle, axis=1).min()) + 15.0
+            part = grown_box(box, max(reach, gap), grid.spacing_mm, grid.shape)
+    return part
+
+
+def _reachable(
+    labels: LabelMap,
+    target: NDArray[np.bool_],
+    rules: PathRules,
+    organ: str | None,
+    part: tuple[slice, slice, slice],
+) -> tuple[LabelMap, NDArray[np.bool_]]:
+    """Labels and target in the box ``part``; vessels below the rule's diameter become organ."""
     start = [s.start for s in part]
     grid = labels.grid.crop(start, [s.stop - s.start for s in part])
     array = labels.array[part].copy()
@@ -201,58 +274,41 @@ def _split(
 
 def _add_obstacle(
     words: NDArray[np.uint32],
-    worst: NDArray[np.uint8],
-    nearest: NDArray[np.uint32],
     coarse: LabelMap,
+    boxes: Sequence[tuple[slice, ...] | None],
     obstacle: Obstacle,
     number: int,
 ) -> None:
-    mask = coarse.mask(*obstacle.structures)
-    box = bounding_box(mask)
-    if box is None:
+    """Paint one group into the words; ``boxes`` of the labels' values as of `find_objects`."""
+    from irplan.compute.cpu import distance_field as kernels
+
+    values = [coarse.label(n).value for n in obstacle.structures if coarse.checked(n)]
+    found = [b for v in values if v <= len(boxes) and (b := boxes[v - 1]) is not None]
+    if not found:
         return
+    box = tuple(slice(min(b[a].start for b in found), max(b[a].stop for b in found))
+                for a in range(3))  # fmt: skip
     h = coarse.grid.spacing_mm[0]
     cap = obstacle.soft_mm + 0.5 * h
-    part = grown_box(box, cap, coarse.grid.spacing_mm, mask.shape)
-    gap = capped_distance_mm(mask[part], coarse.grid.spacing_mm, cap) - np.float32(0.5 * h)
-    hard = (gap < obstacle.hard_mm) | mask[part]
-    words[part][hard] |= np.uint32(1 << number)
-    width = max(1e-6, obstacle.soft_mm - obstacle.hard_mm)
-    deficit = np.clip((obstacle.soft_mm - gap) / width, 0.0, 1.0)
-    level = np.ceil(255.0 * deficit).astype(np.uint8)
-    more = level > worst[part]
-    worst[part][more] = level[more]
-    nearest[part][more] = number
+    part = grown_box((box[0], box[1], box[2]), cap, coarse.grid.spacing_mm, coarse.grid.shape)
+    table = np.zeros(256, dtype=bool)
+    table[values] = True
+    distance = capped_distance_mm(table[coarse.array[part]], coarse.grid.spacing_mm, cap)
+    at = np.array([s.start for s in part], dtype=np.int64)
+    sizes = tuple(np.float32(v) for v in (obstacle.hard_mm, obstacle.soft_mm, 0.5 * h))
+    in_parts(
+        distance.shape[0],
+        lambda a, b: kernels.add_obstacle(words, at, distance, number, *sizes, a, b),
+    )
 
 
-def _smoothed(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float32]:
+def _smoothed(share: NDArray[np.float32], spacing_mm: float) -> NDArray[np.float32]:
     """Occupancy blurred by 5 mm, wider than the voxels' terraces: its gradient is the normal."""
     from scipy.ndimage import gaussian_filter
 
-    out = np.zeros(mask.shape, dtype=np.float32)
-    box = bounding_box(mask)
+    out = np.zeros(share.shape, dtype=np.float32)
+    box = bounding_box(share > 0.0)
     if box is not None:
-        part = grown_box(box, 16.0, (spacing_mm,) * 3, mask.shape)
-        out[part] = gaussian_filter(mask[part].astype(np.float32), 5.0 / spacing_mm, truncate=3.0)
+        part = grown_box(box, 16.0, (spacing_mm,) * 3, share.shape)
+        out[part] = gaussian_filter(share[part], 5.0 / spacing_mm, truncate=3.0)
     return out
-
-
-def _skin_points(coarse: LabelMap) -> NDArray[np.float64]:
-    """Body voxels with the outside beside them, thinned to one in each cube of 3 mm.
-
-    Voxels at the raster's faces are no skin: there the image or the crop ends, not the body.
-    """
-    body = coarse.array != 0
-    inner = (slice(1, -1),) * 3
-    open_to_air = np.zeros_like(body[inner])
-    for axis in range(3):
-        for step in (0, 2):
-            view = tuple(
-                slice(step, step - 2 if step < 2 else None) if a == axis else slice(1, -1)
-                for a in range(3)
-            )
-            open_to_air |= ~body[view]
-    index = np.argwhere(open_to_air & body[inner]) + 1
-    cell = np.floor(index * (coarse.grid.spacing_mm[0] / ENTRY_SPACING_MM)).astype(np.int64)
-    _, first = np.unique(cell, axis=0, return_index=True)
-    return coarse.grid.index_to_lps(index[np.sort(first)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,33 +13,22 @@ from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError, NoAdmissiblePathError
 from irplan.geometry import Grid, Needle, Point3, as_point
 from irplan.image import LabelMap
-from irplan.planning.checks import PathChecks, check_paths, nearest_miss, rule_names
+from irplan.planning.checks import UNKNOWN_RULE, PathChecks, check_paths
 from irplan.planning.clearance import Clearance, ClearanceMeter
+from irplan.planning.entry_paths import COMFORTABLE_ORGAN_PATH_MM, paths_of_entries
+from irplan.planning.nearest_miss import miss_of
 from irplan.planning.obstacles import ObstacleRaster, build_raster
-from irplan.planning.paths import PathCandidate, PathSearch, PathTerm
+from irplan.planning.paths import PathCandidate, PathSearch, PathTerm, PathWeights
 from irplan.planning.rules import PathRules
 from irplan.planning.target import as_target_mask, check_target
 
-#: Paths checked between two progress calls.
-CHUNK = 100_000
 #: Entries of two candidates are at least this far apart, mm.
 DECLUSTER_MM = 12.0
 #: Candidates kept, and clusters looked at to find them.
 KEEP = 12
 CLUSTERS = 60
-#: Organ path above which more is no safer, mm [S].
-COMFORTABLE_ORGAN_PATH_MM = 15.0
-
-
-@dataclass(frozen=True)
-class PathWeights:
-    """Weights of the soft terms [S]; each term runs from 0 (ideal) to 1 (at its hard limit)."""
-
-    length: float = 1.0
-    obstacle: float = 1.0
-    tilt: float = 0.5
-    capsule_angle: float = 0.5
-    organ_path: float = 0.3
+#: Word for what nobody has seen, in `PathCandidate.not_checked`.
+UNKNOWN = "outside the field of view"
 
 
 def find_paths(
@@ -98,48 +87,35 @@ def search_paths(
 ) -> PathSearch:
     """`find_paths` on a raster and meter that exist already."""
     weights = PathWeights() if weights is None else weights
-    names = rule_names(raster)
-    blocked = np.zeros(len(names), dtype=np.int64)
-    tested = 0
-    good: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
-    closest: PathChecks | None = None
-    per_chunk = max(1, CHUNK // max(1, len(tips_mm)))
-    entries = raster.entries_mm
-    for first in range(0, len(entries), per_chunk):
-        progress(first / len(entries), "testing needle paths")
-        part = entries[first : first + per_chunk]
-        a = np.repeat(part, len(tips_mm), axis=0)
-        b = np.tile(tips_mm, (len(part), 1))
-        # What is too long by half again tells nothing about the rules that matter.
-        near = np.linalg.norm(b - a, axis=1) <= 1.5 * raster.rules.max_length.value
-        checks = check_paths(raster, a[near], b[near])
-        tested += len(checks.length_mm)
-        blocked += checks.broken.sum(axis=0)
-        ok = checks.admissible
-        good.append((a[near][ok], b[near][ok], _coarse_cost(checks, raster, weights)[ok]))
-        closest = _closer(closest, checks)
-    miss = "" if closest is None else nearest_miss(raster, closest)
-    by_rule = tuple(
-        (names[i], int(blocked[i])) for i in np.argsort(-blocked, kind="stable") if blocked[i]
+    found = paths_of_entries(
+        raster, raster.entries_mm, tips_mm, weights, progress=portion(progress, 0.0, 0.8)
     )
-    entry = np.concatenate([g[0] for g in good]) if good else np.empty((0, 3))
-    tip = np.concatenate([g[1] for g in good]) if good else np.empty((0, 3))
-    cost = np.concatenate([g[2] for g in good]) if good else np.empty(0)
-    admissible = len(cost)
-    candidates, refused = _shortlist(raster, meter, entry, tip, cost, weights)
+    tested, admissible = int(found.tested.sum()), int(found.clear.sum())
+    nearest = miss_of(raster, meter, found)
+    miss = "no skin within the needle's reach" if nearest is None else nearest.words
+    open_entries = np.flatnonzero(found.clear > 0)
+    entry = raster.entries_mm[open_entries]
+    tip = tips_mm[found.best_tip[open_entries, 0]]
+    candidates, refused = shortlist(raster, meter, entry, tip, found.cost[open_entries, 0], weights)
     progress(1.0, f"{admissible} of {tested} paths admissible")
     if candidates:
-        return PathSearch(tuple(candidates), tested, admissible, by_rule, miss)
+        return PathSearch(tuple(candidates), tested, admissible, found.blocked_by, miss)
     if admissible:  # admissible on the raster, not on the labels themselves
         miss = refused
-    worst = by_rule[0][0] if by_rule else "no skin within the needle's reach"
-    count = by_rule[0][1] if by_rule else 0
-    raise NoAdmissiblePathError(
+    raise no_path_error(tested, found.blocked_by, miss)
+
+
+def no_path_error(
+    tested: int, blocked_by: tuple[tuple[str, int], ...], miss: str
+) -> NoAdmissiblePathError:
+    """The error of a search that found nothing: rule, counts, nearest miss."""
+    worst, count = blocked_by[0] if blocked_by else ("no skin within the needle's reach", 0)
+    return NoAdmissiblePathError(
         "needle path",
         got=f"no admissible path among {tested}; most are blocked by '{worst}' ({count})",
         expected="at least one path from the skin to the target under the hard rules",
         remedy=f"Nearest miss: {miss}. Check the labels there, or relax that rule knowingly.",
-        blocked_by=by_rule,
+        blocked_by=blocked_by,
         nearest_miss=miss,
     )
 
@@ -188,6 +164,18 @@ def describe_path(
             PathTerm("healthy organ before the target", inside, "mm", w.organ_path,
                      w.organ_path * float(_organ_shortage(np.array(inside), raster)))
         )  # fmt: skip
+    worst, swept, near = "", 0.0, np.inf
+    for o in raster.obstacles:
+        room = clearance.swept_mm[o.name]
+        deficit = float(np.clip((o.hard_mm - room) / max(1e-6, o.hard_mm), 0.0, 1.0))
+        if deficit > swept or (worst == "" and room < near):
+            worst, swept, near = o.name, max(swept, deficit), room
+    if np.isfinite(near):
+        terms.append(
+            PathTerm(f"room to {worst} for a needle off its path", near, "mm", w.sweep,
+                     w.sweep * swept**2, f"tip off by {w.error.tip_mm:g} mm, "
+                     f"{w.error.angle_deg:g} deg")
+        )  # fmt: skip
     limiting, least, at = "none within the soft distances", np.inf, needle.entry_mm
     for o in raster.obstacles:
         distance = clearance.distance_mm[o.name]
@@ -208,6 +196,7 @@ def describe_path(
         {k: v for k, v in clearance.distance_mm.items() if np.isfinite(v)},
         limiting,
         at,
+        tuple(o.name for o in raster.not_checked),
     )
 
 
@@ -236,54 +225,21 @@ def _organ_shortage(inside_mm: NDArray[Any], raster: ObstacleRaster) -> NDArray[
     return out
 
 
-def _coarse_cost(checks: PathChecks, raster: ObstacleRaster, w: PathWeights) -> NDArray[np.float64]:
-    rules = raster.rules
-    cost = w.length * checks.length_mm / rules.max_length.value
-    cost += w.tilt * np.abs(checks.tilt_deg) / max(1e-6, rules.max_tilt.value)
-    cost += w.obstacle * checks.soft**2
-    if raster.organ_name is not None:
-        width = max(1e-6, 90.0 - rules.min_capsule_angle.value)
-        flat = np.nan_to_num((90.0 - checks.capsule_deg) / width)
-        cost += w.capsule_angle * flat**2 + w.organ_path * _organ_shortage(
-            checks.organ_path_mm, raster
-        )
-    return cost
-
-
-def _closer(best: PathChecks | None, new: PathChecks) -> PathChecks | None:
-    """Of two sets, one path each at most: the one that breaks fewest rules, by shortest way."""
-    count = new.broken.sum(axis=1)
-    bad = np.flatnonzero(count > 0)
-    if not len(bad):
-        return best
-    i = int(bad[np.lexsort((new.length_mm[bad], new.blocked_mm[bad], count[bad]))[0]])
-    one = _one(new, i)
-    if best is None:
-        return one
-    key = [
-        (int(c.broken.sum()), float(c.blocked_mm[0]), float(c.length_mm[0])) for c in (best, one)
-    ]
-    return one if key[1] < key[0] else best
-
-
-def _one(c: PathChecks, i: int) -> PathChecks:
-    s = slice(i, i + 1)
-    return PathChecks(
-        c.entry_mm[s], c.tip_mm[s], c.rule_names, c.broken[s], c.length_mm[s], c.tilt_deg[s],
-        c.below_horizontal_deg[s], c.blocked_mm[s], c.organ_path_mm[s], c.capsule_deg[s],
-        c.target_at_mm[s], c.soft[s], c.soft_group[s],
-    )  # fmt: skip
-
-
-def _shortlist(
+def shortlist(
     raster: ObstacleRaster,
     meter: ClearanceMeter,
     entry: NDArray[np.float64],
     tip: NDArray[np.float64],
     cost: NDArray[np.float64],
     weights: PathWeights,
+    *,
+    unsure: bool = False,
 ) -> tuple[list[PathCandidate], str]:
-    """De-clustered candidates, cheapest first, each checked on the labels; and the last refusal."""
+    """De-clustered candidates, cheapest first, each checked on the labels; and the last refusal.
+
+    ``unsure``: the paths run through the unknown or begin where what was seen ends; the candidates
+    say so and keep every other rule.
+    """
     order = np.argsort(cost, kind="stable")
     entry, tip = entry[order], tip[order]
     free = np.ones(len(order), dtype=bool)
@@ -292,8 +248,10 @@ def _shortlist(
         i = int(np.argmax(free))
         picks.append(i)
         free &= np.linalg.norm(entry - entry[i], axis=1) > DECLUSTER_MM
-    needles = [meter.entry_on_skin(Needle(_point(tip[i]), _point(entry[i]))) for i in picks]
-    candidates, refused = confirm_paths(raster, meter, needles, weights)
+    needles = [Needle(_point(tip[i]), _point(entry[i])) for i in picks]
+    if not unsure:
+        needles = [meter.entry_on_skin(n) for n in needles]
+    candidates, refused = confirm_paths(raster, meter, needles, weights, unsure=unsure)
     ranked = sorted((c for c in candidates if c is not None), key=lambda c: c.cost)
     return ranked[:KEEP], refused
 
@@ -303,22 +261,32 @@ def confirm_paths(
     meter: ClearanceMeter,
     needles: Sequence[Needle],
     weights: PathWeights | None = None,
+    *,
+    unsure: bool = False,
 ) -> tuple[list[PathCandidate | None], str]:
     """Check needles on the raster and on the labels; None for one that breaks a rule.
 
-    The second value says in words why the best of the refused was refused.
+    The second value says in words why the best of the refused was refused.  ``unsure`` lets paths
+    through the unknown pass, marked as not checked.
     """
     if not needles:
         return [], ""
+    weights = PathWeights() if weights is None else weights
     entry = np.array([n.entry_mm for n in needles])
     tip = np.array([n.tip_mm for n in needles])
     checks = check_paths(raster, entry, tip)
-    ok = checks.admissible
+    unknown = checks.rule_names.index(UNKNOWN_RULE)
+    breaks = np.delete(checks.broken, unknown, axis=1) if unsure else checks.broken
+    ok = np.asarray(~breaks.any(axis=1))
     out: list[PathCandidate | None] = []
     refused, least = "", np.inf
-    for i, (needle, clear) in enumerate(zip(needles, meter.measure(list(needles)), strict=True)):
+    clearances = meter.measure(list(needles), weights.error)
+    for i, (needle, clear) in enumerate(zip(needles, clearances, strict=True)):
         if ok[i] and keeps_clear(raster, clear):
-            out.append(describe_path(raster, checks, i, needle, clear, weights))
+            path = describe_path(raster, checks, i, needle, clear, weights)
+            if unsure:
+                path = replace(path, not_checked=(*path.not_checked, UNKNOWN))
+            out.append(path)
             continue
         out.append(None)
         for o in raster.obstacles:

@@ -94,10 +94,15 @@ def test_nearest_voxel_of_each_group_closed_form() -> None:
     half = np.array([0.5, 0.5, 0.5], dtype=np.float32)
     entry, tip = np.array([[-5.0, 3.0, 0.0]]), np.array([[40.0, 3.0, 0.0]])
     distance, index = np.full((1, 3), np.inf), np.full((1, 3), -1, dtype=np.int64)
-    rays.nearest_to_segments(points, group, half, entry, tip, distance, index)
+    swept = np.full((1, 3), np.inf)
+    rays.nearest_to_segments(points, group, half, entry, tip, 4.0, 0.1, distance, index, swept)
     # Boxes of 1 mm: 3 mm above the axis less half a voxel; nothing in the third group.
     assert distance[0].tolist() == pytest.approx([2.5, 2.5, np.inf])
     assert index[0].tolist() == [0, 1, -1]
+    # Off by 4 mm at the tip (x = 40), by 0.1 mm less for each mm back: 0 at x = 0, 1 mm at x = 10;
+    # of the second group the far point lies 10 mm beyond the tip (box 0.65 mm along the line).
+    far = np.sqrt(10**2 + 4**2) - 0.5 * (10 + 4) / np.sqrt(10**2 + 4**2)
+    assert swept[0].tolist() == pytest.approx([2.5, min(2.5 - 1.0, far - 4.0), np.inf])
 
 
 def test_segment_gaps_closed_form_and_brute_force() -> None:
