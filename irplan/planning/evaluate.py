@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import CryoResult
+from irplan.ablation import AblationResult, CryoResult
 from irplan.image import LabelMap, Volume
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -18,6 +18,7 @@ from irplan.planning.ice_distance import SKIN, IceDistance, ice_distances
 from irplan.planning.margin_directions import directional_margins
 from irplan.planning.margin_smoothing import smooth_level
 from irplan.planning.margins import MarginReport, TargetGeometry, measure_margins
+from irplan.planning.modality import lethal_field
 from irplan.planning.obstacles import ObstacleRaster, build_raster, large_vessels, target_organ
 from irplan.planning.paths import PathCandidate
 from irplan.planning.plan import AblationPlan
@@ -49,7 +50,7 @@ VESSELS = ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava")
 
 def evaluate_plan(
     plan: AblationPlan,
-    result: CryoResult,
+    result: AblationResult,
     labels: LabelMap,
     target_mask: NDArray[Any],
     *,
@@ -59,6 +60,8 @@ def evaluate_plan(
     probability: CoverageProbability | None = None,
 ) -> PlanEvaluation:
     """Judge ``plan`` with its simulation against the labels.
+
+    By cold, organs are measured to the ice; else to the lethal zone itself.
 
     Parameters
     ----------
@@ -76,6 +79,8 @@ def evaluate_plan(
     """
     rules = PathRules() if rules is None else rules
     case = _Case.of(plan, labels, target_mask, rules, paths, target)
+    if not isinstance(result, CryoResult):
+        return _by_other_means(case, plan, result, probability)
     lethal_c = result.lethal_temperature(plan.lethal)
     report = case.margins(lethal_c, plan.lethal.threshold_c)
     cautious = report if plan.lethal.threshold_c == -40.0 else case.margins(lethal_c, -40.0)
@@ -89,6 +94,31 @@ def evaluate_plan(
         *physics_rows(result),
     ]
     return case.evaluation(report, _volumes_ml(result, plan), ice, rows, probability)
+
+
+def _by_other_means(
+    case: _Case,
+    plan: AblationPlan,
+    result: AblationResult,
+    probability: CoverageProbability | None,
+) -> PlanEvaluation:
+    """The verdict on heat or electroporation: one zone, no colder inner one."""
+    field, level, words = lethal_field(result, plan.lethal, plan.placements)
+    report = case.margins(field, level)
+    gaps = ice_distances(field, case.labels, case.structures, edge_c=level)
+    rows = [
+        replace(row, note=words) if row.name == "target in the lethal zone" else row
+        for row in case.margin_rows(report, None, None)
+    ]
+    rows += [
+        probability_row(probability, plan.margin_goal_mm, "not computed for this modality"),
+        *case.vessel_rows(),
+        *organ_rows(gaps, case.labels, case.structures, what="zone"),
+        *case.needle_rows(),
+        *physics_rows(result),
+    ]
+    volume = _volume_ml(field.array, field.grid.voxel_volume_mm3, level)
+    return case.evaluation(report, {"lethal": volume}, gaps, rows, probability)
 
 
 def evaluate_zone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +56,16 @@ def pivot_field(
     target: TargetGeometry,
     applicator: Applicator,
     direction: NDArray[np.float64],
+    *,
+    others: Sequence[NDArray[np.float64]] = (),
+    parallel: bool = False,
 ) -> PivotField:
     """Try every lattice pivot with the common direction, then with growing tilts against it.
 
     A pivot lies in the target or within the rule's distance of its edge.  The first tilt with an
-    admissible path is taken, at equal tilt the one with the smallest soft deficit.
+    admissible path is taken, at equal tilt the one with the smallest soft deficit.  Pivots that no
+    tilt reaches take one of the ``others``, directions of their own.  ``parallel``: the common
+    direction alone.
     """
     axes = frame_of(direction)
     origin, points, index, shape = _lattice(raster, target, axes)
@@ -70,12 +76,14 @@ def pivot_field(
     done = np.zeros(n, dtype=bool)
     reach = applicator.active_length_mm / 2.0 + applicator.tip_offset_mm
     longest = min(raster.rules.max_length.value, applicator.max_insertion_mm)
-    for tilt in TILTS_DEG:
+    groups = [(_cone(axes, tilt), ENOUGH) for tilt in (TILTS_DEG[:1] if parallel else TILTS_DEG)]
+    groups += [([o], 1.0) for o in others if not parallel]
+    for ways, enough in groups:
         todo = np.flatnonzero(~done)
-        if len(todo) <= (1.0 - ENOUGH) * n:
-            break
+        if len(todo) <= (1.0 - enough) * n:
+            continue
         found = np.zeros(len(todo), dtype=bool)
-        for way in _cone(axes, tilt):
+        for way in ways:
             p = points[todo]
             d = np.broadcast_to(way, p.shape)
             skin = skin_above(raster, p, d)

@@ -1,45 +1,38 @@
-"""How many probes, of which kind and where: proposed fast, decided by the simulation."""
+"""How many applicators, of which kind and where: proposed fast, decided by the simulation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import (
-    AblationProblem,
-    Applicator,
-    CryoResult,
-    LethalRule,
-    Placement,
-    Schedule,
-    TissueMap,
-    simulate_cryo,
-)
+from irplan.ablation import AblationProblem, AblationResult, Placement, TissueMap
+from irplan.ablation.tissue_table import TISSUE_OF_STRUCTURE
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import PlanningError
 from irplan.image import LabelMap
 from irplan.planning.clearance import ClearanceMeter
-from irplan.planning.layout import LayoutProblem, judging_sites
+from irplan.planning.layout import LayoutProblem, Sites, coverage_sites, judging_sites
 from irplan.planning.margins import TargetGeometry, surface_margins
+from irplan.planning.modality import Modality, Tool, UniformEffect
 from irplan.planning.obstacles import ObstacleRaster
+from irplan.planning.optimise_score import Confirmed, CoverageSites, Layout, zone_ml
 from irplan.planning.paths import PathCandidate, PathSearch
 from irplan.planning.pivots import PivotField, pivot_field
 from irplan.planning.rules import PathRules
 from irplan.planning.surfaces import sample
-from irplan.planning.surrogate import SEARCH_TIME_ERROR_MM, ProbeCold
+from irplan.planning.surrogate import uniform_effect
 from irplan.planning.trajectories import confirm_paths
 
-#: Voxel of simulations that guide the search, and of the one that decides, mm.
-SEARCH_MM, FINAL_MM = 2.0, 1.0
 #: Largest number of probes that "as few as needed" goes to.
 AUTO_PROBES = 8
 #: Common directions that are tried, and the least angle between two of them, degrees.
 DIRECTIONS, APART_DEG = 3, 15.0
-#: Pairs of kind and direction searched from every start; simulations to improve a finalist.
-STARTED, ROUNDS = 3, 4
+#: The same where all needles have it exactly, so that each direction fits fewer places.
+PARALLEL_DIRECTIONS = 6
+#: Pairs of tool and direction searched from every start.
+STARTED = 3
 #: From this number of probes only the best pairs of kind and direction are searched further.
 MANY = 4
 #: Margin in the search above the goal before the fine simulation is asked, mm; what the fine one
@@ -58,32 +51,33 @@ RISK_REACH_MM = 40.0
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
-    """A group of probes that was simulated on the search grid."""
-
-    placements: tuple[Placement, ...]
-    paths: tuple[PathCandidate, ...]
-    margin_mm: float
-    """Smallest counted margin in that simulation."""
-    cost: float
-
-
-@dataclass(frozen=True, eq=False)
 class ProbeSearch:
-    """The chosen probes with their final simulation, and what was tried."""
+    """The chosen applicators with their final simulation, and what was tried."""
 
-    layout: Layout
-    result: CryoResult
-    margin_mm: float
+    confirmed: Confirmed
     reached: bool
     tried: tuple[str, ...]
-    """One line a number of probes: kind and margin reached on the search grid."""
+    """One line a number of applicators: tool and what was reached on the search grid."""
     simulations: int
+
+    @property
+    def layout(self) -> Layout:
+        """The chosen layout."""
+        return self.confirmed.layout
+
+    @property
+    def result(self) -> AblationResult:
+        """The simulation that decided."""
+        return self.confirmed.result
 
 
 @dataclass(eq=False)
 class ProbePlanner:
-    """Everything the search needs for one target; `find` does it."""
+    """Everything the search needs for one target; `find` does it.
+
+    ``fixed`` applicators are in already and stay where they are.  ``archive`` holds every layout
+    that was simulated, in order.
+    """
 
     raster: ObstacleRaster
     meter: ClearanceMeter
@@ -92,80 +86,100 @@ class ProbePlanner:
     counted: NDArray[np.bool_]
     paths: PathSearch
     rules: PathRules
-    schedule: Schedule
-    lethal: LethalRule
+    modality: Modality
     margin_goal_mm: float
+    fixed: tuple[Placement, ...] = ()
     progress: Progress = no_progress
     simulations: int = 0
-    _colds: dict[str, ProbeCold] = field(default_factory=dict)
-    _fields: dict[tuple[str, int], PivotField] = field(default_factory=dict)
+    archive: list[Layout] = field(default_factory=list)
+    _effects: dict[Tool, UniformEffect] = field(default_factory=dict)
+    _fields: dict[tuple[str, int, bool], PivotField] = field(default_factory=dict)
     _tissue: TissueMap | None = None
-    _promising: list[tuple[Applicator, int]] | None = None
+    _promising: list[tuple[Tool, int]] | None = None
     _risk: NDArray[np.float64] | None = None
-    _confirmed: tuple[Layout, CryoResult, float] | None = None
+    _coverage: CoverageSites | None = None
+    _confirmed: dict[int, Confirmed] = field(default_factory=dict)
 
-    def find(self, kinds: Sequence[Applicator], count: int | None) -> ProbeSearch:
-        """The fewest probes (or exactly ``count``) that reach the goal; else the best found.
+    def find(self, count: int | None) -> ProbeSearch:
+        """The fewest new applicators (or exactly ``count``) that reach the margin goal everywhere.
 
-        For each number: propose with every kind and direction, simulate the most promising,
+        For each number: propose with every tool and direction, simulate the most promising,
         correct the proposal by what the simulation showed and repeat; the first layout that
-        reaches the goal is confirmed at 1 mm.  Raises `PlanningError` when not even one layout of
-        the wanted number fits the rules.
+        reaches the goal is confirmed on the fine grid.  Where no number reaches it (a vessel keeps
+        a place warm, say), `optimise.cover_most` looks for the layout that covers most.  Raises
+        `PlanningError` when not even one layout of the wanted number fits the rules.
         """
+        from irplan.planning.optimise import cover_most
+
         found: list[Layout] = []
         tried: list[str] = []
+        if self.fixed:
+            alone = self.simulated(self.fixed, (), self.modality.tools[0], -1, None)[0]
+            tried.append(f"the {len(self.fixed)} fixed alone: {alone.margin_mm:.1f} mm")
+            if alone.margin_mm >= self.margin_goal_mm - COARSE_ERROR_MM and count is None:
+                confirmed = self.confirm(alone)
+                if confirmed.margin_mm >= self.margin_goal_mm:
+                    return self.done(confirmed, tried)
+            found.append(alone)
         flat = 0
-        counts = [count] if count is not None else list(range(1, self._most() + 1))
+        counts = self.counts(count)
         for n in counts:
             self._report(f"placing {n} probe(s)")
-            layout = self._best_of(kinds, n, simulate_anyway=count is not None or n == counts[-1])
+            layout = self._best_of(n, simulate_anyway=count is not None or n == counts[-1])
             if layout is None:
                 continue
-            kind = layout.placements[0].applicator.name
-            tried.append(f"{n} x {kind}: {layout.margin_mm:.1f} mm")
+            tried.append(f"{n} x {layout.tool.words}: {layout.margin_mm:.1f} mm")
             gained = layout.margin_mm - max((k.margin_mm for k in found), default=-np.inf)
             found.append(layout)
             if layout.margin_mm >= self.margin_goal_mm - COARSE_ERROR_MM:
-                confirmed = self._confirm(layout)
-                if confirmed[2] >= self.margin_goal_mm:
-                    return self._done(confirmed, tried)
+                confirmed = self.confirm(layout)
+                if confirmed.margin_mm >= self.margin_goal_mm:
+                    return self.done(confirmed, tried)
             flat = flat + 1 if gained < PLATEAU_MM else 0
             if flat >= PLATEAU_COUNT:
                 break
-        if not found:
-            raise PlanningError(
-                "probes",
-                got=f"no group of {count if count is not None else 'any number of'} probes that "
-                "keeps the rules",
-                expected=f"probes {self.rules.min_probe_spacing.value:g} to "
-                f"{self.rules.max_probe_spacing.value:g} mm apart, each with an admissible path",
-                remedy=f"{len(self.paths.candidates)} single paths are admissible, but no group of "
-                "them reaches the target and its margin at these distances: ask for a smaller "
-                "margin, another applicator or other probe spacing.",
-            )
-        # Not reached: more probes must buy a margin worth the harm.
-        most = max(k.margin_mm for k in found)
-        chosen = next(k for k in found if k.margin_mm >= most - PLATEAU_MM)
-        return self._done(self._confirm(chosen), tried)
+        return cover_most(self, count, tried)
+
+    def counts(self, count: int | None) -> list[int]:
+        """Numbers of new applicators that are tried."""
+        if count is not None:
+            return [count]
+        most = min(self.modality.most, AUTO_PROBES, int(self.rules.max_probes.value))
+        least = max(1, self.modality.fewest - len(self.fixed))
+        return list(range(least, most - len(self.fixed) + 1))
+
+    def nothing_fits(self, count: int | None) -> PlanningError:
+        """The error of a search in which no group kept the rules."""
+        return PlanningError(
+            "probes",
+            got=f"no group of {count if count is not None else 'any number of'} probes that "
+            "keeps the rules",
+            expected=f"probes {self.rules.min_probe_spacing.value:g} to "
+            f"{self.rules.max_probe_spacing.value:g} mm apart, each with an admissible path",
+            remedy=f"{len(self.paths.candidates)} single paths are admissible, but no group of "
+            "them reaches the target and its margin at these distances: ask for a smaller "
+            "margin, another applicator or other probe spacing.",
+        )
 
     # -- one number of probes --------------------------------------------------------------
 
-    def _most(self) -> int:
-        return min(AUTO_PROBES, int(self.rules.max_probes.value))
-
-    def _best_of(
-        self, kinds: Sequence[Applicator], count: int, *, simulate_anyway: bool
-    ) -> Layout | None:
+    def region(self) -> NDArray[np.float64]:
+        """Points of the target with its margin, from which starts are made."""
         region = self.target.sites_mm[
             (self.target.outside_mm <= self.margin_goal_mm) & self.target.in_organ
         ]
-        region = region[:: max(1, len(region) // REGION_POINTS)]
-        pairs = self._promising or [
-            (kind, d) for kind in kinds for d in range(len(self._directions()))
-        ]
+        return region[:: max(1, len(region) // REGION_POINTS)]
+
+    def pairs(self) -> list[tuple[Tool, int]]:
+        """Every tool with every common direction."""
+        return [(t, d) for t in self.modality.tools for d in range(len(self.directions()))]
+
+    def _best_of(self, count: int, *, simulate_anyway: bool) -> Layout | None:
+        region = self.region()
+        pairs = self._promising or self.pairs()
         first: list[tuple[float, int, LayoutProblem, list[int]]] = []
-        for number, (kind, d) in enumerate(pairs):
-            problem = self._problem(kind, d)
+        for number, (tool, d) in enumerate(pairs):
+            problem = self.problem(tool, d)
             proposed = problem.propose(count, region, starts=slice(0, 1))
             if proposed is not None:
                 first.append((proposed[1], number, problem, proposed[0]))
@@ -173,13 +187,13 @@ class ProbePlanner:
         if count >= MANY and self._promising is None:
             # From here on a search is dear, and what served a few probes best serves more.
             self._promising = [pairs[number] for _, number, _, _ in first[:STARTED]]
-        proposals: list[tuple[float, float, LayoutProblem, list[int]]] = []
-        for cost, _, problem, rows in first[: STARTED if count < MANY else 1]:
+        proposals: list[tuple[float, float, LayoutProblem, list[int], int]] = []
+        for cost, number, problem, rows in first[: STARTED if count < MANY else 1]:
             again = problem.propose(count, region, starts=slice(1, None))
             if again is not None and again[1] < cost:
                 rows, cost = again
             cold = problem.total(rows) * problem.sites.bias
-            proposals.append((cost, problem.worst_ratio(cold), problem, rows))
+            proposals.append((cost, problem.worst_ratio(cold), problem, rows, pairs[number][1]))
         proposals.sort(key=lambda p: p[0])
         hopeful = [p for p in proposals if p[1] >= HOPELESS]
         # The least harmful and the coldest: one proposes elegance, the other safety.
@@ -188,35 +202,37 @@ class ProbePlanner:
         if not finalists and simulate_anyway:
             finalists = proposals[:1]
         best: Layout | None = None
-        for _, _, problem, rows in finalists:
-            layout = self._improved(problem, rows)
+        for _, _, problem, rows, d in finalists:
+            layout = self.improved(problem, rows, d)
             if layout is not None and (best is None or _better(layout, best, self.margin_goal_mm)):
                 best = layout
         return best
 
-    def _improved(self, problem: LayoutProblem, rows: list[int]) -> Layout | None:
+    def improved(self, problem: LayoutProblem, rows: list[int], direction: int) -> Layout | None:
         """Simulate, correct the superposition by the outcome, move, simulate again."""
         best: Layout | None = None
         seen: set[tuple[int, ...]] = set()
-        for _ in range(ROUNDS):
-            kept = self._keep_admissible(problem, rows)
+        for _ in range(self.modality.rounds):
+            kept = self.keep_admissible(problem, rows)
             if kept is None or tuple(sorted(kept[0])) in seen:
                 break
             rows, paths = kept
             seen.add(tuple(sorted(rows)))
-            placements = tuple(Placement(c.needle, problem.pivots.applicator) for c in paths)
-            cold, margin = self._simulated(placements, problem)
-            layout = Layout(placements, paths, margin, problem.cost(cold, rows))
+            layout, effect = self.simulated_rows(problem, rows, paths, direction)
             if best is None or _better(layout, best, self.margin_goal_mm):
                 best = layout
             elif best.margin_mm >= self.margin_goal_mm + HEADROOM_MM:
                 break  # good enough, and the last move did not help
-            plain = np.maximum(problem.total(rows), 1.0)
-            problem.corrected(np.clip(cold / plain, 0.2, 4.0))
+            self.correct(problem, rows, effect)
             rows, _ = problem.descend(rows, limit=4)
         return best
 
-    def _keep_admissible(
+    def correct(self, problem: LayoutProblem, rows: list[int], effect: NDArray[np.float64]) -> None:
+        """Let the superposition agree with what was simulated for ``rows``."""
+        plain = np.maximum(problem.total(rows), 0.017 * problem.lethal_drop_c)
+        problem.corrected(np.clip(effect / plain, 0.2, 4.0))
+
+    def keep_admissible(
         self, problem: LayoutProblem, rows: list[int]
     ) -> tuple[list[int], tuple[PathCandidate, ...]] | None:
         """The layout if the labels confirm every path; else the nearest one they confirm."""
@@ -236,89 +252,154 @@ class ProbePlanner:
 
     # -- simulation ------------------------------------------------------------------------
 
-    def _simulated(
-        self, placements: tuple[Placement, ...], problem: LayoutProblem
-    ) -> tuple[NDArray[np.float64], float]:
-        """Cold at the sites and smallest counted margin on the search grid."""
+    def simulated_rows(
+        self,
+        problem: LayoutProblem,
+        rows: list[int],
+        paths: tuple[PathCandidate, ...],
+        direction: int,
+    ) -> tuple[Layout, NDArray[np.float64]]:
+        """The layout of confirmed ``paths`` simulated, and its effect at the problem's sites."""
+        new = tuple(Placement(c.needle, problem.pivots.applicator) for c in paths)
+        tool = problem.cold.tool
+        layout, effect = self.simulated((*self.fixed, *new), paths, tool, direction, problem.sites)
+        cost = problem.cost(effect, rows)
+        layout = Layout(**{**layout.__dict__, "cost": cost})
+        self.archive.append(layout)
+        return layout, effect
+
+    def simulated(
+        self,
+        placements: tuple[Placement, ...],
+        paths: tuple[PathCandidate, ...],
+        tool: Tool,
+        direction: int,
+        sites: Sites | None,
+    ) -> tuple[Layout, NDArray[np.float64]]:
+        """Any placements on the search grid, and the effect at ``sites`` (n,)."""
         if self._tissue is None:
             # Wide enough for every later layout of this target.
             self._tissue = TissueMap.from_labels(self.labels, placements, margin_mm=75.0)
-        setup = self._tissue.problem(placements, self.schedule, spacing_mm=SEARCH_MM)
-        # One thread: too small a grid to gain from more, and barriers suffer on a busy machine.
-        result = simulate_cryo(setup, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
+        way = self.modality
+        setup = self._tissue.problem(placements, tool.schedule, spacing_mm=way.search_mm)
+        result = way.simulate(setup, search=True)
         self.simulations += 1
         self._report(f"{len(placements)} probe(s), simulation {self.simulations}")
-        cold_field = result.lethal_temperature(self.lethal)
-        body = setup.body_temperature_c
-        cold = body - sample(cold_field, problem.sites.points_mm, body)
+        effect = np.zeros(0)
+        if sites is not None:
+            effect = np.maximum(sample(way.effect(result, placements), sites.points_mm, 0.0), 0.0)
+        field, level = way.zone(result, placements)
         points = self.target.surface.points_mm[self.counted]
         points = points[:: max(1, len(points) // SEARCH_POINTS)]
-        margin = surface_margins(cold_field, self.lethal.threshold_c, points, placements)
-        return np.maximum(cold, 0.0), float(margin.min())
+        margin = surface_margins(field, level, points, placements)
+        target, either = self._coverage_sites().shares(field, level)
+        healthy = max(0.0, zone_ml(field, level) - target * self._coverage_sites().target_ml)
+        layout = Layout(
+            placements, paths, tool, direction, float(margin.min()), target, either, healthy, 0.0
+        )
+        return layout, effect
 
-    def _confirm(self, layout: Layout) -> tuple[Layout, CryoResult, float]:
-        """The simulation that decides, at 1 mm, from the labels themselves."""
-        if self._confirmed is not None and self._confirmed[0] is layout:
-            return self._confirmed
+    def confirm(self, layout: Layout) -> Confirmed:
+        """The simulation that decides, on the fine grid, from the labels themselves."""
+        known = self._confirmed.get(id(layout))
+        if known is not None:
+            return known
+        way = self.modality
         setup = AblationProblem.from_labels(
-            self.labels, layout.placements, self.schedule, spacing_mm=FINAL_MM
+            self.labels, layout.placements, layout.tool.schedule, spacing_mm=way.final_mm
         )
-        result = simulate_cryo(setup, progress=portion(self.progress, 0.65, 0.95))
+        result = way.simulate(setup, search=False, progress=portion(self.progress, 0.65, 0.95))
         self.simulations += 1
-        margin = surface_margins(
-            result.lethal_temperature(self.lethal),
-            self.lethal.threshold_c,
-            self.target.surface.points_mm[self.counted],
-            layout.placements,
-        )
-        self._confirmed = (layout, result, float(margin.min()))
-        return self._confirmed
+        field, level = way.zone(result, layout.placements)
+        points = self.target.surface.points_mm[self.counted]
+        margin = float(surface_margins(field, level, points, layout.placements).min())
+        target, either = self._coverage_sites().shares(field, level)
+        healthy = max(0.0, zone_ml(field, level) - target * self._coverage_sites().target_ml)
+        found = Confirmed(layout, result, margin, target, either, healthy)
+        self._confirmed[id(layout)] = found
+        return found
+
+    def _coverage_sites(self) -> CoverageSites:
+        if self._coverage is None:
+            self._coverage = CoverageSites.of(self.target, self.margin_goal_mm)
+        return self._coverage
 
     def _report(self, message: str) -> None:
         """Progress that approaches 0.65, whatever the number of simulations will be."""
         self.progress(0.65 * (1.0 - 0.95**self.simulations), message)
 
-    def _done(self, confirmed: tuple[Layout, CryoResult, float], tried: list[str]) -> ProbeSearch:
-        layout, result, margin = confirmed
-        reached = margin >= self.margin_goal_mm
-        self.progress(1.0, f"{len(layout.placements)} probe(s), margin {margin:.1f} mm")
-        return ProbeSearch(layout, result, margin, reached, tuple(tried), self.simulations)
+    def done(self, confirmed: Confirmed, tried: list[str]) -> ProbeSearch:
+        """The search's outcome."""
+        reached = confirmed.margin_mm >= self.margin_goal_mm
+        count = confirmed.layout.count
+        self.progress(1.0, f"{count} probe(s), margin {confirmed.margin_mm:.1f} mm")
+        return ProbeSearch(confirmed, reached, tuple(tried), self.simulations)
 
     # -- parts that are made once ------------------------------------------------------------
 
-    def _directions(self) -> list[NDArray[np.float64]]:
+    def directions(self) -> list[NDArray[np.float64]]:
         """Directions of the best paths, at least 15 degrees apart."""
         out: list[NDArray[np.float64]] = []
         for c in self.paths.candidates:
             d = c.needle.direction
             if all(float(d @ o) < np.cos(np.radians(APART_DEG)) for o in out):
                 out.append(d)
-            if len(out) == DIRECTIONS:
+            if len(out) == (PARALLEL_DIRECTIONS if self.modality.parallel else DIRECTIONS):
                 break
         return out
 
-    def _problem(self, kind: Applicator, number: int) -> LayoutProblem:
-        if kind.name not in self._colds:
-            tissue_name = self.raster.organ_name if self.raster.organ_name == "liver" else "tumour"
-            self._colds[kind.name] = ProbeCold.simulated(
-                kind, self.schedule, self.lethal, tissue_name or "tumour"
-            )
-            self.simulations += 1
-        key = (kind.name, number)
+    def problem(self, tool: Tool, number: int, *, coverage: bool = False) -> LayoutProblem:
+        """The layout problem of a tool in one common direction.
+
+        With ``coverage`` covered shares are sought, not the worst place, and pivots that the
+        common direction does not reach take a direction of their own.
+        """
+        key = (tool.applicator.name, number, coverage)
         if key not in self._fields:
+            others = [c.needle.direction for c in self.paths.candidates] if coverage else []
             self._fields[key] = pivot_field(
-                self.raster, self.target, kind, self._directions()[number]
+                self.raster,
+                self.target,
+                tool.applicator,
+                self.directions()[number],
+                others=others,
+                parallel=self.modality.parallel,
             )
-        sites = judging_sites(
-            self.target, self.counted, self.margin_goal_mm + HEADROOM_MM, self._risk_points()
-        )
+        goal = self.margin_goal_mm
+        if coverage:
+            sites = coverage_sites(self.target, goal, self._risk_points())
+        else:
+            sites = judging_sites(
+                self.target, self.counted, goal + HEADROOM_MM, self._risk_points()
+            )
         return LayoutProblem(
             self._fields[key],
-            self._colds[kind.name],
+            self._effect(tool),
             sites,
             self.rules,
-            lethal_drop_c=37.0 - self.lethal.threshold_c,
+            lethal_drop_c=self.modality.lethal_effect,
+            freezing_drop_c=self.modality.harmful_effect,
+            fixed=self.fixed,
+            base=self._base(sites, tool),
+            parallel=self.modality.parallel,
         )
+
+    def _effect(self, tool: Tool) -> UniformEffect:
+        if tool not in self._effects:
+            name = self.raster.organ_name or "tumour"
+            tissue_name = TISSUE_OF_STRUCTURE.get(name, "tumour") if name == "liver" else "tumour"
+            self._effects[tool] = uniform_effect(tool, self.modality, tissue_name)
+            self.simulations += 1
+        return self._effects[tool]
+
+    def _base(self, sites: Sites, tool: Tool) -> NDArray[np.float64]:
+        """(n,) effect of the fixed applicators, worked as the new ones are."""
+        total = np.zeros(len(sites.points_mm))
+        for placement in self.fixed:
+            effect = self._effect(Tool(placement.applicator, tool.schedule))
+            middle = np.mean(placement.active_segment, axis=0)
+            total += effect.at(sites.points_mm, middle, placement.needle.direction)
+        return total
 
     def _risk_points(self) -> NDArray[np.float64]:
         """About 150 points of organs that ice should spare, the nearest to the target."""

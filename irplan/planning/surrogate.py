@@ -1,101 +1,92 @@
-"""A fast stand-in for the simulation, used only to propose where probes go.
+"""A fast stand-in for the simulation, used only to propose where applicators go.
 
-The cold of one probe in uniform tissue is simulated once a kind of probe; several probes are
-superposed.  Each simulated layout corrects the superposition point by point (space mapping,
-Bandler et al. 1994, IEEE Trans MTT 42:2536), so vessels and phase change enter after the first
-simulation.  Whether a plan is good is decided by the simulation, never by this.
+The effect of one applicator in uniform tissue is tabulated once a tool (simulated; for
+electroporation the field of line electrodes); several are superposed.  Each simulated layout
+corrects the superposition point by point (space mapping, Bandler et al. 1994, IEEE Trans MTT
+42:2536), so vessels and phase change enter after the first simulation.  Whether a plan is good is
+decided by the simulation, never by this.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import (
-    AblationProblem,
-    Applicator,
-    LethalRule,
-    Placement,
-    Schedule,
-    simulate_cryo,
-    tissue,
-)
+from irplan.ablation import AblationProblem, IreDevice, Placement, tissue
 from irplan.geometry import Grid, Needle
+from irplan.planning.modality import Modality, Tool, UniformEffect
 
-#: Voxel of the calibration run and radius to which the cold is tabulated, mm.
+#: Voxel of the calibration run and radius to which the effect is tabulated, mm.
 _VOXEL_MM = 2.0
 _REACH_MM = 40.0
-#: Allowed error in time of the ice's radius in runs that only guide the search, mm.
-SEARCH_TIME_ERROR_MM = 0.2
+#: Distance of a pair of electrodes that its single electrode's field is taken from, mm, and the
+#: voltage for each cm of it (the pulse protocol's default).
+_PAIR_MM, _V_PER_CM = 17.5, 1500.0
 
 
-@dataclass(frozen=True, eq=False)
-class ProbeCold:
-    """Fall of temperature round one probe in uniform tissue.
+def uniform_effect(tool: Tool, way: Modality, tissue_name: str) -> UniformEffect:
+    """The tabulated effect of one applicator (one coarse simulation, 0.1 to 3 s)."""
+    half = tool.applicator.active_length_mm / 2.0
+    axial = np.arange(-_REACH_MM - half, _REACH_MM + half + 0.5, 1.0)
+    radial = np.arange(0.0, _REACH_MM + 0.5, 1.0)
+    if way.kind == "ire":
+        return UniformEffect(tool, _line_field(tool, axial, radial), float(axial[0]))
+    return UniformEffect(tool, _simulated(tool, way, tissue_name, axial, radial), float(axial[0]))
 
-    ``drop_c`` (axial, radial) in degC below body temperature at 1 mm steps; the axial axis runs
-    from ``-reach - L/2`` to ``reach + L/2`` about the middle of the active zone, positive towards
-    the tip.
+
+def _simulated(
+    tool: Tool,
+    way: Modality,
+    tissue_name: str,
+    axial: NDArray[np.float64],
+    radial: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    a = tool.applicator
+    half = a.active_length_mm / 2.0
+    voxel = max(_VOXEL_MM, way.search_mm)
+    wide = int(np.ceil(2.0 * _REACH_MM / voxel)) + 1
+    tall = int(np.ceil((2.0 * _REACH_MM + 2.0 * half) / voxel)) + 1
+    grid = Grid.from_spacing(
+        (tall, wide, wide), (voxel,) * 3, (-_REACH_MM, -_REACH_MM, -voxel * (tall - 1) / 2.0)
+    )
+    tip = half + a.tip_offset_mm
+    # Tip towards +z.  Only the active zone is heated, so the entry may lie beyond the box.
+    needle = Needle((0.0, 0.0, tip), (0.0, 0.0, tip - a.active_length_mm - 20.0))
+    problem = AblationProblem(
+        grid=grid,
+        tissue_index=np.zeros(grid.shape, dtype=np.uint8),
+        tissues=(tissue(tissue_name, kind=way.kind),),
+        placements=(Placement(needle, a),),
+        schedule=tool.schedule,
+    )
+    effect = way.effect(way.simulate(problem, search=True), problem.placements)
+    z, r = np.meshgrid(axial, radial, indexing="ij")
+    total = np.zeros(z.shape)
+    angles = np.radians(np.arange(0.0, 360.0, 45.0))
+    for angle in angles:
+        points = np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
+        inside = np.clip(
+            points, grid.index_to_lps((0, 0, 0)), grid.index_to_lps(np.array(grid.shape) - 1)
+        )
+        total += effect.at(inside)
+    return np.maximum(total / len(angles), 0.0)
+
+
+def _line_field(
+    tool: Tool, axial: NDArray[np.float64], radial: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Field (V/cm) across a line electrode of finite length that is one of a pair.
+
+    V / (2 ln(d/a)) / r between two long parallel cylinders of radius a, d apart (Jackson, Classical
+    Electrodynamics, section 1.11), times the share of a finite line.
     """
-
-    applicator: Applicator
-    drop_c: NDArray[np.float64]
-    axial_start_mm: float
-
-    @classmethod
-    def simulated(
-        cls, applicator: Applicator, schedule: Schedule, rule: LethalRule, tissue_name: str
-    ) -> ProbeCold:
-        """One coarse simulation in uniform tissue (about 0.1 s)."""
-        half = applicator.active_length_mm / 2.0
-        wide = int(np.ceil(2.0 * _REACH_MM / _VOXEL_MM)) + 1
-        tall = int(np.ceil((2.0 * _REACH_MM + 2.0 * half) / _VOXEL_MM)) + 1
-        grid = Grid.from_spacing(
-            (tall, wide, wide),
-            (_VOXEL_MM,) * 3,
-            (-_REACH_MM, -_REACH_MM, -_VOXEL_MM * (tall - 1) / 2.0),
-        )
-        tip = half + applicator.tip_offset_mm
-        # Tip towards +z.  Only the active zone is heated, so the entry may lie beyond the box.
-        needle = Needle((0.0, 0.0, tip), (0.0, 0.0, tip - applicator.active_length_mm - 20.0))
-        problem = AblationProblem(
-            grid=grid,
-            tissue_index=np.zeros(grid.shape, dtype=np.uint8),
-            tissues=(tissue(tissue_name),),
-            placements=(Placement(needle, applicator),),
-            schedule=schedule,
-        )
-        result = simulate_cryo(problem, time_error_mm=SEARCH_TIME_ERROR_MM, threads=1)
-        field = result.lethal_temperature(rule)
-        axial = np.arange(-_REACH_MM - half, _REACH_MM + half + 0.5, 1.0)
-        radial = np.arange(0.0, _REACH_MM + 0.5, 1.0)
-        z, r = np.meshgrid(axial, radial, indexing="ij")
-        total = np.zeros(z.shape)
-        angles = np.radians(np.arange(0.0, 360.0, 45.0))
-        for angle in angles:
-            points = np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
-            inside = np.clip(
-                points, grid.index_to_lps((0, 0, 0)), grid.index_to_lps(np.array(grid.shape) - 1)
-            )
-            total += problem.body_temperature_c - field.at(inside)
-        return cls(applicator, np.maximum(total / len(angles), 0.0), float(axial[0]))
-
-    def at(
-        self,
-        points_mm: NDArray[np.float64],
-        centre_mm: NDArray[np.float64],
-        direction: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """(n,) fall of temperature at LPS points for a probe with its active middle at a centre."""
-        from scipy.ndimage import map_coordinates
-
-        way = points_mm - centre_mm
-        axial = way @ direction
-        radial = np.sqrt(np.maximum(np.einsum("ij,ij->i", way, way) - axial**2, 0.0))
-        index = np.stack([axial - self.axial_start_mm, radial])
-        out: NDArray[np.float64] = map_coordinates(
-            self.drop_c, index, order=1, mode="constant", cval=0.0
-        )
-        return out
+    device = tool.applicator.device
+    limit = device.max_voltage_v if isinstance(device, IreDevice) else 3000.0
+    volts = min(_V_PER_CM * _PAIR_MM / 10.0, limit)
+    radius = 0.5 * tool.applicator.shaft_diameter_mm
+    half = 0.5 * tool.applicator.active_length_mm
+    z, r = np.meshgrid(axial, np.maximum(radial, 1.0), indexing="ij")
+    share = 0.5 * ((z + half) / np.hypot(r, z + half) - (z - half) / np.hypot(r, z - half))
+    return np.asarray(volts / (2.0 * math.log(_PAIR_MM / radius)) / (r / 10.0) * share)

@@ -19,6 +19,8 @@ SMALLEST_ML = 0.005
 LARGEST_ML = 500.0
 #: Most of the target that may lie outside the body (rounding of its edge).
 OUTSIDE_FRACTION = 0.02
+#: Most of the target that may lie in these: no energy can be brought there by the models at hand.
+MOST_IN = {"gas": 0.25, "lung": 0.9, "bone": 0.5}
 
 
 def as_target_mask(
@@ -58,6 +60,28 @@ def as_target_mask(
     return array.astype(bool, copy=False)
 
 
+def component_of(target: NDArray[np.bool_], number: int, grid: Grid) -> NDArray[np.bool_]:
+    """One of the target's separate parts, counted from 1, the largest first.
+
+    Raises `InputError` with the parts' sizes for a number that is none of them.
+    """
+    from scipy import ndimage
+
+    parts, count = ndimage.label(target, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    order = np.argsort(-sizes, kind="stable")
+    if not 1 <= number <= count:
+        volumes = ", ".join(f"{sizes[k] * grid.voxel_volume_mm3 / 1000.0:.2f}" for k in order[:8])
+        raise InputError(
+            "component",
+            got=f"{number}",
+            expected=f"1 to {count}: the parts hold {volumes} ml",
+            remedy="Give one of these numbers, or leave it out to plan for all of them together.",
+        )
+    out: NDArray[np.bool_] = parts == 1 + int(order[number - 1])
+    return out
+
+
 def check_target(labels: LabelMap, target: NDArray[np.bool_]) -> tuple[str, ...]:
     """Messages on the target that the user should know; `InputError` where no plan makes sense.
 
@@ -85,6 +109,19 @@ def check_target(labels: LabelMap, target: NDArray[np.bool_]) -> tuple[str, ...]
             remedy="Check the position (LPS mm: x to the left, y to the back, z to the head) "
             "and that mask and image belong together.",
         )
+    for name in ("gas", "lung", "bone"):
+        if labels.checked(name):
+            share = float((inside & (labels.array[box] == labels.label(name).value)).sum()) / float(
+                inside.sum()
+            )
+            if share > MOST_IN[name]:
+                raise InputError(
+                    "target",
+                    got=f"{100.0 * share:.0f} % of it in {name}",
+                    expected=f"a target in soft tissue (at most {100 * MOST_IN[name]:.0f} % in "
+                    f"{name})",
+                    remedy="Check the position (LPS mm) and the segmentation of that structure.",
+                )
     if not SMALLEST_ML <= volume <= LARGEST_ML:
         raise InputError(
             "target",
@@ -104,7 +141,8 @@ def check_target(labels: LabelMap, target: NDArray[np.bool_]) -> tuple[str, ...]
     _, count = ndimage.label(inside, structure=np.ones((3, 3, 3)))
     if count > 1:
         messages.append(
-            f"The target mask has {count} separate parts; all of them are planned for together."
+            f"The target mask has {count} separate parts; all of them are planned for together. "
+            "Name one to plan it alone (--component 1 is the largest)."
         )
     grown = np.pad(inside, 1)
     around = tuple(slice(max(0, b.start - 1), b.stop + 1) for b in box)

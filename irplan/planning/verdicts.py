@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import CryoResult
+from irplan.ablation import AblationResult
 from irplan.ablation.segments import segment_distance_mm
 from irplan.geometry import Point3
 from irplan.image import LabelMap, Volume
@@ -325,7 +325,7 @@ def spacing_rows(plan: AblationPlan, target: TargetGeometry, rules: PathRules) -
     return rows
 
 
-def physics_rows(result: CryoResult) -> list[Row]:
+def physics_rows(result: AblationResult) -> list[Row]:
     """Whether the simulation can be trusted numerically."""
     rise = result.boundary_rise_c
     return [
