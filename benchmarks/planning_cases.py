@@ -81,7 +81,7 @@ def liver_cases(seeds: tuple[int, ...], diameter_mm: float = 22.0) -> Iterator[C
 
 
 def _one_kidney(
-    mask: NDArray[np.generic], grid: Grid
+    mask: NDArray[np.floating], grid: Grid
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """LPS points of the largest tumour's voxels, and of the kidney on its side."""
     from scipy.ndimage import label

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from irplan.case.open import open_image_and_notes, open_mask_and_notes
 from irplan.case.warm_up import kernels_warming
 from irplan.case.write import write_files
+from irplan.case.write_ablation import write_ablation, write_alternatives
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
 from irplan.files.output import OutputFolder
 from irplan.geometry import Point3
 from irplan.image import Volume
-from irplan.planning.case import PlannedCase, PlanOptions, plan_case
+from irplan.planning.case import PlannedAblation, PlannedCase, PlanOptions, plan_ablation
+from irplan.planning.target import component_of
 from irplan.segmentation import segment_abdomen, target_from_point
 
 #: Share of a target that must lie in the segmented liver; a tumour that bulges from it keeps this.
@@ -36,6 +38,8 @@ class PlanRequest:
     target_point_mm: Point3 | None = None
     target_diameter_mm: float | None = None
     series_uid: str | None = None
+    component: int | None = None
+    """Plan for one of the mask's separate parts alone, counted from 1, the largest first."""
     outside_liver: bool = False
     """Plan although the target does not lie in the segmented liver."""
     picture_3d: bool = True
@@ -66,7 +70,7 @@ class PlanRequest:
 class Outcome:
     """The planned case, and everything the user should know in plain words."""
 
-    case: PlannedCase
+    case: PlannedAblation
     messages: tuple[str, ...]
 
 
@@ -97,6 +101,9 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
 def _target(request: PlanRequest, volume: Volume) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
     if request.target_mask is not None:
         mask, notes = open_mask_and_notes(request.target_mask, volume.grid)
+        if request.component is not None:
+            number = request.component
+            return component_of(mask, number, volume.grid), f"mask, part {number}", notes
         return mask, "mask", notes
     if request.target_point_mm is not None and request.target_diameter_mm is not None:
         ball = target_from_point(volume, request.target_point_mm, request.target_diameter_mm)
@@ -181,7 +188,7 @@ def _plan_and_write(
     abdomen = segment_abdomen(volume, target_mask=target, progress=portion(progress, 0.0, 0.3))
     if not outside_liver:
         _require_in_liver(volume, target, abdomen.liver.mask)
-    case = plan_case(
+    case = plan_ablation(
         volume,
         abdomen.labels,
         target,
@@ -190,5 +197,11 @@ def _plan_and_write(
         progress=portion(progress, 0.3, 0.8),
     )
     case = replace(case, messages=tuple(dict.fromkeys((*notes, *abdomen.warnings, *case.messages))))
-    missing = write_files(case, folder, picture_3d=picture_3d, progress=portion(progress, 0.8, 1.0))
+    writing = portion(progress, 0.8, 1.0)
+    if isinstance(case, PlannedCase):
+        missing = write_files(case, folder, picture_3d=picture_3d, progress=writing)
+    else:
+        missing = write_ablation(case, folder, progress=writing)
+    if options.alternatives > 1:
+        write_alternatives(case.alternatives, folder)
     return Outcome(case, (*case.messages, *missing))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from irplan.cli.console import JSON, QUIET, Console, command
-from irplan.cli.values import parse_point, parse_probes, parse_schedule
+from irplan.cli.values import parse_point, parse_probes, parse_timing
 
 if TYPE_CHECKING:
-    from irplan.planning.case import PlannedCase
+    from irplan.planning.case import PlannedAblation
 
 
 def plan(
@@ -32,16 +32,36 @@ def plan(
     ),
     margin: float = typer.Option(5.0, metavar="MM", help="Margin to reach all round, mm."),
     probes: str = typer.Option(
-        "auto", metavar="auto|N", help="Number of cryoprobes; auto = as few as reach the margin."
+        "auto", metavar="auto|N", help="Number of applicators; auto = as few as reach the margin."
     ),
     applicator: str = typer.Option(
-        "auto", help="Cryoprobe class of the catalogue; auto = least ice that covers the target."
+        "auto", help="Applicator of the catalogue; auto = the least harm that covers the target."
+    ),
+    modality: str = typer.Option("cryo", metavar="cryo|mwa|rfa|ire", help="How to ablate."),
+    optimise: str = typer.Option(
+        "fewest",
+        metavar="coverage|robust|fewest",
+        help="fewest needles; coverage with the least harm; or most likely to cover when needles "
+        "miss (cryo; see --uncertainty).",
+    ),
+    uncertainty: str = typer.Option(
+        "cbct", metavar="NAME", help="Placement errors for --optimise robust (see irplan evaluate)."
+    ),
+    fixed: Path | None = typer.Option(
+        None, metavar="FILE", help="Needles that are in already and stay: plan.json, CSV, markups."
+    ),
+    alternatives: int = typer.Option(1, metavar="N", help="Plans to show, 1 to 6."),
+    component: int | None = typer.Option(
+        None, metavar="N", help="Plan one separate part of the mask alone; 1 is the largest."
     ),
     lethal_temperature: float = typer.Option(
         -20.0, metavar="DEGC", help="Isotherm that counts as lethal; -40 is the cautious choice."
     ),
-    schedule: str = typer.Option(
-        "10-8-10", metavar="MIN-MIN-MIN", help="Minutes of freeze-thaw-freeze."
+    schedule: str | None = typer.Option(
+        None, metavar="MIN-MIN-MIN", help="Minutes of freeze-thaw-freeze (cryo; 10-8-10)."
+    ),
+    power: str | None = typer.Option(
+        None, metavar="W,MIN", help="Power and minutes (mwa, rfa); left out they are chosen."
     ),
     series: str | None = typer.Option(
         None, metavar="UID", help="SeriesInstanceUID when the folder holds several series."
@@ -54,7 +74,7 @@ def plan(
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
-    """Plan a cryoablation of a liver tumour and write plan, zones, figures and a draft report.
+    """Plan an ablation of a liver tumour and write plan, zones and, for cryo, a draft report.
 
     The liver, vessels, bone, lung, gas and gallbladder are segmented, needle paths are searched
     under hard rules, the ice is simulated, and the margins are judged.
@@ -64,13 +84,21 @@ def plan(
     `irplan plan scan/ --target-mask tumour.nii.gz -o out`
 
     `irplan plan ct.nii.gz --target-point -62,18,-140 --target-diameter 22 --margin 8 -o out`
+
+    `irplan plan scan/ --target-mask tumour.nii.gz --modality mwa --alternatives 4 -o out`
+
+    `irplan plan scan/ --target-mask tumour.nii.gz --fixed needles.json -o replanned`
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.ablation.lethal import LethalRule
+        from irplan.case.fixed_needles import read_fixed_needles
         from irplan.case.run import PlanRequest, run_plan
         from irplan.planning.case import PlanOptions
 
-        phases = parse_schedule(schedule)
+        phases = parse_timing(schedule, power, modality)
+        cycles = phases.freeze_count if phases is not None and modality == "cryo" else 2
+        default = None if applicator == "auto" else applicator
+        needles = () if fixed is None else read_fixed_needles(fixed, default=default)
         request = PlanRequest(
             ct=ct,
             out=out,
@@ -78,6 +106,7 @@ def plan(
             target_point_mm=None if target_point is None else parse_point(target_point),
             target_diameter_mm=target_diameter,
             series_uid=series,
+            component=component,
             outside_liver=outside_liver,
             picture_3d=picture_3d,
             options=PlanOptions(
@@ -85,8 +114,13 @@ def plan(
                 probes=parse_probes(probes),
                 applicator=applicator,
                 seed=seed,
-                lethal=LethalRule(lethal_temperature, phases.freeze_count),
+                lethal=LethalRule(lethal_temperature, cycles),
                 schedule=phases,
+                modality=modality,  # type: ignore[arg-type]
+                objective=optimise,  # type: ignore[arg-type]
+                uncertainty=uncertainty,
+                fixed=needles,
+                alternatives=alternatives,
             ),
         )
         with console.progress("plan") as progress:
@@ -99,7 +133,9 @@ def _shown(value: float, unit: str) -> str:
     return "> 99.9" if unit == "%" and 99.9 < value < 100.0 else f"{value:.1f}"
 
 
-def show_plan(console: Console, case: PlannedCase, out: Path, messages: tuple[str, ...]) -> None:
+def show_plan(
+    console: Console, case: PlannedAblation, out: Path, messages: tuple[str, ...]
+) -> None:
     """Print the verdict on a plan for a person, or as JSON."""
     evaluation, plan = case.evaluation, case.plan
     marks = {"ok": "ok", "warning": "WARNING", "error": "ERROR", "not_checked": "not checked"}
@@ -116,7 +152,19 @@ def show_plan(console: Console, case: PlannedCase, out: Path, messages: tuple[st
         console.say(f"  {marks[row.status]:<11}  {row.name}: {value}  ({row.limit})")
     for message in messages:
         console.say(f"  note         {message}")
-    console.say(f"DRAFT report: {out / 'report.html'}   (research use only)")
+    if len(case.alternatives) > 1:
+        console.say("Plans, the recommended one first:")
+    for number, one in enumerate(case.alternatives, start=1):
+        if len(case.alternatives) == 1:
+            break
+        e, tool = one.evaluation, one.plan.placements[0].applicator.name
+        console.say(
+            f"  {number}  {' + '.join(one.names)}: {len(one.plan.placements)} x {tool}, margin "
+            f"{e.minimal_margin_mm:.1f} mm, {_shown(100 * e.margin_coverage, '%')} % covered with "
+            f"the margin, {one.healthy_ml:.1f} ml of healthy tissue, path cost {one.risk:.2f}"
+        )
+    file = "report.html" if case.options.modality == "cryo" else "evaluation.csv"
+    console.say(f"DRAFT: {out / file}   (research use only)")
     console.result(
         {
             "out": str(out),
@@ -139,5 +187,19 @@ def show_plan(console: Console, case: PlannedCase, out: Path, messages: tuple[st
                 for row in evaluation.rows
             ],
             "messages": list(messages),
+            "simulations": case.simulations,
+            "alternatives": [
+                {
+                    "best_at": list(one.names),
+                    "probes": len(one.plan.placements),
+                    "applicator": one.plan.placements[0].applicator.name,
+                    "minimal_margin_mm": round(one.evaluation.minimal_margin_mm, 3),
+                    "target_coverage": round(one.evaluation.target_coverage, 5),
+                    "margin_coverage": round(one.evaluation.margin_coverage, 5),
+                    "healthy_ml": round(one.healthy_ml, 2),
+                    "path_cost": round(one.risk, 3),
+                }
+                for one in case.alternatives
+            ],
         }
     )

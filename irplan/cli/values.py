@@ -49,6 +49,33 @@ def parse_probes(text: str) -> int | None:
     return int(text)
 
 
+def parse_timing(schedule: str | None, power: str | None, modality: str) -> Schedule | None:
+    """What is done over time, from ``"10-8-10"`` (cryo) or ``"60,10"`` (W, min); None: chosen.
+
+    `InputError` where one is given that does not belong to the modality.
+    """
+    from irplan.ablation.schedule import Schedule
+
+    if modality == "cryo":
+        wrong = "--power" if power is not None else ""
+    else:
+        wrong = "--schedule" if schedule is not None else "--power" if modality == "ire" else ""
+        wrong = wrong if schedule is not None or power is not None else ""
+    if wrong:
+        raise InputError(
+            wrong,
+            got=f"{wrong} with --modality {modality}",
+            expected="--schedule for cryo, --power for mwa and rfa, neither for ire",
+            remedy="Leave it out.",
+        )
+    if power is not None:
+        watt, minutes = numbers(power, option="--power", separator=",", count=2, example="60,10")
+        return Schedule.constant_power(watt, minutes)
+    if modality == "cryo":
+        return parse_schedule("10-8-10" if schedule is None else schedule)
+    return None
+
+
 def parse_schedule(text: str) -> Schedule:
     """``"10-8-10"`` -> freeze, passive thaw, freeze in minutes."""
     from irplan.ablation.schedule import Schedule
