@@ -14,6 +14,7 @@ from irplan.files.nifti import write_labels, write_volume
 from irplan.files.output import OutputFolder
 from irplan.phantom import PhantomSettings, TumourSpec, abdominal_ct
 from irplan.phantom.tissues import Phase
+from irplan.phantom.variant import PLAIN, Variant
 
 
 def write_phantom(
@@ -24,6 +25,7 @@ def write_phantom(
     diameters_mm: Sequence[float] = (20.0,),
     noise_hu: float = 15.0,
     spacing_mm: tuple[float, float, float] | None = None,
+    variant: Variant = PLAIN,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write ``ct.nii.gz``, ``labels.nii.gz`` with its label table, and ``facts.json``.
@@ -39,6 +41,7 @@ def write_phantom(
             spacing_mm=PhantomSettings.spacing_mm if spacing_mm is None else spacing_mm,
             tumours=[TumourSpec(d) for d in diameters_mm],
             noise_hu=noise_hu,
+            variant=variant,
             progress=portion(progress, 0.0, 0.7),
         )
         facts = {

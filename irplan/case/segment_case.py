@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from irplan import RESEARCH_USE_ONLY, __version__, dicom
 from irplan.case.open import open_image_and_notes
+from irplan.case.segment_own import Found, segment_own, with_tumours
 from irplan.case.segment_request import TOTAL_SEGMENTATOR, SegmentRequest
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import OutputError
@@ -25,14 +26,8 @@ from irplan.files.atomic import (
     resolved_path,
 )
 from irplan.image import LabelMap, Volume
-from irplan.image.labels import Label
-from irplan.image.structures import structure
-from irplan.segmentation import Click, segment_abdomen, segment_liver
-from irplan.segmentation.clicks import check_clicks
-from irplan.segmentation.ct_check import CheckRow, Status, ct_rows
-from irplan.segmentation.liver_result import LiverSegmentation
+from irplan.segmentation import CheckRow, CheckStatus, ct_rows
 from irplan.segmentation.outside import OutsideModel, OutsideSegmentation, ScanFacts
-from irplan.segmentation.tumour import Stroke, segment_tumour
 
 SEGMENTATION_SCHEMA = "irplan-segmentation"
 SEGMENTATION_SCHEMA_VERSION = 1
@@ -46,7 +41,7 @@ class StructureRow:
 
     name: str
     volume_ml: float | None
-    status: Status
+    status: CheckStatus
     note: str = ""
 
 
@@ -61,16 +56,6 @@ class SegmentOutcome:
     provenance: dict[str, Any]
     seconds: dict[str, float]
     files: tuple[Path, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Found:
-    labels: LabelMap
-    checks: tuple[CheckRow, ...]
-    warnings: tuple[str, ...]
-    provenance: dict[str, Any]
-    algorithms: Mapping[str, dicom.SegmentationAlgorithm]
-    liver: LiverSegmentation | None
 
 
 def run_segmentation(
@@ -95,13 +80,15 @@ def run_segmentation(
         started = time.perf_counter()
         work = portion(progress, 0.1, 0.85)
         if model is None:
-            found = _own(request, volume, work)
+            found = segment_own(request, volume, work)
         else:
             found = _outside(request, volume, model, facts, work)
         seconds["segmentation"] = time.perf_counter() - started
         started = time.perf_counter()
         progress(0.85, "writing: labels")
         nifti.write_labels(found.labels, staged[request.out])
+        if request.segments is not None and found.segments is not None:
+            nifti.write_labels(found.segments.labels, staged[request.segments])
         if request.seg_dicom is not None:
             dicom.write_segmentation(
                 found.labels,
@@ -120,7 +107,7 @@ def run_segmentation(
     progress(1.0, "writing: done")
     return SegmentOutcome(
         found.labels,
-        _rows(request, found.labels),
+        _rows(request, found),
         found.checks,
         tuple(dict.fromkeys((*notes, *found.warnings))),
         found.provenance,
@@ -185,84 +172,13 @@ def _facts(request: SegmentRequest) -> ScanFacts:
     return ScanFacts(kernel=kernel, phase=rows.get("phase (from the description)", ""))
 
 
-def _own(request: SegmentRequest, volume: Volume, progress: Progress) -> _Found:
-    """irplan's own method; only the liver where no other structure is asked for."""
-    given = [Click(p, True) for p in request.foreground]
-    given += [Click(p, False) for p in request.background]
-    clicks = check_clicks(given, volume.grid)
-    rest = set(request.wanted) - {"liver", "tumour"}
-    if rest:
-        abdomen = segment_abdomen(volume, clicks=clicks, progress=portion(progress, 0.0, 0.95))
-        liver, labels, warnings = abdomen.liver, abdomen.labels, abdomen.warnings
-    else:
-        liver = segment_liver(volume, clicks=clicks, progress=portion(progress, 0.0, 0.95))
-        labels = LabelMap.from_masks(volume.grid, [(structure("liver"), liver.mask)])
-        warnings = liver.warnings
-    array = np.zeros(volume.grid.shape, dtype=np.uint8)
-    kept: list[Label] = []
-    if "liver" in request.wanted:
-        # What lies in the liver and was not asked for is liver.
-        array[liver.mask] = structure("liver").value
-        kept.append(structure("liver"))
-    for label in labels.labels:
-        if label.name in request.wanted and label.name != "liver":
-            array[labels.array == label.value] = label.value
-            kept.append(label)
-    by_hand = dicom.SegmentationAlgorithm(kind="SEMIAUTOMATIC" if clicks else "AUTOMATIC")
-    painted, notes = _with_tumours(
-        request, volume, LabelMap(array, volume.grid, tuple(kept)), liver, progress
-    )
-    algorithms = {"liver": by_hand} | {
-        "tumour": dicom.SegmentationAlgorithm(
-            name="irplan lesion graph cut from a stroke", kind="SEMIAUTOMATIC"
-        )
-    }
-    return _Found(
-        painted,
-        ct_rows(volume, liver),
-        (*warnings, *notes),
-        {
-            "method": f"irplan {liver.method}",
-            "irplan_version": __version__,
-            "clicks": [
-                {"point_mm": [float(v) for v in c.point_mm], "inside": c.inside} for c in clicks
-            ],
-            "liver_mean_hu": liver.mean_hu,
-            "liver_sd_hu": liver.sd_hu,
-        },
-        algorithms,
-        liver,
-    )
-
-
-def _with_tumours(
-    request: SegmentRequest,
-    volume: Volume,
-    labels: LabelMap,
-    liver: LiverSegmentation | None,
-    progress: Progress,
-) -> tuple[LabelMap, tuple[str, ...]]:
-    """The tumours that points and diameters span, painted over everything."""
-    notes: list[str] = []
-    for n, (point, diameter) in enumerate(request.tumours, start=1):
-        progress(0.95, f"tumour {n}: cut")
-        stroke = Stroke.from_point(point, diameter)
-        lesion = segment_tumour(volume, stroke, liver=None if liver is None else liver.mask)
-        labels = labels.with_mask(structure("tumour"), lesion.mask)
-        notes.append(
-            f"Tumour {n}: {lesion.volume_ml:.2f} ml by {lesion.method}, edge: {lesion.edge}."
-        )
-        notes += lesion.notes
-    return labels, tuple(notes)
-
-
 def _outside(
     request: SegmentRequest,
     volume: Volume,
     model: OutsideModel,
     facts: ScanFacts,
     progress: Progress,
-) -> _Found:
+) -> Found:
     answer: OutsideSegmentation = model.segment(
         volume, facts=facts, progress=portion(progress, 0.0, 0.95)
     )
@@ -271,11 +187,11 @@ def _outside(
     for label in kept:
         table[label.value] = label.value
     labels = LabelMap(table[answer.labels.array], volume.grid, kept)
-    labels, notes = _with_tumours(request, volume, labels, None, progress)
+    labels, notes = with_tumours(request, volume, labels, None, progress)
     who = answer.identity
     network = dicom.SegmentationAlgorithm(who.name, who.version, learned=True)
     aside = (f"Also found, not kept: {', '.join(answer.unmapped)}.",) if answer.unmapped else ()
-    return _Found(
+    return Found(
         labels,
         (*ct_rows(volume), *answer.rows),
         (*answer.warnings, *aside, *notes),
@@ -298,7 +214,8 @@ def _outside(
     )
 
 
-def _rows(request: SegmentRequest, labels: LabelMap) -> tuple[StructureRow, ...]:
+def _rows(request: SegmentRequest, found: Found) -> tuple[StructureRow, ...]:
+    labels = found.labels
     ml = labels.grid.voxel_volume_mm3 / 1000.0
     counts = np.zeros(256, dtype=np.int64)
     for plane in labels.array:
@@ -310,18 +227,28 @@ def _rows(request: SegmentRequest, labels: LabelMap) -> tuple[StructureRow, ...]
             if name in request.structures:
                 rows.append(StructureRow(name, None, "not_checked", "not looked for, or unsure"))
             continue
-        found = float(counts[labels.label(name).value]) * ml
-        if found > 0.0:
-            rows.append(StructureRow(name, found, "ok"))
+        volume_ml = float(counts[labels.label(name).value]) * ml
+        if volume_ml > 0.0:
+            rows.append(StructureRow(name, volume_ml, "ok"))
         else:
             rows.append(StructureRow(name, 0.0, "warning", "looked for, not found"))
     missing = [n for n in request.wanted if not labels.checked(n) and n not in request.structures]
     if missing:
         rows.append(StructureRow("others", None, "not_checked", ", ".join(missing)))
+    for name, segment_ml in ({} if found.segments is None else found.segments.volumes_ml).items():
+        empty = segment_ml == 0.0
+        rows.append(
+            StructureRow(
+                name,
+                segment_ml,
+                "warning" if empty else "ok",
+                "no voxel: look at the points" if empty else "",
+            )
+        )
     return tuple(rows)
 
 
-def _draw(volume: Volume, found: _Found, path: Path) -> None:
+def _draw(volume: Volume, found: Found, path: Path) -> None:
     from irplan.viz import png_bytes
     from irplan.viz.label_planes import label_planes
     from irplan.viz.segmentation_stages import segmentation_stages

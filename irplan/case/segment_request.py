@@ -11,6 +11,9 @@ from irplan.errors import InputError, OutputError
 from irplan.files import nifti
 from irplan.geometry import Point3
 from irplan.image.structures import STRUCTURES
+from irplan.segmentation.couinaud import CouinaudLandmarks
+from irplan.segmentation.tumour import Edge, TumourMethod, check_tumour_settings
+from irplan.segmentation.vessel_tree import VesselKind
 
 #: Word of the command line -> structures.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -33,11 +36,14 @@ class SegmentRequest:
     """A CT, what to find in it, how, and where to write it.
 
     ``structures`` are words of `GROUPS` or names of structures.  ``foreground`` / ``background``
-    LPS mm; ``tumours`` (centre LPS mm, diameter mm).  ``model`` is a manifest of an ONNX model or
-    the word ``totalsegmentator`` (``program``: its path); None is irplan's own method.
+    LPS mm; ``tumours`` (centre LPS mm, diameter mm), with edge, margin and method as
+    `segment_tumour`; ``vessels`` (kind, LPS mm) as `assign_vessels`; ``landmarks`` (name, LPS mm)
+    as `CouinaudLandmarks`, for the label map ``segments``.  ``model`` is a manifest of an ONNX
+    model or the word ``totalsegmentator`` (``program``: its path); None is irplan's own method.
 
-    Raises `InputError` (unknown structure, clicks without the liver or with a model, tumour not
-    asked for, file names) and `OutputError` (an output exists and ``overwrite`` is not given).
+    Raises `InputError` (unknown structure, clicks without the liver or with a model, tumour or
+    vessels not asked for, tumour settings, landmarks, file names) and `OutputError` (an output
+    exists and ``overwrite`` is not given).
     """
 
     ct: Path
@@ -46,6 +52,12 @@ class SegmentRequest:
     foreground: tuple[Point3, ...] = ()
     background: tuple[Point3, ...] = ()
     tumours: tuple[tuple[Point3, float], ...] = ()
+    tumour_edge: Edge = "visible"
+    tumour_margin_mm: float = 0.0
+    tumour_method: TumourMethod = "auto"
+    vessels: tuple[tuple[VesselKind, Point3], ...] = ()
+    landmarks: tuple[tuple[str, Point3], ...] = ()
+    segments: Path | None = None
     model: str | None = None
     program: Path | None = None
     seg_dicom: Path | None = None
@@ -60,13 +72,47 @@ class SegmentRequest:
             _require_known(word)
         if not self.structures:
             raise InputError("--structures", got="nothing", expected=_words(), remedy="Name some.")
-        if (self.foreground or self.background) and self.model is not None:
+        self._check_clicks()
+        self._check_tumours()
+        self._check_outputs()
+
+    def _check_clicks(self) -> None:
+        if self.model is not None and (
+            self.foreground or self.background or self.vessels or self.landmarks
+        ):
             raise InputError(
-                "--fg / --bg",
+                "--fg / --bg / vessels / landmarks",
                 got="clicks together with --model",
                 expected="clicks with irplan's own method",
                 remedy="An outside model cannot be corrected by clicks; leave one of the two out.",
             )
+        if self.vessels and not {k for k, _ in self.vessels} <= set(self.wanted):
+            raise InputError(
+                "--portal / --hepatic / --artery / --cava",
+                got="points on vessels that are not in --structures",
+                expected="'vessels' in --structures",
+                remedy="Give --structures liver,vessels with them.",
+            )
+        if bool(self.landmarks) != (self.segments is not None):
+            raise InputError(
+                "--segments / --landmark",
+                got="one without the other",
+                expected="a file for the segments and the points that part them",
+                remedy="Give --segments segments.nii.gz and every --landmark name=x,y,z.",
+            )
+        names = [name for name, _ in self.landmarks]
+        if len(set(names)) < len(names):
+            raise InputError(
+                "--landmark",
+                got=f"{', '.join(sorted({n for n in names if names.count(n) > 1}))} more than once",
+                expected="each landmark once",
+                remedy="Leave one of the points out.",
+            )
+        if self.landmarks:
+            CouinaudLandmarks.from_points(dict(self.landmarks))
+
+    def _check_tumours(self) -> None:
+        check_tumour_settings(self.tumour_edge, self.tumour_margin_mm, self.tumour_method)
         asked = "tumour" in self.structures and self.model is None
         if (self.tumours and "tumour" not in self.wanted) or (asked and not self.tumours):
             raise InputError(
@@ -84,7 +130,6 @@ class SegmentRequest:
                 expected="the path of TotalSegmentator's program",
                 remedy="Leave it out, or add --model totalsegmentator.",
             )
-        self._check_outputs()
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -97,11 +142,19 @@ class SegmentRequest:
         """Every file that is written, the label map first."""
         tables = (nifti.sidecar(self.out, ".json"), nifti.sidecar(self.out, ".ctbl"))
         rest = tuple(p for p in (self.seg_dicom, self.figure) if p is not None)
-        return (self.out, *tables, *rest)
+        parts: tuple[Path, ...] = ()
+        if self.segments is not None:
+            parts = (
+                self.segments,
+                nifti.sidecar(self.segments, ".json"),
+                nifti.sidecar(self.segments, ".ctbl"),
+            )
+        return (self.out, *tables, *parts, *rest)
 
     def _check_outputs(self) -> None:
         for path, ends, option in (
             (self.out, (".nii", ".nii.gz"), "--out"),
+            (self.segments, (".nii", ".nii.gz"), "--segments"),
             (self.seg_dicom, (".dcm",), "--seg-dicom"),
             (self.figure, (".png",), "--figure"),
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -14,7 +14,14 @@ from irplan.errors import InputError
 
 if TYPE_CHECKING:
     from irplan.case.segment_case import SegmentOutcome
+    from irplan.geometry import Point3
+    from irplan.segmentation.tumour import Edge, TumourMethod
+    from irplan.segmentation.vessel_tree import VesselKind
 
+_PORTAL: VesselKind = "portal_vein"
+_HEPATIC: VesselKind = "hepatic_vein"
+_ARTERY: VesselKind = "artery"
+_CAVA: VesselKind = "vena_cava"
 _MARKS = {"ok": "ok", "warning": "WARNING", "error": "ERROR", "not_checked": "not checked"}
 
 
@@ -37,6 +44,36 @@ def segment(
     ),
     tumour_diameter: list[float] = typer.Option(
         [], metavar="MM", help="Its diameter, mm; one for each point."
+    ),
+    tumour_edge: str = typer.Option(
+        "visible",
+        metavar="WORD",
+        help="Which edge is meant: visible (half way to the liver) or outer (2 mm outside it).",
+    ),
+    tumour_margin: float = typer.Option(
+        0.0, metavar="MM", help="Grow (or, below 0, shrink) the lesion by this: -10 to 15."
+    ),
+    tumour_method: str = typer.Option(
+        "auto",
+        metavar="WORD",
+        help="auto, cut (follow the image) or ellipsoid (as drawn: a ball of the diameter).",
+    ),
+    portal: list[str] = typer.Option(
+        [], metavar="X,Y,Z", help="Point on the portal vein's trunk or branches; repeat."
+    ),
+    hepatic: list[str] = typer.Option(
+        [], metavar="X,Y,Z", help="Point on a hepatic vein, near its mouth; repeat."
+    ),
+    artery: list[str] = typer.Option([], metavar="X,Y,Z", help="Point on an artery; repeat."),
+    cava: list[str] = typer.Option([], metavar="X,Y,Z", help="Point in the vena cava; repeat."),
+    landmark: list[str] = typer.Option(
+        [],
+        metavar="NAME=X,Y,Z",
+        help="For --segments: vena_cava, right_vein, middle_vein, left_vein, portal_bifurcation, "
+        "umbilical, gallbladder (optional).",
+    ),
+    segments: Path | None = typer.Option(
+        None, metavar="FILE", help="Couinaud's segments to write as well (.nii.gz)."
     ),
     model: str | None = typer.Option(
         None, metavar="TOML", help="Manifest of an ONNX model, or 'totalsegmentator'."
@@ -64,6 +101,8 @@ def segment(
     `irplan segment ct/ --structures liver,vessels,obstacles -o labels.nii.gz --seg-dicom seg.dcm`
 
     `irplan segment ct.nii.gz --fg -82,4,-120 --bg 30,-40,-90 -o liver.nii.gz --figure stages.png`
+
+    `irplan segment ct/ --structures liver,vessels --portal -24,-8,-92 --cava -20,8,-60 -o l.nii.gz`
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.case.segment_case import run_segmentation, segmentation_data
@@ -86,6 +125,21 @@ def segment(
                 (parse_point(p, option="--tumour-point"), d)
                 for p, d in zip(tumour_point, tumour_diameter, strict=True)
             ),
+            tumour_edge=cast("Edge", tumour_edge),
+            tumour_margin_mm=tumour_margin,
+            tumour_method=cast("TumourMethod", tumour_method),
+            vessels=tuple(
+                (kind, parse_point(p, option=option))
+                for option, kind, points in (
+                    ("--portal", _PORTAL, portal),
+                    ("--hepatic", _HEPATIC, hepatic),
+                    ("--artery", _ARTERY, artery),
+                    ("--cava", _CAVA, cava),
+                )
+                for p in points
+            ),
+            landmarks=tuple(_landmark(text) for text in landmark),
+            segments=segments,
             model=model,
             program=program,
             seg_dicom=seg_dicom,
@@ -99,6 +153,18 @@ def segment(
             outcome = run_segmentation(request, progress=progress)
         console.say(table(outcome))
         console.result(segmentation_data(outcome))
+
+
+def _landmark(text: str) -> tuple[str, Point3]:
+    name, sign, point = text.partition("=")
+    if not sign:
+        raise InputError(
+            "--landmark",
+            got=repr(text),
+            expected="NAME=X,Y,Z",
+            remedy="For example --landmark middle_vein=-38,-30,-40",
+        )
+    return name.strip(), parse_point(point, option=f"--landmark {name.strip()}")
 
 
 def table(outcome: SegmentOutcome) -> str:

@@ -41,6 +41,25 @@ STRUCTURES: tuple[Label, ...] = (
 )
 
 
+#: Couinaud's segments, in a label map of their own (they part the liver): DICOM CID 7170.
+COUINAUD: tuple[Label, ...] = tuple(
+    _s(100 + n, f"couinaud_{n}", code, f"Couinaud hepatic segment {roman}", colour)
+    for n, (roman, code, colour) in enumerate(
+        (
+            ("I", "71133005", (240, 200, 60)),
+            ("II", "277956007", (60, 130, 200)),
+            ("III", "277957003", (120, 190, 230)),
+            ("IV", "277958008", (110, 180, 90)),
+            ("V", "277959000", (230, 140, 90)),
+            ("VI", "277960005", (190, 110, 170)),
+            ("VII", "277961009", (140, 80, 130)),
+            ("VIII", "277962002", (200, 80, 60)),
+        ),
+        start=1,
+    )
+)
+
+
 def structure(name: str) -> Label:
     """The `Label` named ``name``; `InputError` lists the known names."""
     for label in STRUCTURES:

@@ -5,9 +5,16 @@ from irplan.segmentation.air import segment_gas, segment_lung
 from irplan.segmentation.body import segment_body
 from irplan.segmentation.bone import bone_region, segment_bone
 from irplan.segmentation.clicks import Click
-from irplan.segmentation.ct_check import check_ct
+from irplan.segmentation.couinaud import (
+    CouinaudLandmarks,
+    CouinaudSegments,
+    couinaud_segments,
+)
+from irplan.segmentation.ct_check import CheckRow, check_ct, contrast_phase, ct_rows
+from irplan.segmentation.ct_check import Status as CheckStatus
 from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.great_vessels import segment_great_vessels
+from irplan.segmentation.layers import diaphragm_layer, skin_layer
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation, LiverStages
 from irplan.segmentation.liver_session import LiverSession
@@ -38,7 +45,11 @@ from irplan.segmentation.working import WorkingImage, working_image
 
 __all__ = [
     "AbdomenSegmentation",
+    "CheckRow",
+    "CheckStatus",
     "Click",
+    "CouinaudLandmarks",
+    "CouinaudSegments",
     "LiverSegmentation",
     "LiverSession",
     "LiverStages",
@@ -56,6 +67,10 @@ __all__ = [
     "bone_region",
     "check_ct",
     "compare_masks",
+    "contrast_phase",
+    "couinaud_segments",
+    "ct_rows",
+    "diaphragm_layer",
     "dice",
     "find_vessel_tree",
     "leaks_ml",
@@ -71,6 +86,7 @@ __all__ = [
     "segment_lung",
     "segment_obstacle_organs",
     "segment_tumour",
+    "skin_layer",
     "sliver07_score",
     "surface_distances",
     "target_from_point",

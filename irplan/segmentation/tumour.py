@@ -235,7 +235,8 @@ class _Models:
         return self.lesion - self.liver
 
 
-def _check(volume: Volume, liver: Mask | None, edge: str, margin_mm: float, method: str) -> None:
+def check_tumour_settings(edge: str, margin_mm: float, method: str) -> None:
+    """Raise `InputError` for an unknown edge or method, or a margin out of range."""
     if edge not in ("visible", "outer") or method not in ("auto", "cut", "ellipsoid"):
         raise InputError(
             "tumour edge or method",
@@ -250,6 +251,10 @@ def _check(volume: Volume, liver: Mask | None, edge: str, margin_mm: float, meth
             expected=f"{MARGIN_MM[0]:g} to {MARGIN_MM[1]:g} mm",
             remedy="Give how far to grow (positive) or shrink (negative) the lesion.",
         )
+
+
+def _check(volume: Volume, liver: Mask | None, edge: str, margin_mm: float, method: str) -> None:
+    check_tumour_settings(edge, margin_mm, method)
     if liver is not None and liver.shape != volume.grid.shape:
         raise GridMismatchError(
             "liver mask",
@@ -369,4 +374,5 @@ def _moved(mask: Mask, by_mm: float, image: WorkingImage) -> NDArray[np.float32]
             gap, at = ndi.distance_transform_edt(side, sampling=spacing, return_indices=True)
             far = side & (gap > 1.5 * image.spacing_mm)
             signed[far] = sign * gap[far] + near[tuple(axis[far] for axis in at)]
-    return signed - np.float32(by_mm)
+    moved: NDArray[np.float32] = signed - np.float32(by_mm)
+    return moved

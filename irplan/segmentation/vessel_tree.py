@@ -1,4 +1,4 @@
-"""Portal, hepatic or artery: a vessel mask as a graph of centrelines, assigned by clicks."""
+"""Portal, hepatic, artery or cava: a vessel mask as a graph of centrelines, assigned by clicks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from irplan.segmentation.interpolate import mask_on
 from irplan.segmentation.morphology import Mask, box_of, distance_mm, parts
 from irplan.segmentation.working import upright_grid
 
-VesselKind = Literal["portal_vein", "hepatic_vein", "artery"]
-KINDS: tuple[VesselKind, ...] = ("portal_vein", "hepatic_vein", "artery")
+VesselKind = Literal["portal_vein", "hepatic_vein", "artery", "vena_cava"]
+KINDS: tuple[VesselKind, ...] = ("portal_vein", "hepatic_vein", "artery", "vena_cava")
 
 #: Voxels on which the centreline is thinned, mm.
 TREE_MM = 0.8
@@ -65,7 +65,7 @@ class VesselTree:
 
 @dataclass(frozen=True, eq=False)
 class VesselLabels:
-    """``masks`` of portal_vein, hepatic_vein, artery (those clicked) and ``vessel`` (uncertain).
+    """``masks`` of the kinds clicked (see `KINDS`) and ``vessel`` (uncertain).
 
     Disjoint; together they are the mask that came in.  ``kind`` (N,) of the ``tree``'s points.
     """
