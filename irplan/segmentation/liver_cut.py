@@ -151,13 +151,13 @@ def location_prior(
     prior: NDArray[np.float32]
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
     flank = _step((u - 0.4) / 0.06) * _step((0.5 - v) / 0.08)
-    prior = -2.5 * (1.0 - 0.4 * flank) * _step((h - lowest) / 0.08)
+    prior = -1.6 * (1.0 - 0.3 * flank) * _step((h - lowest) / 0.08)
     prior = prior - 5.0 * _step((28.0 - front) / 5.0) * _step((35.0 - np.abs(right)) / 4.0)
     ahead = CAVA_FRONT_MM[0] + (CAVA_FRONT_MM[1] - CAVA_FRONT_MM[0]) * np.clip(h / 0.6, 0.0, 1.0)
     from_cava = np.sqrt((right - CAVA_RIGHT_MM) ** 2 + (front - ahead) ** 2)
     prior = prior - 5.0 * _step((CAVA_RADIUS_MM - from_cava) / 1.5)
     prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
-    prior = prior - 2.5 * _step((-right - 25.0) / 8.0) * _step((0.45 - v) / 0.08)
+    prior = prior - 2.5 * _step((-right - 30.0) / 8.0) * _step((0.45 - v) / 0.08)
     prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)
     if marks.dome_z is not None:
         dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(np.float32)
