@@ -282,6 +282,17 @@ class LayoutProblem:
         soft = (old + self.pivots.soft[trials] ** 2) / (len(rows) + 1)
         return [*rows, trials[int(np.argmin(self.costs(effect, soft)))]]
 
+    def apart(self, rows: list[int]) -> NDArray[np.bool_]:
+        """(k, k) True where two pivots keep the least distance; the diagonal is True."""
+        out: NDArray[np.bool_] = self._gaps(rows, rows) >= self.rules.min_probe_spacing.value
+        np.fill_diagonal(out, True)
+        return out
+
+    def fits(self, rows: list[int]) -> bool:
+        """Whether a group keeps the least and largest distances."""
+        near = bool(np.all(self._nearest(rows) <= self.rules.max_probe_spacing.value))
+        return near and bool(self.apart(rows).all())
+
     def nearest_to(self, points_mm: NDArray[np.float64]) -> list[int] | None:
         """The pivots nearest to points (k, 3) that keep the rules among each other."""
         return self._admissible(points_mm)

@@ -250,6 +250,15 @@ class ProbePlanner:
             rows, _ = problem.descend(again, limit=4)
         return None
 
+    def keep_exactly(
+        self, problem: LayoutProblem, rows: list[int]
+    ) -> tuple[PathCandidate, ...] | None:
+        """The paths of these pivots if the labels confirm every one of them."""
+        needles = [self.meter.entry_on_skin(problem.pivots.needle(r)) for r in rows]
+        checked, _ = confirm_paths(self.raster, self.meter, needles)
+        good = tuple(c for c in checked if c is not None)
+        return good if len(good) == len(rows) else None
+
     # -- simulation ------------------------------------------------------------------------
 
     def simulated_rows(
