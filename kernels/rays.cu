@@ -22,6 +22,7 @@
 #define RULES 17
 #define TESTED (1u << 30)
 #define WALKED (1u << 31)
+#define FAR (1u << 29)
 #define TOUCH 1e-9
 #ifdef __CUDACC__
 #define OUT_OF_LINE __noinline__
@@ -172,7 +173,7 @@ extern "C" __global__ void rays_needle(
     const double length = w.size * limits[0];
     unsigned int bits = 0u;
     double off = 0.0;
-    if (length <= 1.5 * limits[2] && length > 0.0) {
+    if (length > 0.0) {
         const double u[3] = {w.d[0] / w.size, w.d[1] / w.size, w.d[2] / w.size};
         const double z = settings[0] * u[0] + settings[1] * u[1] + settings[2] * u[2];
         const double y = settings[3] * u[0] + settings[4] * u[1] + settings[5] * u[2];
@@ -183,6 +184,7 @@ extern "C" __global__ void rays_needle(
         if (tilt > limits[3]) { bits |= 1u << RULE_TILT; off += tilt - limits[3]; }
         if (below > limits[4]) { bits |= 1u << RULE_BELOW; off += below - limits[4]; }
     }
+    if (length > 1.5 * limits[2]) bits = FAR;
     rule[p] = bits;
     lack[p] = off;
 }
@@ -281,8 +283,8 @@ extern "C" __global__ void rays_entries(
     int own_tip[4] = {-1, -1, -1, -1};
     for (int m = thread; m < tips; m += BLOCK) {
         const unsigned int bits = rule[first + m];
-        if (!(bits & TESTED)) continue;
-        atomicAdd(&tally[RULES], 1);
+        if (!(bits & (TESTED | FAR))) continue;
+        if (bits & TESTED) atomicAdd(&tally[RULES], 1);
         const bool walked = (bits & WALKED) != 0u;
         const int unknown = (int)((bits >> RULE_UNKNOWN) & 1u);
         for (int n = 0; n < RULES; ++n)

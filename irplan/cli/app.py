@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from irplan import RESEARCH_USE_ONLY, __version__
+from irplan.cli.access_map import access_map
 from irplan.cli.applicators import applicators
 from irplan.cli.compare import compare
 from irplan.cli.compare_plans import compare_plans
@@ -61,6 +62,7 @@ def _root(
 
 app.command(epilog=RESEARCH_USE_ONLY)(demo)
 app.command(epilog=RESEARCH_USE_ONLY)(plan)
+app.command("access-map", epilog=RESEARCH_USE_ONLY)(access_map)
 app.command(epilog=RESEARCH_USE_ONLY)(segment)
 app.command(epilog=RESEARCH_USE_ONLY)(compare)
 app.command(epilog=RESEARCH_USE_ONLY)(evaluate)

@@ -45,9 +45,10 @@ class AccessMap:
     more; `BLOCKED`.  ``clear_share`` and ``unchecked_share`` (n,) of the targets, 0..1 (their sum
     is what breaks no known rule).  ``best_cost`` (n,) smallest score of those paths (0 = ideal,
     +inf where there is none), to target ``best_target`` (-1), ``best_length_mm`` NaN where there
-    is none.  ``limiting`` (n,) index into ``limits``: of an entry with a path the structure whose
-    soft distance that path goes deepest into (-1: none), of a blocked one the rule that blocks
-    most of its targets.  ``miss_mm`` (n,) how far the nearest rejected path is from the rules.
+    is none.  ``limiting`` (n,) index into ``limits`` (obstacles, then ``rule_names``): of an entry
+    with a path the structure whose soft distance that path goes deepest into (-1: none), of a
+    blocked one the rule that blocks most of its targets.  ``miss_mm`` (n,) how far the nearest
+    rejected path is from the rules.
     """
 
     entries_mm: NDArray[np.float64]
@@ -61,6 +62,7 @@ class AccessMap:
     best_length_mm: NDArray[np.float64]
     limiting: NDArray[np.int64]
     limits: tuple[str, ...]
+    rule_names: tuple[str, ...]
     miss_mm: NDArray[np.float64]
     candidates: tuple[PathCandidate, ...]
     """Ranked and de-clustered, each checked on the labels; what was not looked at is in each."""
@@ -134,6 +136,13 @@ def access_map(
     _check("target_spacing_mm", target_spacing_mm, 1.0, 20.0)
     chosen = resolve_backend(backend)
     target = as_target_mask(target_mask, labels.grid)
+    if not labels.checked("body"):
+        raise InputError(
+            "labels",
+            got="no structure 'body'",
+            expected="labels in which every voxel of the patient is body or another structure",
+            remedy="What has no label counts as air: segment the body too.",
+        )
     messages = list(check_target(labels, target))
     dark = None if unknown is None else _unknown(unknown, labels.grid)
     raster = build_raster(
@@ -266,6 +275,7 @@ def _per_entry(
         "best_length_mm": length,
         "limiting": limiting.astype(np.int64),
         "limits": names,
+        "rule_names": found.rule_names,
         "miss_mm": found.miss,
     }
 

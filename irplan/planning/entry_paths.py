@@ -51,8 +51,10 @@ class EntryPaths:
 
     @property
     def blocked_by(self) -> tuple[tuple[str, int], ...]:
-        """(rule, paths that break it), most first."""
+        """(rule, paths that break it), most first; all too long where none was worth a test."""
         total = self.broken.sum(axis=0)
+        if not self.tested.any():
+            total[len(self.rule_names) - 6] = len(self.entries_mm) * len(self.tips_mm)
         order = np.argsort(-total, kind="stable")
         return tuple((self.rule_names[i], int(total[i])) for i in order if total[i])
 

@@ -48,7 +48,9 @@ class RaysCase:
         self.raster = build_raster(labels, target, rules, spacing_mm=1.2, unknown=dark)
         middle = labels.grid.centre_lps_mm
         # A millimetre or so out of the skin: the first millimetres may lie in air.
-        self.entries = middle + 1.04 * (self.raster.entries_mm[::3] - middle)
+        out = self.raster.entries_mm[::3] - middle
+        # and the last entries are half again too far away, some out of the image
+        self.entries = middle + np.concatenate([1.04 * out, 1.9 * out[::20]])
         tips = labels.grid.index_to_lps(np.argwhere(target)[::9][:30])
         self.tips = np.concatenate([tips, tips, tips])  # equal costs: the first tip counts
 

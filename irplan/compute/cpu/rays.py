@@ -56,48 +56,50 @@ def _walk(raster, x0, x1, x2, d0, d1, d2, length, skip_mm, tip_error_mm, error_s
     seen, worst, group = 0, 0, 0
     blocked, healthy, organ_at, target_at, outside_at = 0.0, 0.0, -1.0, -1.0, -1.0
     sweep = 0.0
-    while t < 1.0:
-        nxt = min(t0, min(t1, t2))
-        if nxt > 1.0:
-            nxt = 1.0
-        if nxt - t <= TOUCH:
-            pass
-        elif i < 0 or j < 0 or k < 0 or i >= n0 or j >= n1 or k >= n2:
-            seen |= OFF_GRID_BIT
-        else:
-            word = int(raster[i, j, k])
-            if word:
-                low = word & 0xFFFF
-                if t < skip:
-                    low &= ~OUTSIDE_BIT
-                seen |= low
-                piece = (nxt - t) * length
-                if low & RULE_BITS:
-                    blocked += piece
-                    if low & OUTSIDE_BIT and outside_at < 0.0:
-                        outside_at = t * length
-                if target_at < 0.0:
-                    if low & ORGAN_BIT:
+    # Voxels of one word in a row are taken together: `run` is their word, from `start` on.
+    run, start = 0, 0.0
+    while True:
+        nxt = min(1.0, min(t0, min(t1, t2)))
+        if nxt - t > TOUCH or t >= 1.0:
+            word = -1  # the end: what ran so far is counted
+            if t < 1.0:
+                if i < 0 or j < 0 or k < 0 or i >= n0 or j >= n1 or k >= n2:
+                    word = OFF_GRID_BIT
+                else:
+                    word = int(raster[i, j, k])
+                    if t < skip:
+                        word &= ~OUTSIDE_BIT
+            if word != run:
+                if run:
+                    seen |= run & 0xFFFF
+                    piece = (t - start) * length
+                    if run & RULE_BITS:
+                        blocked += piece
+                        if run & OUTSIDE_BIT and outside_at < 0.0:
+                            outside_at = start * length
+                    if run & ORGAN_BIT:
                         if organ_at < 0.0:
-                            organ_at = t * length
-                        if not low & TARGET_BIT:
+                            organ_at = start * length
+                        if target_at < 0.0 and not run & TARGET_BIT:
                             healthy += piece
-                    if low & TARGET_BIT:
-                        target_at = t * length
-                elif low & ORGAN_BIT and organ_at < 0.0:
-                    organ_at = t * length
-                deficit = (word >> SOFT_SHIFT) & 0xFF
-                if deficit:
-                    g = (word >> GROUP_SHIFT) & 0xF
-                    if deficit > worst:
-                        worst, group = deficit, g
-                    error = tip_error_mm - (1.0 - nxt) * length * error_slope
-                    over = error - (1.0 - deficit / 255.0) * group_mm[g, 1]
-                    if over > 0.0:
-                        sweep = max(sweep, min(1.0, over / max(1e-6, group_mm[g, 0])))
+                    if run & TARGET_BIT and target_at < 0.0:
+                        target_at = start * length
+                    deficit = (run >> SOFT_SHIFT) & 0xFF
+                    if deficit:
+                        g = (run >> GROUP_SHIFT) & 0xF
+                        if deficit > worst:
+                            worst, group = deficit, g
+                        # the error grows with depth: it is largest where the run ends
+                        error = tip_error_mm - (1.0 - t) * length * error_slope
+                        over = error - (1.0 - deficit / 255.0) * group_mm[g, 1]
+                        if over > 0.0:
+                            sweep = max(sweep, min(1.0, over / max(1e-6, group_mm[g, 0])))
+                if t >= 1.0:
+                    break
+                run, start = word, t
         t = nxt
         if t >= 1.0:
-            break
+            continue
         if t0 <= t1 and t0 <= t2:
             i += s0
             t0 += g0
@@ -249,9 +251,8 @@ def paths_of_entries(
             d0, d1, d2 = tip[m, 0] + 0.5 - x0, tip[m, 1] + 0.5 - x1, tip[m, 2] + 0.5 - x2
             size = math.sqrt(d0 * d0 + d1 * d1 + d2 * d2)
             length = size * h
-            if length > 1.5 * max_length or length <= 0.0:
+            if length <= 0.0:
                 continue
-            counts[e, 0] += 1
             u0, u1, u2 = d0 / size, d1 / size, d2 / size
             z = frame[0, 0] * u0 + frame[0, 1] * u1 + frame[0, 2] * u2
             y = frame[1, 0] * u0 + frame[1, 1] * u1 + frame[1, 2] * u2
@@ -268,12 +269,16 @@ def paths_of_entries(
             if below > max_below:
                 rule |= 1 << RULE_BELOW
                 lack += below - max_below
+            if length > 1.5 * max_length:
+                if lack < bent:
+                    bent, bent_tip = lack, m
+                continue
+            counts[e, 0] += 1
             if rule:
                 for n in range(RULE_LENGTH, RULE_BELOW + 1):
                     broken[e, n] += (rule >> n) & 1
                 if lack < bent:
-                    bent = lack
-                    bent_tip = m
+                    bent, bent_tip = lack, m
                 continue
             seen, worst, group, blocked, healthy, organ_at, _, _, sweep = _walk(
                 raster, x0, x1, x2, d0, d1, d2, length, skip, weights[6], weights[7], group_mm
