@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from irplan.segmentation.tumour import Edge, TumourMethod
     from irplan.segmentation.vessel_tree import VesselKind
 
+#: Groups of options in --help.
+_TUMOURS, _VESSEL, _OUTSIDE = "Tumours", "Vessel kinds and segments", "Outside models"
 _PORTAL: VesselKind = "portal_vein"
 _HEPATIC: VesselKind = "hepatic_vein"
 _ARTERY: VesselKind = "artery"
@@ -40,45 +42,69 @@ def segment(
         [], "--bg", metavar="X,Y,Z", help="Point outside the liver, LPS mm; repeat."
     ),
     tumour_point: list[str] = typer.Option(
-        [], metavar="X,Y,Z", help="Middle of a tumour, LPS mm; repeat."
+        [], metavar="X,Y,Z", help="Middle of a tumour, LPS mm; repeat.", rich_help_panel=_TUMOURS
     ),
     tumour_diameter: list[float] = typer.Option(
-        [], metavar="MM", help="Its diameter, mm; one for each point."
+        [], metavar="MM", help="Its diameter, mm; one for each point.", rich_help_panel=_TUMOURS
     ),
     tumour_edge: str = typer.Option(
         "visible",
         metavar="WORD",
         help="Which edge is meant: visible (half way to the liver) or outer (2 mm outside it).",
+        rich_help_panel=_TUMOURS,
     ),
     tumour_margin: float = typer.Option(
-        0.0, metavar="MM", help="Grow (or, below 0, shrink) the lesion by this: -10 to 15."
+        0.0,
+        metavar="MM",
+        help="Grow (or, below 0, shrink) the lesion by this: -10 to 15.",
+        rich_help_panel=_TUMOURS,
     ),
     tumour_method: str = typer.Option(
         "auto",
         metavar="WORD",
         help="auto, cut (follow the image) or ellipsoid (as drawn: a ball of the diameter).",
+        rich_help_panel=_TUMOURS,
     ),
     portal: list[str] = typer.Option(
-        [], metavar="X,Y,Z", help="Point on the portal vein's trunk or branches; repeat."
+        [],
+        metavar="X,Y,Z",
+        help="Point on the portal vein's trunk or branches; repeat.",
+        rich_help_panel=_VESSEL,
     ),
     hepatic: list[str] = typer.Option(
-        [], metavar="X,Y,Z", help="Point on a hepatic vein, near its mouth; repeat."
+        [],
+        metavar="X,Y,Z",
+        help="Point on a hepatic vein, near its mouth; repeat.",
+        rich_help_panel=_VESSEL,
     ),
-    artery: list[str] = typer.Option([], metavar="X,Y,Z", help="Point on an artery; repeat."),
-    cava: list[str] = typer.Option([], metavar="X,Y,Z", help="Point in the vena cava; repeat."),
+    artery: list[str] = typer.Option(
+        [], metavar="X,Y,Z", help="Point on an artery; repeat.", rich_help_panel=_VESSEL
+    ),
+    cava: list[str] = typer.Option(
+        [], metavar="X,Y,Z", help="Point in the vena cava; repeat.", rich_help_panel=_VESSEL
+    ),
     landmark: list[str] = typer.Option(
         [],
         metavar="NAME=X,Y,Z",
         help="For --segments: vena_cava, right_vein, middle_vein, left_vein, portal_bifurcation, "
         "umbilical, gallbladder (optional).",
+        rich_help_panel=_VESSEL,
     ),
     segments: Path | None = typer.Option(
-        None, metavar="FILE", help="Couinaud's segments to write as well (.nii.gz)."
+        None,
+        metavar="FILE",
+        help="Couinaud's segments to write as well (.nii.gz).",
+        rich_help_panel=_VESSEL,
     ),
     model: str | None = typer.Option(
-        None, metavar="TOML", help="Manifest of an ONNX model, or 'totalsegmentator'."
+        None,
+        metavar="TOML",
+        help="Manifest of an ONNX model, or 'totalsegmentator'.",
+        rich_help_panel=_OUTSIDE,
     ),
-    program: Path | None = typer.Option(None, help="TotalSegmentator's program, if not on PATH."),
+    program: Path | None = typer.Option(
+        None, help="TotalSegmentator's program, if not on PATH.", rich_help_panel=_OUTSIDE
+    ),
     seg_dicom: Path | None = typer.Option(
         None, metavar="FILE", help="DICOM segmentation to write as well (.dcm)."
     ),
