@@ -6,7 +6,7 @@
 For each case: wall time of the whole optimisation (`plan_ablation`, structures given), applicators,
 covered share of the target and of target + 5 mm in the fine simulation, minimal margin, and the
 same for integer set cover (Ren 2014) and greedy sphere packing, which place on the same admissible
-needles and are judged by the same simulation (the better of all cryoprobes and directions).  A case
+needles and are judged by the same simulation (the best of all cryoprobes).  A case
 without any admissible plan prints the reason.  Kidneys are planned with the patient prone, as
 renal cryoablation is done: the table's side is free.
 """
@@ -68,11 +68,11 @@ def planner_of(case: Case, options: PlanOptions) -> ProbePlanner:
 
 
 def best_baseline(planner: ProbePlanner, name: str, most: int) -> Confirmed | None:
-    """The best of one baseline over cryoprobes and directions, on the fine grid."""
+    """The best of one baseline over cryoprobes, in the best direction, on the fine grid."""
     found: list[BaselinePlan] = []
     for tool, direction in planner.pairs():
         problem = planner.problem(tool, direction)
-        if not len(problem.pivots.points_mm):
+        if direction > 0 or not len(problem.pivots.points_mm):
             continue
         try:
             found.append(

@@ -19,11 +19,11 @@ from irplan.planning.optimise_score import Layout
 from irplan.planning.probes import ProbePlanner
 
 #: Places offered to the integer programme and points that it has to cover, about.
-OFFERED, TO_COVER = 250, 500
+OFFERED, TO_COVER = 150, 400
 #: Cost of healthy tissue beside one applicator (Ren 2014: number + 0.01 x healthy fraction).
 HEALTHY_WEIGHT = 0.01
 #: Seconds that the solver may take.
-SOLVER_S = 10.0
+SOLVER_S = 4.0
 
 
 @dataclass(frozen=True, eq=False)

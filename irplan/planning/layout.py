@@ -305,7 +305,8 @@ class LayoutProblem:
         for point in start:
             way = self.pivots.points_mm - point
             gap = np.einsum("ij,ij->i", way, way)
-            count = min(NEAREST_TRIED, len(gap))
+            # Electrodes stand far apart: the nearest places are all too close to the others.
+            count = len(gap) if self.parallel else min(NEAREST_TRIED, len(gap))
             if count == 0:
                 return None
             order = np.argpartition(gap, count - 1)[:count]
