@@ -305,8 +305,10 @@ def _rows(
         left, right = np.int64(lo[row]), np.int64(hi[row])
         base = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
         q = (z + 1) * plane + y + 1
-        h0 = min(was[0, q] - 1, was[0, q - 1], was[0, q + 1], was[0, q - plane], was[0, q + plane])
-        h1 = max(was[1, q] + 1, was[1, q - 1], was[1, q + 1], was[1, q - plane], was[1, q + plane])
+        h0 = min(was[0, q] - 1, min(was[0, q - 1], was[0, q + 1]))
+        h0 = min(h0, min(was[0, q - plane], was[0, q + plane]))
+        h1 = max(was[1, q] + 1, max(was[1, q - 1], was[1, q + 1]))
+        h1 = max(h1, max(was[1, q - plane], was[1, q + plane]))
         quiet = h0 >= h1
         cold_lo, cold_hi = was[0, q], was[1, q]  # probes make voxels cold after the bounds are set
         h0, h1 = np.int64(h0 // GRAIN * GRAIN), np.int64((h1 + GRAIN - 1) // GRAIN * GRAIN)

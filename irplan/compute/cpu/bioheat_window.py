@@ -136,7 +136,10 @@ def _grown(busy_lo: Any, busy_hi: Any, reach: Any, nz: Any, ny: Any) -> tuple[An
     first_lo, first_hi = np.full(nz * ny, far, np.int32), np.full(nz * ny, -far, np.int32)
     last_lo, last_hi = first_lo.copy(), first_hi.copy()
     for z in range(nz):
-        if (busy_hi[z * ny : (z + 1) * ny] == 0).all():
+        some = False
+        for row in range(z * ny, (z + 1) * ny):
+            some = some or busy_hi[row] > 0
+        if not some:
             continue
         for d in range(max(-reach[1], 1 - ny), min(reach[1], ny - 1) + 1):
             y = max(0, -d)

@@ -82,7 +82,8 @@ def distances_in_planes(
                         target[k] = v if v < target[k] else target[k]
             if not found:
                 continue
-            row[:] = target
+            for k in range(n2):  # an assigned slice takes numba a second to compile
+                row[k] = target[k]
             for d in range(1, min(reach2, n2 - 1) + 1):
                 c = square2[d]
                 for k in range(n2 - d):
