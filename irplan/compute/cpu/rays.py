@@ -200,6 +200,11 @@ def _capsule(organ, a0, a1, a2, u0, u1, u2):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _asin_deg(value):  # type: ignore[no-untyped-def]
+    return math.degrees(math.asin(min(1.0, max(-1.0, value))))
+
+
+@njit(cache=True, nogil=True)
 def paths_of_entries(
     raster: NDArray[np.uint32],
     organ: NDArray[np.float32],
@@ -244,6 +249,7 @@ def paths_of_entries(
     has_organ = limits[8] > 0.0
     organ_width = max(1e-6, comfortable - min_organ)
     angle_width = max(1e-6, 90.0 - min_capsule)
+    sin_tilt, sin_below = math.sin(math.radians(max_tilt)), math.sin(math.radians(max_below))
     for e in range(first, last):
         x0, x1, x2 = entry[e, 0] + 0.5, entry[e, 1] + 0.5, entry[e, 2] + 0.5
         bent, bent_tip = np.inf, -1
@@ -256,30 +262,30 @@ def paths_of_entries(
             u0, u1, u2 = d0 / size, d1 / size, d2 / size
             z = frame[0, 0] * u0 + frame[0, 1] * u1 + frame[0, 2] * u2
             y = frame[1, 0] * u0 + frame[1, 1] * u1 + frame[1, 2] * u2
-            tilt = abs(math.degrees(math.asin(min(1.0, max(-1.0, z)))))
-            below = -math.degrees(math.asin(min(1.0, max(-1.0, y))))
-            rule = 0
-            lack = 0.0
-            if length > max_length:
-                rule |= 1 << RULE_LENGTH
-                lack += length - max_length
-            if tilt > max_tilt:
-                rule |= 1 << RULE_TILT
-                lack += tilt - max_tilt
-            if below > max_below:
-                rule |= 1 << RULE_BELOW
-                lack += below - max_below
-            if length > 1.5 * max_length:
+            # Angles only where they are needed: an arcsine costs as much as ten voxels.
+            tilted = abs(z) > sin_tilt + 1e-9
+            if not tilted and abs(z) > sin_tilt - 1e-9:
+                tilted = _asin_deg(abs(z)) > max_tilt
+            under = -y > sin_below + 1e-9
+            if not under and -y > sin_below - 1e-9:
+                under = _asin_deg(-y) > max_below
+            if length > max_length or tilted or under:
+                if length <= 1.5 * max_length:
+                    counts[e, 0] += 1
+                    broken[e, RULE_LENGTH] += length > max_length
+                    broken[e, RULE_TILT] += tilted
+                    broken[e, RULE_BELOW] += under
+                lack = max(0.0, length - max_length)
                 if lack < bent:
-                    bent, bent_tip = lack, m
+                    if tilted:
+                        lack += _asin_deg(abs(z)) - max_tilt
+                    if under:
+                        lack += _asin_deg(-y) - max_below
+                    if lack < bent:
+                        bent, bent_tip = lack, m
                 continue
             counts[e, 0] += 1
-            if rule:
-                for n in range(RULE_LENGTH, RULE_BELOW + 1):
-                    broken[e, n] += (rule >> n) & 1
-                if lack < bent:
-                    bent, bent_tip = lack, m
-                continue
+            tilt = _asin_deg(abs(z))
             seen, worst, group, blocked, healthy, organ_at, _, _, sweep = _walk(
                 raster, x0, x1, x2, d0, d1, d2, length, skip, weights[6], weights[7], group_mm
             )
