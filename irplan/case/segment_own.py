@@ -24,20 +24,16 @@ from irplan.segmentation import (
     LiverSegmentation,
     Stroke,
     VesselClick,
-    assign_vessels,
     couinaud_segments,
     ct_rows,
     diaphragm_layer,
+    name_vessels,
     segment_abdomen,
     segment_liver,
     segment_tumour,
     skin_layer,
 )
 from irplan.segmentation.clicks import check_clicks
-from irplan.segmentation.morphology import dilate
-
-#: Portal and hepatic veins are told from each other in the liver and this far around it, mm.
-VEINS_MM = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,18 +165,14 @@ def _with_kinds(
             expected="veins brighter than the liver (portal or delayed phase)",
             remedy="Leave the points out, or give a scan of another phase.",
         )
-    grid = labels.grid
-    found = assign_vessels(vessels, grid, [VesselClick(p, k) for k, p in request.vessels])
-    near = dilate(liver.mask, VEINS_MM, grid.spacing_mm)
-    for kind, mask in found.masks:
-        if kind == "vessel":
-            continue
-        veins = kind in ("portal_vein", "hepatic_vein")
-        labels = labels.with_mask(structure(kind), mask & near if veins else mask)
-    share = float(labels.mask("vessel").sum()) / float(vessels.sum())
+    clicks = [VesselClick(p, k) for k, p in request.vessels]
+    found = name_vessels(vessels, liver.mask, labels.grid, clicks)
+    for kind, mask in found.items():
+        labels = labels.with_mask(structure(kind), mask)
+    share = 100.0 * float(labels.mask("vessel").sum()) / float(vessels.sum())
     warnings.append(
-        f"Vessel kinds spread from {len(request.vessels)} points; {100.0 * share:.0f} % of the "
-        f"vessels stay 'vessel' (in doubt, or veins over {VEINS_MM:.0f} mm from the liver)."
+        f"Vessel kinds spread from {len(clicks)} points; {share:.0f} % of the vessels stay "
+        "'vessel' (in doubt, not clicked, or away from the liver)."
     )
     return labels
 

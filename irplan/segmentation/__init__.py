@@ -30,6 +30,7 @@ from irplan.segmentation.quality import MaskQuality, compare_masks, sliver07_sco
 from irplan.segmentation.surface_distance import SurfaceDistances, surface_distances
 from irplan.segmentation.target import target_from_point
 from irplan.segmentation.tumour import Stroke, TumourFinding, segment_tumour
+from irplan.segmentation.vessel_kinds import name_vessels
 from irplan.segmentation.vessel_tree import (
     VesselClick,
     VesselLabels,
@@ -74,6 +75,7 @@ __all__ = [
     "dice",
     "find_vessel_tree",
     "leaks_ml",
+    "name_vessels",
     "relative_volume_difference",
     "segment_abdomen",
     "segment_body",
