@@ -138,7 +138,8 @@ def _offered(planner: ProbePlanner, problem: LayoutProblem) -> list[int]:
     """Pivots evenly over the field that the labels confirm."""
     count = len(problem.pivots.points_mm)
     rows = np.arange(count)[:: max(1, count // OFFERED)].tolist()
-    return [r for r in rows if planner.keep_exactly(problem, [r]) is not None]
+    paths = planner.confirmed_paths(problem, rows)
+    return [r for r, path in zip(rows, paths, strict=True) if path is not None]
 
 
 def _points(planner: ProbePlanner) -> NDArray[np.float64]:

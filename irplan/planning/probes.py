@@ -254,10 +254,15 @@ class ProbePlanner:
         self, problem: LayoutProblem, rows: list[int]
     ) -> tuple[PathCandidate, ...] | None:
         """The paths of these pivots if the labels confirm every one of them."""
-        needles = [self.meter.entry_on_skin(problem.pivots.needle(r)) for r in rows]
-        checked, _ = confirm_paths(self.raster, self.meter, needles)
-        good = tuple(c for c in checked if c is not None)
+        good = tuple(c for c in self.confirmed_paths(problem, rows) if c is not None)
         return good if len(good) == len(rows) else None
+
+    def confirmed_paths(
+        self, problem: LayoutProblem, rows: list[int]
+    ) -> list[PathCandidate | None]:
+        """The path of each pivot; None for those that the labels refuse."""
+        needles = [self.meter.entry_on_skin(problem.pivots.needle(r)) for r in rows]
+        return confirm_paths(self.raster, self.meter, needles)[0]
 
     # -- simulation ------------------------------------------------------------------------
 
