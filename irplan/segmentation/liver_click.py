@@ -21,9 +21,10 @@ def clicked(volume: Volume, result: LiverSegmentation, click: Click) -> LiverSeg
     """``result`` corrected by one more click.
 
     Nothing farther than 35 mm from the click changes, and there only what the click changes on
-    the working grid with 5 mm around it; the clicked voxel takes the click's label.  ``volume`` is
-    the one that ``result`` came from.  Raises `InputError` for a click outside of the image or one
-    that contradicts an earlier one.
+    the working grid with 5 mm around it; a click inside never takes liver away, one outside never
+    adds any; the clicked voxel takes the click's label.  ``volume`` is the one that ``result`` came
+    from.  Raises `InputError` for a click outside of the image or one that contradicts an earlier
+    one.
     """
     clicks = check_clicks((*result.clicks, click), volume.grid)
     if len(clicks) == len(result.clicks):  # said before
@@ -56,7 +57,7 @@ def clicked(volume: Volume, result: LiverSegmentation, click: Click) -> LiverSeg
     )
     box, inner = refine_native(volume, image, model, Held(result.mask, changing, balls_of(clicks)))
     mask = result.mask.copy()
-    mask[box] = inner
+    mask[box] = mask[box] | inner if click.inside else mask[box] & inner
     stages = replace(stages, refined=renewed.mask)
     volume_ml = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000.0
     before = set(doubts(result.stages, result.volume_ml))

@@ -30,6 +30,9 @@ CLICK_NATS = 12.0
 #: A wrong part is about as thick as its deepest point is deep: the click speaks for tissue up to
 #: this multiple of its own depth, and this much more, mm.
 CLAIM_DEPTHS, CLAIM_MORE_MM = 1.3, 3.0
+#: Along a thin wrong part (a sheet of muscle) it speaks farther than across it: to this multiple
+#: of its depth (click inside, outside: there liver itself is at stake), and this much more, mm.
+SPREAD_DEPTHS, SPREAD_MORE_MM = {True: 3.0, False: 2.0}, 4.0
 #: Share of the intensity evidence that counts beside the click.
 LOCAL_EVIDENCE = 0.15
 
@@ -67,10 +70,11 @@ def recut(
 ) -> Recut:
     """Cut the region round the last of ``clicks`` anew; the earlier ones keep their balls.
 
-    The click's depth is its distance to the present surface; it speaks for tissue within 1.3
-    depths + 3 mm by geodesic distance on the supervoxel graph (a step costs its length, more
-    across a change of intensity), and not for places deeper than that.  The cut runs on working
-    voxels within at most 35 mm, its surroundings held.
+    The click's depth is its distance to the present surface; it speaks for tissue within 3 depths
+    (2 for a click outside) + 4 mm by geodesic distance on the supervoxel graph (a step costs its
+    length, more across a change of intensity), and not for places deeper than 1.3 depths + 3 mm.
+    A click inside only adds, one outside only takes away.  The cut runs on working voxels within
+    at most 35 mm, its surroundings held.
     """
     click = clicks[-1]
     spacing = image.spacing_mm
@@ -84,7 +88,8 @@ def recut(
     depth = distance_mm(~wrong, (spacing,) * 3) if not wrong.all() else distance
     own = float(depth[at])
     claim = CLAIM_DEPTHS * own + CLAIM_MORE_MM
-    reach = float(np.clip(2.0 * claim + 6.0, LEAST_REACH_MM, REACH_MM))
+    spread = min(max(claim, SPREAD_DEPTHS[click.inside] * own + SPREAD_MORE_MM), REACH_MM - 6.0)
+    reach = float(np.clip(1.3 * spread + 6.0, LEAST_REACH_MM, REACH_MM))
     region = distance <= reach
     if click.inside:
         region &= ~forbidden[box] | now | (distance <= SEED_MM)
@@ -92,7 +97,7 @@ def recut(
     away = geodesic_mm(pieces, int(pieces.labels[at]), spacing, sd_hu)
     path = np.append(away, np.inf)[pieces.labels]
     path = np.minimum(path, np.where(distance <= SEED_MM + spacing, distance, np.inf))
-    said = 1.0 / (1.0 + np.exp(np.clip((path - claim) / (0.15 * claim), -30.0, 30.0)))
+    said = 1.0 / (1.0 + np.exp(np.clip((path - spread) / (0.15 * spread), -30.0, 30.0)))
     said *= depth <= claim
     sign = 1.0 if click.inside else -1.0
     gain = LOCAL_EVIDENCE * np.clip(evidence[box], -CLICK_NATS, CLICK_NATS)
@@ -105,7 +110,9 @@ def recut(
         ball = _from_point(from_centre, now.shape) * spacing <= max(radius, 0.5 * spacing)
         gain[ball] = FORBIDDEN if inside else -FORBIDDEN
     new = cut_voxels(gain, smooth[box], 1.5 * sd_hu, BAND_WEIGHT * 0.2, region, held)
-    new = _tidy(now, new, region, clicks, image, box)
+    # A click inside never takes liver away, one outside never adds any.
+    new = now | new if click.inside else now & new
+    new = _tidy(new, region, clicks, image, box)
     out = mask.copy()
     out[box] = new
     changing = np.zeros_like(mask)
@@ -114,7 +121,6 @@ def recut(
 
 
 def _tidy(
-    old: Mask,
     new: Mask,
     region: Mask,
     clicks: tuple[Click, ...],
@@ -181,7 +187,7 @@ def geodesic_mm(
     length = np.linalg.norm(centre[a] - centre[b], axis=1) * voxel_mm * (1.0 + contrast**2)
     n = pieces.count
     graph = sp.csr_array((np.maximum(length, 1e-3), (a, b)), shape=(n, n))
-    out: NDArray[np.float64] = dijkstra(graph, directed=False, indices=start)
+    out: NDArray[np.float64] = dijkstra(graph, directed=False, indices=np.array([start]))[0]
     return out
 
 
