@@ -231,7 +231,7 @@ class March:
         start = segment.start_s + since_s
         at = start + np.append(stage_times_s(dt_s, s), dt_s)
         drives = np.stack([self._drive(segment, p, at) for p in range(count)], axis=1)
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         reach = reach_voxels(mesh, dt_s)
         shape = np.array(mesh.shape)
         active, chunks, inside = bioheat_window.grow(
@@ -263,7 +263,12 @@ class March:
         self.probe_tau = [float(t) for t in drives[-1]]
         self._sample()
         if voxels >= _FEW_VOXELS:
-            self.threads.learn(threads, float(s * voxels), time.perf_counter() - started)
+            self.threads.learn(
+                threads,
+                float(s * voxels),
+                time.perf_counter() - started,
+                cpu_s=time.process_time() - spent,
+            )
 
     # -- probes --------------------------------------------------------------------------
 

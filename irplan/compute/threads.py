@@ -12,6 +12,8 @@ from irplan.errors import InputError
 _TURN = RLock()
 #: One step in this many tries the other choice again.
 _RETRY = 16
+#: Threads that spend this share of the time as processor time had a core each.
+_ALONE_SHARE = 0.85
 
 
 class ThreadChoice:
@@ -19,13 +21,15 @@ class ThreadChoice:
 
     Short parallel regions end in a barrier; when another process holds a core, every barrier
     waits for it and two threads become several times slower than one.  The caller asks
-    `pick`, works, and tells `learn`.  Only speed depends on it, never a result.
+    `pick`, works, and tells `learn`.  While the threads are told to have had the cores to
+    themselves, ``most`` is taken without trying one.  Only speed depends on it, never a result.
     """
 
     def __init__(self, most: int) -> None:
         self.most = max(1, most)
         self._rate: dict[int, float] = {}
         self._steps = 0
+        self._alone = False
 
     def pick(self) -> int:
         """The number of threads for the next step."""
@@ -33,15 +37,25 @@ class ThreadChoice:
             return 1
         self._steps += 1
         untried = [n for n in (self.most, 1) if n not in self._rate]
+        if self._alone or (untried and untried[0] == self.most):
+            return self.most
         if untried:
-            return untried[0]
+            return 1
         best = max(self._rate, key=lambda n: self._rate[n])
         if self._steps % _RETRY == 0:
             return self.most if best == 1 else 1
         return best
 
-    def learn(self, threads: int, work: float, seconds: float) -> None:
-        """``work`` (any unit, the same each time) took ``seconds`` with ``threads``."""
+    def learn(
+        self, threads: int, work: float, seconds: float, *, cpu_s: float | None = None
+    ) -> None:
+        """``work`` (any unit, the same each time) took ``seconds`` with ``threads``.
+
+        ``cpu_s``: processor time of the whole process meanwhile; a thread that waits for a core
+        spends less of it than time passes.
+        """
+        if threads == self.most and cpu_s is not None:
+            self._alone = cpu_s > _ALONE_SHARE * threads * seconds
         rate = work / max(seconds, 1e-9)
         before = self._rate.get(threads, rate)
         self._rate[threads] = 0.5 * (before + rate)
