@@ -174,11 +174,12 @@ def refine_native(
     a, b, c = (slice(s, s + n) for s, n in zip(start, shape, strict=True))
     part = (a, b, c)
     at = tuple(where.T)
-    changing = balls = None
+    kept_parts: tuple[Mask, NDArray[np.int8], Mask] | None = None
     if held is not None:
         changing = mask_on(held.changing[model.box], coarse, crop.grid)
         balls = _balls(held.balls, crop.grid)
         before = held.mask[part]
+        kept_parts = changing, balls, before
         kept = ~changing[at] | (balls[at] != 0)
         side = np.where(balls[at] != 0, balls[at] > 0, before[at])
         first = np.where(kept, side, first).astype(np.float32)
@@ -186,7 +187,8 @@ def refine_native(
     u = seg_convex_cut(number, where, gain.astype(np.float32), first, spacing, SMOOTH_MM, ROUNDS)
     mask = number == -2
     mask[tuple(where[u > 0.5].T)] = True
-    if held is not None:
+    if kept_parts is not None:
+        changing, balls, before = kept_parts
         mask = np.where(changing, mask, before)
         mask = (mask | (balls > 0)) & (balls >= 0)
     return part, mask
