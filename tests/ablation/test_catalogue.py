@@ -48,13 +48,13 @@ def test_every_modality_is_there():
 
 
 def test_automatic_planning_still_chooses_among_the_same_probes():
-    from irplan.planning.case import _cryoprobes
+    from irplan.planning.modality import automatic
 
     assert AUTOMATIC_CRYOPROBES == ("cryo-17g-seed", "cryo-17g-sphere", "cryo-17g-rod")
     numbers = [
         (a.shaft_diameter_mm, a.active_length_mm, a.tip_offset_mm, a.working_temperature_c,
          a.ramp_s, a.device.contact_resistance_mk_per_w)
-        for a in _cryoprobes()
+        for a in map(applicator, automatic("cryo"))
     ]  # fmt: skip
     assert numbers == [
         (1.5, 20.0, 3.0, -140.0, 60.0, 0.0),
