@@ -25,7 +25,6 @@ from irplan.ablation.drive import (
     reach_voxels,
     stage_times_s,
     window_tolerance_k,
-    withdrawn,
     working_tau,
 )
 from irplan.ablation.history import HistoryRecorder
@@ -424,7 +423,7 @@ class CudaMarch:
         for n, segment in enumerate(segments):
             for p, phase in enumerate(segment.phases):
                 if phase is not None and segment.began[p] and phase.withdraw_mm > 0.0:
-                    self.placements[n][p] = withdrawn(self.placements[n][p], phase.withdraw_mm)
+                    self.placements[n][p] = self.placements[n][p].withdrawn(phase.withdraw_mm)
                     moved = True
         if not moved:
             return False

@@ -68,11 +68,6 @@ def reach_voxels(mesh: Discretisation, dt_s: float) -> NDArray[np.int64]:
     return out
 
 
-def withdrawn(placement: Placement, distance_mm: float) -> Placement:
-    """The placement pulled back along its own axis."""
-    return placement.withdrawn(distance_mm)
-
-
 def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:
     """(stages,) seconds by which each stage's heat rate counts in a super-step.
 
@@ -110,7 +105,7 @@ def placements_at(problem: AblationProblem, time_s: float) -> list[Placement]:
             if at < time_s - 1e-9:
                 back += phase.withdraw_mm
             at += phase.duration_s
-        out.append(withdrawn(placement, back) if back > 0.0 else placement)
+        out.append(placement.withdrawn(back) if back > 0.0 else placement)
     return out
 
 

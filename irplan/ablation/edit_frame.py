@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.drive import withdrawn
 from irplan.ablation.problem import AblationProblem
 from irplan.geometry import Grid
 
@@ -57,7 +56,7 @@ def box_of(one: AblationProblem, other: AblationProblem, margin_mm: float = _MAR
     ):
         return tuple((0, int(n)) for n in shape)
     zones = [
-        withdrawn(p, way).active_segment
+        p.withdrawn(way).active_segment
         for problem in (one, other)
         for p, own in zip(problem.placements, problem.schedules, strict=True)
         for way in (0.0, sum(phase.withdraw_mm for phase in own.phases))

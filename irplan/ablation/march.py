@@ -16,7 +16,6 @@ from irplan.ablation.drive import (
     reach_voxels,
     stage_times_s,
     window_tolerance_k,
-    withdrawn,
     working_tau,
 )
 from irplan.ablation.history import History, HistoryRecorder
@@ -207,7 +206,7 @@ class March:
             if phase is None or not segment.began[p]:
                 continue
             if phase.withdraw_mm > 0.0:
-                self.placements[p] = withdrawn(self.placements[p], phase.withdraw_mm)
+                self.placements[p] = self.placements[p].withdrawn(phase.withdraw_mm)
                 moved = True
         if moved:
             sources = line_sources(tuple(self.placements), self.problem.grid)

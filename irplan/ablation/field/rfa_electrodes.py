@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.device import RfaDevice
-from irplan.ablation.drive import withdrawn
 from irplan.ablation.field.electrode import Samples, wires_of
 from irplan.ablation.field.near_cooling import cooled_share
 from irplan.ablation.heat.coolant import Coolant, coolant
@@ -71,9 +70,7 @@ def positions_of(
         for p, (phase, began) in enumerate(zip(segment.phases, segment.began, strict=True)):
             if began and phase is not None:
                 back[p] += phase.withdraw_mm
-        now = tuple(
-            withdrawn(p, b) if b > 0.0 else p for p, b in zip(placements, back, strict=True)
-        )
+        now = tuple(p.withdrawn(b) if b > 0.0 else p for p, b in zip(placements, back, strict=True))
         if not sets or now != sets[-1]:
             sets.append(now)
         which.append(len(sets) - 1)

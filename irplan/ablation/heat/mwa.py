@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -219,21 +219,9 @@ def plan(problem: AblationProblem) -> list[Stretch]:
     return stretches
 
 
-def _withdrawn(placement: Placement, by_mm: float) -> Placement:
-    """``placement`` pulled back along its needle."""
-    if by_mm == 0.0:
-        return placement
-    tip, entry = placement.needle.segment(by_mm, by_mm + placement.needle.depth_mm)
-    return Placement(
-        replace(placement.needle, tip_mm=tip, entry_mm=entry),
-        placement.applicator,
-        placement.status,
-    )
-
-
 def _shaft(problem: AblationProblem, number: int, withdrawn_mm: float) -> Coolant | None:
     """The cooled shaft of an antenna, from its slot to the entry."""
-    placement = _withdrawn(problem.placements[number], withdrawn_mm)
+    placement = problem.placements[number].withdrawn(withdrawn_mm)
     device = _device(placement)
     start = device.slot_offset_mm + 0.5 * device.slot_length_mm
     if not device.cooled or placement.needle.depth_mm - start < 5.0:
@@ -280,7 +268,7 @@ def power_density(
     """
     from irplan.compute.cpu import antenna
 
-    placement = _withdrawn(problem.placements[number], withdrawn_mm)
+    placement = problem.placements[number].withdrawn(withdrawn_mm)
     tissue = tissue_round(problem, placement)
     pattern = antenna_pattern(placement, tissue)
     grid = problem.grid
