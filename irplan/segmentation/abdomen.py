@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.compute.progress import Progress, no_progress, portion
-from irplan.errors import GridMismatchError, InputError
+from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image.labels import Label, LabelMap
 from irplan.image.structures import structure
@@ -21,6 +21,7 @@ from irplan.segmentation.gallbladder import segment_gallbladder
 from irplan.segmentation.great_vessels import segment_great_vessels
 from irplan.segmentation.liver import segment_liver
 from irplan.segmentation.liver_result import LiverSegmentation
+from irplan.segmentation.mask_check import check_mask
 from irplan.segmentation.morphology import Mask, short_distance_mm
 from irplan.segmentation.obstacles import segment_obstacle_organs
 from irplan.segmentation.vessels import segment_liver_vessels
@@ -138,13 +139,7 @@ def segment_abdomen(
 def _check_target(volume: Volume, target_mask: NDArray[np.bool_] | None) -> None:
     if target_mask is None:
         return
-    if target_mask.shape != volume.grid.shape or target_mask.dtype != np.bool_:
-        raise GridMismatchError(
-            "target mask",
-            got=f"{target_mask.dtype} of shape {target_mask.shape}",
-            expected=f"bool of the volume's shape {volume.grid.shape}",
-            remedy="Resample the mask onto the CT's grid explicitly.",
-        )
+    check_mask("target mask", target_mask, volume.grid)
     if not target_mask.any():
         raise InputError(
             "target mask",

@@ -9,10 +9,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.errors import GridMismatchError, InputError
+from irplan.errors import InputError
 from irplan.geometry import Grid, Point3, as_point
 from irplan.image.labels import LabelMap
 from irplan.image.structures import COUINAUD
+from irplan.segmentation.mask_check import check_mask
 from irplan.segmentation.morphology import Mask
 
 #: A landmark further than this from the liver is a slip of the hand, mm.
@@ -173,13 +174,7 @@ def couinaud_segments(liver: Mask, grid: Grid, landmarks: CouinaudLandmarks) -> 
     patient to patient; a resection or an embolisation follows the vessels, not these planes.
     Accessory veins, a rotated liver or one regrown after resection are not described by them.
     """
-    if liver.shape != grid.shape or liver.dtype != np.bool_:
-        raise GridMismatchError(
-            "liver mask",
-            got=f"{liver.dtype} of shape {liver.shape}",
-            expected=f"bool of the grid's shape {grid.shape}",
-            remedy="Give the grid that the mask lies on.",
-        )
+    check_mask("liver mask", liver, grid)
     index = np.argwhere(liver)
     if not len(index):
         raise InputError(

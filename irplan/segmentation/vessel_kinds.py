@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irplan.errors import GridMismatchError
 from irplan.geometry import Grid
+from irplan.segmentation.mask_check import check_mask
 from irplan.segmentation.morphology import Mask, dilate
 from irplan.segmentation.vessel_tree import VesselClick, VesselKind, assign_vessels
 
@@ -27,14 +27,8 @@ def name_vessels(
 
     Raises `GridMismatchError` for masks off the grid, and what `assign_vessels` raises.
     """
-    for name, mask in (("vessel mask", vessels), ("liver mask", liver)):
-        if mask.shape != grid.shape:
-            raise GridMismatchError(
-                name,
-                got=f"shape {mask.shape}",
-                expected=f"the grid's shape {grid.shape}",
-                remedy="Give the grid that the masks lie on.",
-            )
+    check_mask("vessel mask", vessels, grid)
+    check_mask("liver mask", liver, grid)
     found: dict[VesselKind, Mask] = {}
     rest = vessels
     if any(c.kind == "vena_cava" for c in clicks):

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
-from irplan.errors import GridMismatchError, InputError
+from irplan.errors import InputError
 from irplan.geometry import Grid, Point3, as_point
 from irplan.segmentation.interpolate import mask_on
+from irplan.segmentation.mask_check import check_mask
 from irplan.segmentation.morphology import Mask, box_of, distance_mm, parts
 from irplan.segmentation.working import upright_grid
 
@@ -93,13 +94,7 @@ def find_vessel_tree(mask: Mask, grid: Grid) -> VesselTree:
     Radii are depths in the mask, good to half of such a voxel.  Thinning: Lee, Kashyap,
     Chu, CVGIP 56 (1994) 462, as in scikit-image.  Raises `InputError` for an empty mask.
     """
-    if mask.shape != grid.shape:
-        raise GridMismatchError(
-            "vessel mask",
-            got=f"shape {mask.shape}",
-            expected=f"the grid's shape {grid.shape}",
-            remedy="Give the grid that the mask lies on.",
-        )
+    check_mask("vessel mask", mask, grid)
     if not mask.any():
         raise InputError(
             "vessel mask",
