@@ -1,0 +1,1 @@
+"""The gateway: a DICOM node with a review gate. Research use only."""
