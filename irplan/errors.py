@@ -78,6 +78,10 @@ class NoAdmissiblePathError(PlanningError):
         self.nearest_miss = nearest_miss
 
 
+class ReviewError(IrplanError):
+    """Something that no person has accepted was about to be used as if one had."""
+
+
 class SolverError(IrplanError):
     """A physical problem is ill-posed or its solution left its valid range."""
 

@@ -21,7 +21,8 @@ from irplan.errors import FileFormatError, InputError, IrplanError
 from irplan.files.atomic import atomic_path
 from irplan.files.json_text import dump_json, load_json, rounded
 from irplan.geometry import Needle
-from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
+from irplan.planning.plan import AblationPlan, Provenance, Target
+from irplan.planning.review_states import Change, Review
 
 #: Name in the field ``schema`` of every plan file.
 PLAN_SCHEMA = "irplan-plan"

@@ -18,8 +18,9 @@ from irplan.planning.paths import (
     PathTerm,
     PathWeights,
 )
-from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
+from irplan.planning.plan import AblationPlan, Provenance, Target
 from irplan.planning.review import edit_plan, set_review
+from irplan.planning.review_states import Change, Review, ReviewState, next_review
 from irplan.planning.robustness import coverage_probability
 from irplan.planning.robustness_result import CoverageProbability
 from irplan.planning.robustness_uncertainty import Uncertainty, preset
@@ -48,6 +49,7 @@ __all__ = [
     "PlannedCase",
     "Provenance",
     "Review",
+    "ReviewState",
     "Row",
     "Status",
     "Target",
@@ -60,6 +62,7 @@ __all__ = [
     "evaluate_zone",
     "find_paths",
     "measure_margins",
+    "next_review",
     "plan_case",
     "preset",
     "set_review",

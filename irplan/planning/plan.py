@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from irplan.ablation.lethal import LethalRule
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Schedule
 from irplan.errors import InputError
 from irplan.geometry import Point3
-
-ReviewState = Literal["draft", "reviewed", "accepted", "rejected"]
+from irplan.planning.review_states import Change, Review
 
 
 @dataclass(frozen=True)
@@ -27,48 +25,6 @@ class Target:
     volume_ml: float
     diameter_mm: float
     source: str
-
-
-@dataclass(frozen=True)
-class Review:
-    """State of review; ``by`` is required once it is no longer a draft.
-
-    ``when`` is the time in words that whoever set the state gave (ISO 8601, UTC); it may be empty.
-    """
-
-    state: ReviewState = "draft"
-    by: str = ""
-    reason: str = ""
-    when: str = ""
-
-    def __post_init__(self) -> None:
-        if self.state != "draft" and not self.by:
-            raise InputError(
-                "review.by",
-                got="nobody",
-                expected=f"who set the state '{self.state}'",
-                remedy="Name the reviewer.",
-            )
-
-
-@dataclass(frozen=True)
-class Change:
-    """One entry of a plan's history: who changed what, why and when (ISO 8601, UTC)."""
-
-    when: str
-    who: str
-    what: str
-    why: str
-
-    def __post_init__(self) -> None:
-        for name in ("when", "who", "what", "why"):
-            if not getattr(self, name).strip():
-                raise InputError(
-                    f"history.{name}",
-                    got="nothing",
-                    expected="when, who, what and why of a change",
-                    remedy="Say it in a few words.",
-                )
 
 
 @dataclass(frozen=True)

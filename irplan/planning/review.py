@@ -7,16 +7,8 @@ from dataclasses import replace
 
 from irplan.ablation import LethalRule, Placement, Schedule
 from irplan.errors import InputError
-from irplan.planning.plan import AblationPlan, Change, Review, ReviewState
-
-#: States that each state may be followed by.  Evidence is never deleted: an accepted plan can only
-#: be withdrawn (rejected), and a rejected one only be changed, which makes a new draft.
-FOLLOWS: dict[ReviewState, tuple[ReviewState, ...]] = {
-    "draft": ("reviewed", "rejected"),
-    "reviewed": ("accepted", "rejected"),
-    "accepted": ("rejected",),
-    "rejected": (),
-}
+from irplan.planning.plan import AblationPlan
+from irplan.planning.review_states import Change, Review, ReviewState, next_review
 
 
 def set_review(
@@ -24,20 +16,10 @@ def set_review(
 ) -> AblationPlan:
     """A copy of ``plan`` in another review state; needles and all else stay the same.
 
-    draft -> reviewed or rejected; reviewed -> accepted or rejected; accepted -> rejected.  ``when``
-    is ISO 8601 in UTC.  Raises `InputError` for any other step, or where who, why or when is empty.
+    ``when`` is ISO 8601 in UTC.  Raises `InputError` as `next_review` does.
     """
-    allowed = FOLLOWS[plan.review.state]
-    if state not in allowed:
-        raise InputError(
-            "review.state",
-            got=f"'{state}' after '{plan.review.state}'",
-            expected="one of " + ", ".join(allowed) if allowed else "no further state",
-            remedy="Review before accepting; a plan that is to change again is edited, which makes "
-            "a new draft.",
-        )
-    change = Change(when, who, f"review: {plan.review.state} -> {state}", why)
-    return replace(plan, review=Review(state, who, why, when), history=(*plan.history, change))
+    review, change = next_review(plan.review, state, who=who, why=why, when=when)
+    return replace(plan, review=review, history=(*plan.history, change))
 
 
 def edit_plan(

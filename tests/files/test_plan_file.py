@@ -19,8 +19,9 @@ from irplan.errors import FileFormatError, InputError, OutputError
 from irplan.files import plan_to_json, read_plan, write_plan
 from irplan.files.plan_file import _plan_from_data
 from irplan.geometry import Needle
-from irplan.planning.plan import AblationPlan, Change, Provenance, Review, Target
+from irplan.planning.plan import AblationPlan, Provenance, Target
 from irplan.planning.review import set_review
+from irplan.planning.review_states import Change, Review
 
 PROBE = Applicator("cryo-17g-rod", "cryo", 1.47, 30.0, 2.0, -140.0, 30.0, 175.0, "[S] test")
 

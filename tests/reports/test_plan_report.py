@@ -9,7 +9,7 @@ import pytest
 from irplan import RESEARCH_USE_ONLY
 from irplan.image import LabelMap, structure
 from irplan.planning.case import PlannedCase
-from irplan.planning.plan import Review
+from irplan.planning.review_states import Review
 from irplan.reports import plan_report
 from irplan.reports.words import measured, number, point, rule, sentence
 
