@@ -40,7 +40,7 @@ def _window(picture: Image, top: float, left: float, shape: tuple[int, int]) -> 
     columns = _mirror(np.arange(j, j + shape[1] + 1), picture.shape[1])
     part = picture[np.ix_(rows, columns)]
     down = (1 - a) * part[:-1] + a * part[1:]
-    out: Image = (1 - b) * down[:, :-1] + b * down[:, 1:]
+    out: Image = ((1 - b) * down[:, :-1] + b * down[:, 1:]).astype(np.float32)
     return out
 
 
@@ -65,7 +65,8 @@ def clouds(shape: tuple[int, int], seed: int, slope: float, smallest_px: float) 
     low = np.maximum(f, 1.5 / max(shape))
     out = np.fft.irfft2(wave * low ** (-slope / 2) * np.exp(-((f * smallest_px) ** 2)), s=shape)
     out -= out.mean()
-    return (out / out.std()).astype(np.float32)
+    scaled: Image = (out / out.std()).astype(np.float32)
+    return scaled
 
 
 def spine(shape: tuple[int, int], seed: int, scale: float) -> Image:

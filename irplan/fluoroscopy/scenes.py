@@ -166,13 +166,12 @@ def _neuro(
 def _peripheral(
     shape: tuple[int, int], scale: float, rng: np.random.Generator, seed: int
 ) -> tuple[Layer, ...]:
-    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
-    x = (columns - 0.5 * shape[1]) / scale
-    bone = sum(
-        np.sqrt(np.maximum(0.0, r**2 - (x - c) ** 2))
-        - 0.8 * np.sqrt(np.maximum(0.0, (0.55 * r) ** 2 - (x - c) ** 2))
-        for r, c in ((12.0, -16.0), (7.0, 18.0))
-    )
+    x = (np.arange(shape[1], dtype=np.float32) - 0.5 * shape[1]) / scale
+    bone = np.zeros(shape, np.float32)
+    for radius, centre in ((12.0, -16.0), (7.0, 18.0)):
+        outer = np.maximum(0.0, radius**2 - (x - centre) ** 2)
+        marrow = np.maximum(0.0, (0.55 * radius) ** 2 - (x - centre) ** 2)
+        bone += np.sqrt(outer) - 0.8 * np.sqrt(marrow)
     still = Motion(drift_px_s=(0.05 * scale, 0.0))
     course = _course(shape, rng, 0.15, 1.0)
     return (

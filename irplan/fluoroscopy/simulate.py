@@ -113,7 +113,7 @@ def simulate_frames(
             counts, mean = _blurred(counts, mtf), _blurred(mean, mtf)
         if detector.lag > 0.0:
             if n == 0:  # the run before went on with the same mean
-                lag_noisy, lag_clean = detector.lag * mean, detector.lag * mean
+                lag_noisy = lag_clean = np.float32(detector.lag / (1.0 - detector.lag_decay)) * mean
             read, lag_noisy = _lagged(counts, lag_noisy, detector)
             mean, lag_clean = _lagged(mean, lag_clean, detector)
         else:
@@ -122,10 +122,10 @@ def simulate_frames(
         if detector.equal_noise_dose_ngy > 0.0:
             sd = detector.electronic_sd_quanta * detector.gain
             fluoro_noise.add_normal(sd, fluoro_noise.noise_key(seed, n, _ELECTRONS), noisy)
-        noisy = np.clip(np.rint(noisy + detector.offset), 0.0, 2.0**detector.bits - 1.0)
+        values = np.clip(np.rint(noisy + detector.offset), 0.0, 2.0**detector.bits - 1.0)
         clean = mean * np.float32(detector.gain) + np.float32(detector.offset)
         dose = exposure.dose_ngy * factor * tube / wanted
-        yield SimulatedFrame(noisy.astype(np.float32), clean.astype(np.float32), dose)
+        yield SimulatedFrame(values.astype(np.float32), clean.astype(np.float32), dose)
 
 
 def simulate(

@@ -8,7 +8,7 @@ from typing import Any
 
 from numba import njit
 
-_SUB = 3  # sub-samples a pixel and axis
+_SUB = 5  # sub-samples a pixel and axis
 
 
 @njit(cache=True, nogil=True)
@@ -38,6 +38,7 @@ def tube(points: Any, outer: Any, inner: Any, weights: Any, out: Any) -> None:
         j0, j1 = int(max(0.0, min(x0, x1) - reach)), int(min(columns - 1.0, max(x0, x1) + reach))
         dy, dx = y1 - y0, x1 - x0
         length2 = max(dy * dy + dx * dx, 1e-12)
+        spare = 0.7 / math.sqrt(length2)  # a pixel over a joint belongs to both pieces
         for i in range(i0, i1 + 1):
             for j in range(j0, j1 + 1):
                 ty = ((i - y0) * dy + (j - x0) * dx) / length2
@@ -53,7 +54,7 @@ def tube(points: Any, outer: Any, inner: Any, weights: Any, out: Any) -> None:
                     for q in range(_SUB):
                         y = i + (p + 0.5) / _SUB - 0.5 - y0
                         x = j + (q + 0.5) / _SUB - 0.5 - x0
-                        u = min(1.0, max(0.0, (y * dy + x * dx) / length2))
+                        u = min(1.0 + spare, max(-spare, (y * dy + x * dx) / length2))
                         fy, fx = y - u * dy, x - u * dx
                         s += _chord(fy * fy + fx * fx, a, b)
                 s *= w / (_SUB * _SUB)

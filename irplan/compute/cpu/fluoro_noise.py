@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_A, _B, _C = (
-    np.uint64(0x9E3779B97F4A7C15),
-    np.uint64(0xBF58476D1CE4E5B9),
-    np.uint64(0x94D049BB133111EB),
-)
+_A = np.uint64(0x9E3779B97F4A7C15)
+_B = np.uint64(0xBF58476D1CE4E5B9)
+_C = np.uint64(0x94D049BB133111EB)
 _POISSON_MOST = 60.0
 
 
