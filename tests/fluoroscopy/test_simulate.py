@@ -68,8 +68,8 @@ def test_wire_absorbs_what_its_chord_says() -> None:
     path = wire.path((64, 64), 0.0)
     assert path[32].sum() == pytest.approx(0.1 * np.pi * 2.1**2, rel=0.02)  # area of the circle
     assert path[32].max() == pytest.approx(0.1 * 4.2, rel=0.03)
-    tube = Tube("tube", line, 3.0, 0.1, inner_px=2.0).path((64, 64), 0.0)
-    assert tube[32].sum() == pytest.approx(0.1 * np.pi * (9.0 - 4.0), rel=0.02)
+    tube = Tube("tube", line, 3.1, 0.1, inner_px=2.1).path((64, 64), 0.0)
+    assert tube[32].sum() == pytest.approx(0.1 * np.pi * (3.1**2 - 2.1**2), rel=0.03)
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -24,13 +24,14 @@ def _chord(d2: Any, outer: Any, inner: Any) -> Any:
 
 @njit(cache=True, nogil=True)
 def tube(points: Any, outer: Any, inner: Any, weights: Any, out: Any) -> None:
-    """out = max(out, weight * length through a tube around a polyline), pixels of length.
+    """out = weight * length through a tube around a polyline, where it lies; pixels of length.
 
     ``points`` (n, 2) row, column; ``outer``, ``inner`` radii at each point (n,), pixels;
     ``weights`` (n,) factor at each point (1: full).  Where two pieces lie over one pixel the
     nearer axis counts, so joints are not darker.
     """
     rows, columns = out.shape
+    nearest = np.full(out.shape, np.float32(1e30))
     for n in range(points.shape[0] - 1):
         y0, x0, y1, x1 = points[n, 0], points[n, 1], points[n + 1, 0], points[n + 1, 1]
         reach = max(outer[n], outer[n + 1]) + 1.0
@@ -44,7 +45,8 @@ def tube(points: Any, outer: Any, inner: Any, weights: Any, out: Any) -> None:
                 ty = ((i - y0) * dy + (j - x0) * dx) / length2
                 t = min(1.0, max(0.0, ty))
                 ey, ex = i - y0 - t * dy, j - x0 - t * dx
-                if ey * ey + ex * ex > reach * reach:
+                away = ey * ey + ex * ex
+                if away > reach * reach or away >= nearest[i, j]:
                     continue
                 a = outer[n] + t * (outer[n + 1] - outer[n])
                 b = inner[n] + t * (inner[n + 1] - inner[n])
@@ -57,9 +59,8 @@ def tube(points: Any, outer: Any, inner: Any, weights: Any, out: Any) -> None:
                         u = min(1.0 + spare, max(-spare, (y * dy + x * dx) / length2))
                         fy, fx = y - u * dy, x - u * dx
                         s += _chord(fy * fy + fx * fx, a, b)
-                s *= w / (_SUB * _SUB)
-                if s > out[i, j]:
-                    out[i, j] = s
+                nearest[i, j] = away
+                out[i, j] = s * w / (_SUB * _SUB)
 
 
 @njit(cache=True, nogil=True)
