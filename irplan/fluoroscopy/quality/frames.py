@@ -54,7 +54,10 @@ def require_positive(value: float, field: str, unit: str) -> float:
     """``value`` if it is finite and above zero, else `InputError`."""
     if not (np.isfinite(value) and value > 0):
         raise InputError(
-            field, got=f"{value} {unit}", expected=f"more than 0 {unit}", remedy="Correct the value."
+            field,
+            got=f"{value} {unit}",
+            expected=f"more than 0 {unit}",
+            remedy="Correct the value.",
         )
     return float(value)
 

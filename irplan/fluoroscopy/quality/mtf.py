@@ -24,7 +24,8 @@ class Transfer:
     """MTF or TTF: 1 at zero frequency by definition.
 
     ``frequency_per_mm`` (k,) up to the Nyquist frequency; ``transfer`` (k,); ``angle_deg`` between
-    the line and the image's axis (NaN for a disc); ``contrast`` step height in image values.
+    the line and the image's axis (NaN for a disc); ``contrast`` step height, or the wire's peak, in
+    image values.
     """
 
     frequency_per_mm: NDArray[np.float64]
@@ -71,7 +72,7 @@ def edge_mtf(image: ArrayLike, pixel_mm: float, *, reach_mm: float | None = None
     spread = np.diff(profile)
     at = (bins[:-1] + bins[1:]) / 2.0
     # A difference over one bin multiplies the transfer by sinc(f w), the bin itself once more.
-    return _transform(at, spread, pixel, angle, high - low, orders=2)
+    return _transform(at, spread, pixel, angle, abs(high - low), orders=2)
 
 
 def wire_mtf(
@@ -137,7 +138,7 @@ def disc_ttf(
     if high < low:
         profile = -profile
     at = (bins[:-1] + bins[1:]) / 2.0
-    return _transform(at, np.diff(profile), pixel, float("nan"), high - low, orders=2)
+    return _transform(at, np.diff(profile), pixel, float("nan"), abs(high - low), orders=2)
 
 
 def round_wire_transfer(frequency_per_mm: ArrayLike, diameter_mm: float) -> NDArray[np.float64]:
@@ -191,7 +192,8 @@ def _steepness(upright: NDArray[np.float64], edge: bool) -> NDArray[np.float64]:
         step = upright - np.median(upright, axis=1, keepdims=True)
         sign = np.sign(step.ravel()[np.abs(step).argmax()]) or 1.0
         step = step * sign
-    return np.clip(step - 0.1 * step.max(axis=1, keepdims=True), 0.0, None)
+    out: NDArray[np.float64] = np.clip(step - 0.4 * step.max(axis=1, keepdims=True), 0.0, None)
+    return out
 
 
 def _reach(distance: NDArray[np.float64], reach_mm: float | None, pixel: float) -> float:
