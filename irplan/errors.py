@@ -48,6 +48,10 @@ class DicomError(FileFormatError):
     """A DICOM series or object is not what irplan can use safely."""
 
 
+class LogDamagedError(FileFormatError):
+    """A procedure log is not what was written: changed, cut, out of order."""
+
+
 class SegmentationError(IrplanError):
     """A structure could not be found in the image."""
 

@@ -1,0 +1,171 @@
+"""The procedure log under load: ``python -m benchmarks.log`` (about 2 minutes; Linux).
+
+kill -9 of writers at random moments, a million events, time of an append with fsync.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from irplan.procedure.events import NewEvent, Source
+from irplan.procedure.log import ProcedureLog
+from irplan.procedure.log_verify import verify_log
+
+SOURCE = Source("device", who="benchmark")
+
+
+def kill_writers(folder: Path, *, kills: int, writers: int = 4, seed: int = 1) -> dict[str, object]:
+    """Kill a random writer ``kills`` times; what was acknowledged must be in a log that verifies.
+
+    A writer appends and, once `append` has returned, writes number and hash of the event into a
+    pipe.  It is killed 0 to 30 ms after it was started or spared last.
+    """
+    ProcedureLog.create(folder).close()
+    rng = random.Random(seed)
+    read, write = os.pipe()
+    running = {_writer(folder, write, n) for n in range(writers)}
+    acknowledged: list[tuple[int, str]] = []
+    for n in range(kills):
+        time.sleep(rng.uniform(0.0, 0.03))
+        victim = rng.choice(sorted(running))
+        os.kill(victim, signal.SIGKILL)
+        os.waitpid(victim, 0)
+        running = (running - {victim}) | {_writer(folder, write, writers + n)}
+        acknowledged += _drain(read)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    os.close(write)
+    acknowledged += _drain(read)
+    with ProcedureLog.open(folder) as log:
+        left = log.opened.findings
+        log.append("note", {"text": "after the last kill"}, source=SOURCE)
+        held = {e.seq: e.sha256 for e in log.events()}
+        recovered = sum(e.kind == "log_recovered" for e in log.events())
+    found = verify_log(folder)
+    return {
+        "kills": kills,
+        "writers": writers,
+        "acknowledged": len(acknowledged),
+        "lost": sum(held.get(seq) != digest for seq, digest in acknowledged),
+        "events": found.count,
+        "recoveries": recovered,
+        "left_by_the_last": list(left),
+        "intact": found.intact,
+        "damage": [asdict(f) for f in found.findings if f.weight == "damage"],
+    }
+
+
+def _writer(folder: Path, pipe: int, number: int) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        with ProcedureLog.open(folder) as log:
+            for n in range(1_000_000):
+                event = log.append(
+                    "reading",
+                    {"needle": 1 + number % 9, "power_w": float(n % 1000)},
+                    source=SOURCE,
+                )
+                os.write(pipe, f"{event.seq} {event.sha256}\n".encode())
+    finally:
+        os._exit(1)
+
+
+def _drain(pipe: int) -> list[tuple[int, str]]:
+    """What has been acknowledged so far: lines below PIPE_BUF arrive whole."""
+    os.set_blocking(pipe, False)
+    data = b""
+    while True:
+        try:
+            more = os.read(pipe, 1 << 16)
+        except BlockingIOError:
+            break
+        if not more:
+            break
+        data += more
+    rows = [line.split() for line in data.decode().splitlines()]
+    return [(int(seq), digest) for seq, digest in rows]
+
+
+def time_log(folder: Path, *, events: int, appends: int) -> dict[str, object]:
+    """Seconds to open a log of ``events``; milliseconds of an append with fsync, and of the disk."""
+    with ProcedureLog.create(folder) as log:
+        for start in range(0, events, 10_000):
+            count = min(10_000, events - start)
+            log.append_many(
+                [
+                    NewEvent("reading", {"needle": 1, "power_w": n % 100 / 2.0}, SOURCE)
+                    for n in range(count)
+                ]
+            )
+    opens = []
+    for _ in range(3):
+        started = time.perf_counter()
+        with ProcedureLog.open(folder) as log:
+            opens.append(time.perf_counter() - started)
+            report = log.opened
+    with ProcedureLog.open(folder) as log:
+        taken = [_timed(lambda: log.append("reading", {"power_w": 1.0}, source=SOURCE)) for _ in
+                 range(appends)]  # fmt: skip
+    fd = os.open(folder / "bare", os.O_RDWR | os.O_CREAT)
+    bare = []
+    for n in range(appends):
+        bare.append(_timed(lambda n=n: (os.pwrite(fd, b"x" * 420, n * 420), os.fdatasync(fd))))
+    os.close(fd)
+    (folder / "bare").unlink()
+    started = time.perf_counter()
+    found = verify_log(folder)
+    return {
+        "events": report.count,
+        "megabytes": round((folder / "events.jsonl").stat().st_size / 1e6, 1),
+        "open_s": round(max(opens), 3),
+        "checkpoints_verified": report.checkpoints,
+        "tail_verified": report.tail,
+        "verify_s": round(time.perf_counter() - started, 2),
+        "intact": found.intact,
+        "append_ms": _quantiles(taken),
+        "bare_write_and_fdatasync_ms": _quantiles(bare),
+    }
+
+
+def _timed(work: object) -> float:
+    started = time.perf_counter()
+    work()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+def _quantiles(seconds: list[float]) -> dict[str, float]:
+    s = sorted(seconds)
+    at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+    return {k: round(1e3 * s[min(len(s) - 1, int(v * len(s)))], 2) for k, v in at.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--appends", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--in", dest="place", type=Path, default=None, help="folder on the disk")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.place) as place:
+        out: dict[str, object] = {}
+        if given.kills:
+            out["killed"] = kill_writers(Path(place) / "a", kills=given.kills, seed=given.seed)
+        if given.events:
+            out["timed"] = time_log(Path(place) / "b", events=given.events, appends=given.appends)
+        print(json.dumps(out, indent=1))
+
+
+if __name__ == "__main__":
+    main()
