@@ -86,6 +86,10 @@ class ReviewError(IrplanError):
     """Something that no person has accepted was about to be used as if one had."""
 
 
+class NoViewError(PlanningError):
+    """No pose of the C-arm shows a needle as asked within limits and clear of obstacles."""
+
+
 class SolverError(IrplanError):
     """A physical problem is ill-posed or its solution left its valid range."""
 
