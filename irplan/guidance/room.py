@@ -113,6 +113,6 @@ def _skin(labels: LabelMap) -> NDArray[np.float64]:
     """(n, 3) LPS mm of the voxels on the body's outline in slices about 10 mm apart."""
     every = max(1, round(10.0 / labels.grid.spacing_mm[0]))
     body = labels.array[::every] != 0
-    rim = body & ~binary_erosion(body, np.ones((1, 3, 3)), border_value=1)
+    rim = body & ~binary_erosion(body, np.ones((1, 3, 3), dtype=bool), border_value=1)
     index = np.argwhere(rim) * (every, 1, 1)
     return np.asarray(labels.grid.index_to_lps(index), dtype=np.float64)

@@ -217,7 +217,7 @@ class _Search:
         step = _COARSE_DEG
         for _ in range(5):
             step /= 10.0
-            near = turn + step * np.arange(-10, 11)
+            near = turn + step * np.arange(-10.0, 11.0)
             travel = self._travel(near, start)
             for k in np.argsort(travel, kind="stable"):
                 if travel[k] >= view.travel_deg - 1e-12:
