@@ -9,6 +9,7 @@ from irplan.cli.access_map import access_map
 from irplan.cli.applicators import applicators
 from irplan.cli.compare import compare
 from irplan.cli.compare_plans import compare_plans
+from irplan.cli.deid import deid
 from irplan.cli.demo import demo
 from irplan.cli.evaluate import evaluate
 from irplan.cli.info import info
@@ -73,6 +74,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(tissue)
 app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
+app.command(epilog=RESEARCH_USE_ONLY)(deid)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ READ_ERRORS = (
     AttributeError,
     IndexError,
     NotImplementedError,
+    OverflowError,
+    RecursionError,
+    zlib.error,
     struct.error,
 )
 
