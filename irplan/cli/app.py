@@ -17,6 +17,7 @@ from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
 from irplan.cli.segment import segment
 from irplan.cli.simulate import simulate
+from irplan.cli.study import study
 from irplan.cli.tissue import tissue
 from irplan.cli.validate import validate
 
@@ -69,6 +70,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(compare)
 app.command(epilog=RESEARCH_USE_ONLY)(evaluate)
 app.command("compare-plans", epilog=RESEARCH_USE_ONLY)(compare_plans)
 app.command(epilog=RESEARCH_USE_ONLY)(simulate)
+app.command(epilog=RESEARCH_USE_ONLY)(study)
 app.command(epilog=RESEARCH_USE_ONLY)(applicators)
 app.command(epilog=RESEARCH_USE_ONLY)(tissue)
 app.add_typer(validate, epilog=RESEARCH_USE_ONLY)

@@ -6,7 +6,7 @@ docs/simulate.md is the reference of every key.  Points are LPS mm, lists of len
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irplan.ablation.applicator import Applicator
@@ -21,6 +21,7 @@ from irplan.files.applicator_file import named_applicator, read_applicators
 from irplan.files.problem_models import ModelSettings, read_models
 from irplan.files.problem_schedule import read_schedule
 from irplan.files.problem_tissue import read_problem_tissue
+from irplan.files.toml_change import Change, changed
 from irplan.files.toml_table import TomlTable, parse_toml, read_toml_text, require_schema
 from irplan.geometry import Needle, Point3
 
@@ -88,9 +89,16 @@ def example_problem(kind: str) -> str:
     return (_EXAMPLES / f"{kind}.toml").read_text(encoding="utf-8")
 
 
-def problem_from_text(text: str, *, name: str, folder: Path) -> ProblemFile:
-    """`read_problem` for text in memory; ``name`` stands for the file's in errors."""
+def problem_from_text(
+    text: str, *, name: str, folder: Path, changes: tuple[Change, ...] = ()
+) -> ProblemFile:
+    """`read_problem` for text in memory; ``name`` stands for the file's in errors.
+
+    ``changes`` are made to the document before it is read, so that they are checked like the rest.
+    """
     root = parse_toml(text, name=name, what="problem file")
+    if changes:
+        root = replace(root, data=changed(root.data, changes))
     require_schema(root, PROBLEM_SCHEMA, PROBLEM_SCHEMA_VERSION)
     root.only(*_ROOT_KEYS)
     head = root.table("problem")

@@ -1,0 +1,96 @@
+"""Runs on a Dask cluster that is there already: ``dask scheduler`` and ``dask worker``."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from irplan.errors import IrplanError, MissingExtraError, SolverError
+from irplan.studies.compute_run import Job, compute_run
+from irplan.studies.store import Result
+from irplan.studies.study import StudyRun
+
+#: Runs handed over at a time for each thread of the cluster: memory stays flat.
+_AHEAD = 4
+#: How long to wait for a scheduler, and for its first worker, s.
+_CONNECT_S = 10.0
+
+
+def run_on_cluster(
+    job: Job, runs: Iterator[StudyRun], *, scheduler: str
+) -> Iterator[tuple[StudyRun, Result]]:
+    """Runs with their results, as these come from the workers of ``scheduler`` (tcp://...).
+
+    A worker that dies loses nothing: Dask computes its runs elsewhere; a run that takes three
+    workers with it is recorded as crashed.  Raises `MissingExtraError` without the extra
+    ``cluster``, `SolverError` where no scheduler answers, it has no workers, or it goes away.
+    """
+    try:
+        from distributed import Client, KilledWorker, as_completed
+        from distributed.client import FutureCancelledError
+        from distributed.comm import CommClosedError
+    except ImportError as error:
+        raise MissingExtraError(
+            "studies on a cluster", package="distributed", extra="cluster"
+        ) from error
+    try:
+        client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise _gone(scheduler, f"no scheduler that answers ({type(error).__name__})") from error
+    try:
+        try:
+            client.wait_for_workers(1, timeout=_CONNECT_S)
+        except TimeoutError as error:
+            raise _gone(scheduler, "a scheduler without workers") from error
+        shared = client.scatter(job, broadcast=True, hash=False)
+        threads = max(1, sum(client.nthreads().values()))
+        ready: Any = as_completed(loop=client.loop, with_results=False)
+        names: dict[str, StudyRun] = {}
+
+        def hand_over() -> None:
+            run = next(runs, None)
+            if run is None:
+                return
+            key = f"irplan-{run.number}-{run.key[:16]}"
+            names[key] = run
+            ready.add(client.submit(_on_worker, shared, run, key=key, pure=False))
+
+        for _ in range(_AHEAD * threads):
+            hand_over()
+        while names:
+            future = next(ready)
+            run = names.pop(future.key)
+            try:
+                result = future.result(timeout=_CONNECT_S)
+            except KilledWorker:
+                text = "stopped: it ended the process of three workers"
+                result = Result(run.key, "crashed", {}, text, 0.0, "cluster")
+            except (FutureCancelledError, CommClosedError, TimeoutError, OSError) as error:
+                raise _gone(scheduler, "a scheduler that went away") from error
+            future.release()
+            yield run, result
+            hand_over()
+    except (CommClosedError, FutureCancelledError, StopIteration) as error:
+        raise _gone(scheduler, "a scheduler that went away") from error
+    finally:
+        client.close(timeout=2.0)
+
+
+def _on_worker(job: Job, run: StudyRun) -> Result:
+    from distributed import get_worker
+
+    from irplan.studies.compute_run import one_thread
+
+    one_thread()
+    return compute_run(job, run, f"{socket.gethostname()}-{get_worker().name}")
+
+
+def _gone(scheduler: str, got: str) -> IrplanError:
+    return SolverError(
+        f"--scheduler {scheduler}",
+        got=got,
+        expected="a running Dask scheduler with workers",
+        remedy="Start `dask scheduler` and `dask worker ADDRESS`, then run the same command again: "
+        "finished results are kept.",
+    )

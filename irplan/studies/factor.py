@@ -1,0 +1,111 @@
+"""A factor: what a study varies, between which values, and where it acts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from irplan.errors import InputError
+from irplan.files.toml_change import HOWS, How
+
+Scale = Literal["linear", "log"]
+Value = float | str | bool
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One varied quantity.
+
+    Parameters
+    ----------
+    name : column of the table; letters, digits, ``_``; put the unit in it (``distance_mm``).
+    keys : places the value goes to, as the task understands them; () gives the name itself.
+    low, high : ends of the range; both None where ``choices`` are given.
+    choices : the values themselves (numbers, text or truth values).
+    how : whether the value is ``set``, ``add``-ed to or ``multiply``-ed with what is there.
+    scale : ``log`` spreads evenly in the logarithm (low > 0).
+    levels : number of values of a full factorial between low and high, ends included.
+
+    Raises
+    ------
+    InputError : the field that cannot be.
+    """
+
+    name: str
+    keys: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Value, ...] = ()
+    how: How = "set"
+    scale: Scale = "linear"
+    levels: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("_", "").isalnum() or not self.name.isascii():
+            raise self._wrong("name", repr(self.name), "letters, digits and _", "distance_mm")
+        object.__setattr__(self, "keys", tuple(self.keys) or (self.name,))
+        object.__setattr__(self, "choices", tuple(self.choices))
+        if self.how not in HOWS:
+            raise self._wrong("how", repr(self.how), "one of " + ", ".join(HOWS), '"set"')
+        if self.scale not in ("linear", "log"):
+            raise self._wrong("scale", repr(self.scale), "linear or log", '"linear"')
+        if self.choices:
+            self._check_choices()
+        else:
+            self._check_range()
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every value is a number, so that a response can be drawn over it."""
+        return not any(isinstance(v, str | bool) for v in self.choices)
+
+    def value(self, share: float) -> Value:
+        """The value at ``share`` (0..1) of the range, or the choice that this share falls to."""
+        if self.choices:
+            return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+        assert self.low is not None
+        assert self.high is not None
+        if self.scale == "log":
+            return float(self.low * (self.high / self.low) ** share)
+        return float(self.low + (self.high - self.low) * share)
+
+    def level_values(self) -> tuple[Value, ...]:
+        """Values of a full factorial."""
+        if self.choices:
+            return self.choices
+        return tuple(self.value(n / (self.levels - 1)) for n in range(self.levels))
+
+    def extremes(self) -> tuple[Value, ...]:
+        """The values to try before anything is computed: the ends, or every choice."""
+        return self.choices or (self.value(0.0), self.value(1.0))
+
+    def _check_choices(self) -> None:
+        if self.low is not None or self.high is not None:
+            raise self._wrong(
+                "choices", "choices and a range", "one of them", "choices = [1, 2, 3]"
+            )
+        if len({(type(v), v) for v in self.choices}) < len(self.choices):
+            raise self._wrong("choices", "a value twice", "different values", "choices = [1, 2, 3]")
+        for v in self.choices:
+            if isinstance(v, float) and not math.isfinite(v):
+                raise self._wrong("choices", str(v), "finite numbers or text", "choices = [1, 2]")
+
+    def _check_range(self) -> None:
+        low, high = self.low, self.high
+        if low is None or high is None:
+            raise self._wrong("low, high", "no range", "low and high, or choices", "low = 1")
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise self._wrong("low, high", f"{low:g}, {high:g}", "low < high, finite", "low = 1")
+        if self.scale == "log" and low <= 0.0:
+            raise self._wrong("low", f"{low:g} on a log scale", "above 0", 'scale = "linear"')
+        if isinstance(self.levels, bool) or not 2 <= self.levels <= 10_000:
+            raise self._wrong("levels", str(self.levels), "2 to 10000", "levels = 3")
+
+    def _wrong(self, field: str, got: str, expected: str, example: str) -> InputError:
+        return InputError(
+            f"factor '{self.name}': {field}",
+            got=got,
+            expected=expected,
+            remedy=f"For example {example}.",
+        )

@@ -1,0 +1,114 @@
+"""The task ``module:function``: any Python function of a case and the factors' values."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irplan.errors import InputError
+from irplan.studies.factor import Factor
+from irplan.studies.study import Case, Outputs, Parameters
+
+
+@dataclass(frozen=True)
+class PythonTask:
+    """``function(source, **values)`` of a module or of a file, which returns named numbers or text.
+
+    ``module`` is a dotted name, or the path of a .py file; its text is part of what results
+    depend on (what it imports is not).  A function ``check_NAME`` of the same arguments, where
+    there is one, is tried on the factors' ends before anything is computed.
+    """
+
+    module: str
+    function: str
+
+    @property
+    def name(self) -> str:
+        """In a few words."""
+        return f"{Path(self.module).stem}:{self.function}"
+
+    def content(self, case: Case) -> str:
+        """Digest of the module's file, the function's name, the source and the file it may be."""
+        module = _module(self.module)
+        digest = hashlib.sha256(f"python {self.function}\n{case.source}\n".encode())
+        code = getattr(module, "__file__", None)
+        for file in (code, case.source):
+            if file and len(file) < 1000 and Path(file).is_file():
+                digest.update(Path(file).read_bytes())
+        return digest.hexdigest()
+
+    def check(self, case: Case, factors: tuple[Factor, ...], parameters: Parameters) -> None:
+        """Find the function; call its ``check_`` where there is one."""
+        del factors
+        self._function(self.function)
+        check = getattr(_module(self.module), f"check_{self.function}", None)
+        if check is not None:
+            check(case.source, **parameters)
+
+    def compute(self, case: Case, factors: tuple[Factor, ...], parameters: Parameters) -> Outputs:
+        """What the function returns, numbers as Python's."""
+        del factors
+        found = self._function(self.function)(case.source, **parameters)
+        if not isinstance(found, Mapping):
+            raise InputError(
+                f"task {self.name}", got=f"a result of type {type(found).__name__}",
+                expected="a mapping of column name to number or text",
+                remedy='For example return {"margin_mm": 5.2}.',
+            )  # fmt: skip
+        return {str(k): _plain(self.name, str(k), v) for k, v in found.items()}
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        found = getattr(_module(self.module), name, None)
+        if not callable(found):
+            raise InputError(
+                "task", got=f"no function '{name}' in '{self.module}'",
+                expected="module:function or file.py:function", remedy="Check the name.",
+            )  # fmt: skip
+        return found  # type: ignore[no-any-return]
+
+
+def _plain(task: str, column: str, value: Any) -> float | int | str | bool | None:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise InputError(
+        f"task {task}, column {column}", got=f"a {type(value).__name__}",
+        expected="a number, text, true, false or None", remedy="Return one value a column.",
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _module(name: str) -> Any:
+    if not name.endswith(".py"):
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            raise InputError(
+                "task", got=f"a module '{name}' that cannot be imported ({error})"[:200],
+                expected="module:function or file.py:function",
+                remedy="Check the name; a file is given by its path with .py.",
+            ) from error  # fmt: skip
+    path = Path(name).resolve()
+    if not path.is_file():
+        raise InputError(
+            "task", got=f"no file '{path.name}'", expected="file.py:function",
+            remedy="The path starts at the study file's folder.",
+        )  # fmt: skip
+    label = f"_irplan_study_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(label, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[label] = module
+    spec.loader.exec_module(module)
+    return module
