@@ -49,7 +49,8 @@ def sensitivity(
         "f_AB": blocks[2:][:, None, :],
     }
     found = sobol_indices(func=given, n=n)
-    spread = found.bootstrap(confidence_level=0.95, n_resamples=_RESAMPLES)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample of equal values has none
+        spread = found.bootstrap(confidence_level=0.95, n_resamples=_RESAMPLES)
     first, total = np.ravel(found.first_order), np.ravel(found.total_order)
     bounds = [
         np.ravel(getattr(getattr(spread, kind).confidence_interval, end))

@@ -24,9 +24,25 @@ def test_every_example_is_listed_and_tested() -> None:
         "ice_of_one_probe",
         "perfusion_of_a_problem_file",
         "plan_synthetic_patient",
+        "study_perfusion_and_vessel",
+        "study_probe_spacing",
     }
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert all(f"`{name}.py`" in readme for name in names)
+
+
+def test_the_vessel_or_the_blood_decides_the_margin(tmp_path: Path) -> None:
+    example = load("study_perfusion_and_vessel")
+    shares = example.run(example.setup(2), tmp_path / "o")
+    assert set(shares) == {"perfusion_per_s", "vessel_distance_mm"}
+    assert len((tmp_path / "o" / "table.csv").read_text().splitlines()) == 1 + 2 * 4
+
+
+def test_more_probes_cover_more_of_a_kidney_tumour(tmp_path: Path) -> None:
+    example = load("study_probe_spacing")
+    found = example.run(example.setup(1, (1, 3), 2), tmp_path / "o")
+    assert found[3, 10.0] > found[1, 10.0]
+    assert found[1, 10.0] == found[1, 25.0]  # one probe has no spacing
 
 
 def test_a_vessel_beside_the_probe_costs_ice() -> None:

@@ -1,0 +1,110 @@
+"""Probe count and spacing against coverage over kidney tumours: a study of one's own function."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from irplan.ablation import (
+    AblationProblem,
+    CryoResult,
+    LethalRule,
+    Placement,
+    Schedule,
+    applicator,
+    simulate,
+    tissue,
+)
+from irplan.geometry import Grid, Needle
+from irplan.image import LabelMap, structure
+from irplan.planning.margins import TargetGeometry, measure_margins
+from irplan.studies import Case, Design, Factor, Study, run_study
+from irplan.studies.python_task import PythonTask
+
+SPACING_MM = 2.0
+HALF_MM = 44.0
+
+
+def kidney_tumour(seed: int) -> tuple[Grid, NDArray[np.bool_]]:
+    """A lobulated tumour, 22 to 38 mm wide, in the middle of a box of kidney."""
+    rng = np.random.default_rng(seed)
+    count = int(2 * HALF_MM / SPACING_MM) + 1
+    grid = Grid.from_spacing((count,) * 3, (SPACING_MM,) * 3, origin_lps_mm=(-HALF_MM,) * 3)
+    axis = np.linspace(-HALF_MM, HALF_MM, count)
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    radii = rng.uniform(11.0, 19.0, 3)
+    r = np.sqrt((x / radii[0]) ** 2 + (y / radii[1]) ** 2 + (z / radii[2]) ** 2)
+    polar, around = np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
+    bumps = 1.0 + 0.12 * np.cos(3 * polar + rng.uniform(0, 6)) * np.cos(2 * around)
+    return grid, r <= bumps
+
+
+def coverage(source: str, probes: float, spacing_mm: float) -> dict[str, float]:
+    """Cover the tumour of seed ``source`` by ``probes`` on a ring with ``spacing_mm`` between."""
+    grid, tumour = kidney_tumour(int(source))
+    n = int(probes)
+    ring = 0.0 if n == 1 else spacing_mm / (2.0 * np.sin(np.pi / n))
+    device = applicator("cryo-17g-rod")
+    tip = -0.5 * device.active_length_mm - device.tip_offset_mm
+    placements = [
+        Placement(Needle((cx, cy, tip), (cx, cy, tip + 100.0)), device)
+        for cx, cy in ((ring * np.cos(a), ring * np.sin(a)) for a in 2.0 * np.pi * np.arange(n) / n)
+    ]
+    problem = AblationProblem(
+        grid=grid,
+        tissue_index=tumour.astype(np.uint8),
+        tissues=(tissue("kidney"), tissue("tumour")),
+        placements=tuple(placements),
+        schedule=Schedule.freeze_thaw_freeze(),
+    )
+    result = simulate(problem)
+    assert isinstance(result, CryoResult)
+    labels = LabelMap.from_masks(grid, [(structure("tumour"), tumour)])
+    target = TargetGeometry.from_mask(tumour, labels, None)
+    rule = LethalRule()
+    report = measure_margins(
+        result.lethal_temperature(rule), rule.threshold_c, target, margin_goal_mm=5.0,
+        subcapsular_mm=0.0, shells_mm=(5.0,),
+        probe_axes_mm=np.array([p.active_segment for p in placements]),
+    )  # fmt: skip
+    return {
+        "tumour_ml": float(tumour.sum()) * grid.voxel_volume_mm3 / 1000.0,
+        "target_covered_percent": 100.0 * report.target_coverage,
+        "target_and_5mm_covered_percent": 100.0 * report.margin_coverage,
+        "minimal_margin_mm": report.minimal_mm,
+    }
+
+
+def setup(tumours: int = 8, counts: tuple[int, ...] = (1, 2, 3, 4), spacings: int = 4) -> Study:
+    """Every tumour with every number and spacing of probes."""
+    return Study(
+        "Probe count and spacing against coverage, kidney tumours",
+        PythonTask(str(Path(__file__).resolve()), "coverage"),
+        tuple(Case(f"tumour {n}", str(n)) for n in range(tumours)),
+        (
+            Factor("probes", choices=tuple(float(n) for n in counts)),
+            Factor("spacing_mm", low=10.0, high=25.0, levels=spacings),
+        ),
+        Design(),
+    )
+
+
+def run(study: Study, folder: Path) -> dict[tuple[int, float], float]:
+    """(probes, spacing in mm) -> mean coverage of target + 5 mm in percent over the tumours."""
+    run_study(study, folder)
+    found: dict[tuple[int, float], list[float]] = {}
+    with (folder / "table.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            key = int(float(row["probes"])), float(row["spacing_mm"])
+            found.setdefault(key, []).append(float(row["target_and_5mm_covered_percent"]))
+    return {key: float(np.mean(values)) for key, values in found.items()}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        for (count, spacing), percent in run(setup(), Path(folder)).items():
+            print(f"{count} probes, {spacing:4.1f} mm apart: {percent:5.1f} % of target + 5 mm")
