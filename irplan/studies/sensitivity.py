@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -38,7 +39,7 @@ def sensitivity(
     Estimators of Saltelli et al. 2010 (Table 2 b and f) with 95 % bootstrap intervals, by
     ``scipy.stats.sobol_indices``.
     """
-    from scipy.stats import sobol_indices
+    from scipy.stats import DegenerateDataWarning, sobol_indices
 
     assert design.runs is not None
     n, d = design.runs, len(factors)
@@ -49,7 +50,9 @@ def sensitivity(
         "f_AB": blocks[2:][:, None, :],
     }
     found = sobol_indices(func=given, n=n)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a resample of equal values has none
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        # Resamples of equal values have no index; then the interval is NaN, which says so.
+        warnings.simplefilter("ignore", DegenerateDataWarning)
         spread = found.bootstrap(confidence_level=0.95, n_resamples=_RESAMPLES)
     first, total = np.ravel(found.first_order), np.ravel(found.total_order)
     bounds = [
