@@ -90,6 +90,19 @@ class NoViewError(PlanningError):
     """No pose of the C-arm shows a needle as asked within limits and clear of obstacles."""
 
 
+class PacsError(IrplanError):
+    """A PACS cannot be reached, refuses, or answers with a failure.
+
+    ``passing`` is True where trying again may help (connection lost, peer busy).
+    """
+
+    def __init__(
+        self, field: str, *, got: str, expected: str, remedy: str, passing: bool = False
+    ) -> None:
+        super().__init__(field, got=got, expected=expected, remedy=remedy)
+        self.passing = passing
+
+
 class SolverError(IrplanError):
     """A physical problem is ill-posed or its solution left its valid range."""
 

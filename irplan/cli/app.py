@@ -13,6 +13,7 @@ from irplan.cli.deid import deid
 from irplan.cli.demo import demo
 from irplan.cli.evaluate import evaluate
 from irplan.cli.info import info
+from irplan.cli.pacs import pacs
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
 from irplan.cli.segment import segment
@@ -32,8 +33,8 @@ Points are LPS millimetres (x to the patient's left, y to the back, z to the hea
 3D Slicer shows them with "LPS".
 
 Exit codes: 0 done (a plan is made and judged: read its verdict, it may have failed);
-1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written;
-5 a needed part is not installed; 6 `irplan validate` missed a demand; 130 cancelled.
+1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written, or a PACS
+fails; 5 a needed part is not installed; 6 `irplan validate` missed a demand; 130 cancelled.
 """
 
 app = typer.Typer(
@@ -77,6 +78,7 @@ app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)
+app.add_typer(pacs, epilog=RESEARCH_USE_ONLY)
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def exit_code(error: errors.IrplanError) -> int:
     """The exit code that stands for this kind of error."""
     if isinstance(error, errors.CancelledError):
         return EXIT_CANCELLED
-    if isinstance(error, errors.OutputError):
+    if isinstance(error, (errors.OutputError, errors.PacsError)):
         return EXIT_OUTPUT
     if isinstance(error, (errors.MissingExtraError, errors.BackendError)):
         return EXIT_MISSING
