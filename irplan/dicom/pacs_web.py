@@ -62,7 +62,7 @@ class WebClient:
         else:
             call = partial(self._client.search_for_instances, study, series, **common)
         with quiet():
-            return [Dataset.from_json(a) for a in self._ask("QIDO-RS", call)]
+            return self._ask("QIDO-RS", lambda: [Dataset.from_json(a) for a in call()])
 
     def get(self, instances: Sequence[Dataset]) -> Iterator[FileDataset]:
         """WADO-RS of one instance after the other, in the transfer syntax it is stored in."""
