@@ -183,7 +183,7 @@ def _run(
     """March one group and collect."""
     cuts = [job.rule.cut(job.segments(p), meshes[0].explicit_limit_s) for p in problems]
     timelines = [tuple(c.segment for c in own) for own in cuts]
-    steps = [Steps(c.count, c.dt_s, c.stages) for c in cuts[0]]
+    steps = [Steps(c.count, c.dt_s, c.stages, c.parts) for c in cuts[0]]
     march = CudaMarch(
         problems, meshes, job.monitors, job.device, timelines, steps,
         whole_grid=job.rule.whole_grid, start=job.start, history=job.history,
@@ -222,7 +222,9 @@ def _run(
                 boundary_rise_c=float(rise[n]),
                 steps=sum(s.count for s in steps),
                 stages=max(s.stages for s in steps),
-                longest_step_s=max(s.dt_s for s in steps),
+                longest_step_s=max(
+                    (c.super_step_s for c in cuts[0] if c.segment.driven), default=0.0
+                ),
                 history=march.recorders[n].finish() if march.recorders else None,
                 states=tuple(states[n] for states in march.states),
             )

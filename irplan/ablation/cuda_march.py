@@ -1,6 +1,6 @@
 """The march of `irplan.ablation.march` on a device: one problem or a batch, no wait per step.
 
-A super-step is a fixed sequence of launches (stages, line sources, records, window), replayed as
+A step is a fixed sequence of launches (stages, line sources, records, window), replayed as
 one graph; windows grow, probes follow their ramps and energies add up on the device.  The host is
 asked only where a phase of the schedule ends.  The window is one box a problem.  Memory is 13
 bytes a voxel and problem (two states and the minimum in float32, tissue as a byte; problems with
@@ -20,16 +20,15 @@ from numpy.typing import NDArray
 from irplan.ablation import cuda_layout as layout
 from irplan.ablation.discretisation import Discretisation, line_sources
 from irplan.ablation.drive import (
-    energy_shares,
     placements_at,
     reach_voxels,
-    stage_times_s,
     window_tolerance_k,
     working_tau,
 )
 from irplan.ablation.history import HistoryRecorder
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.state import CryoState
+from irplan.ablation.super_step import energy_shares, stage_times_s, stage_weights
 from irplan.ablation.timeline import Segment
 from irplan.compute.device import Device
 from irplan.image import Volume
@@ -42,11 +41,17 @@ Report = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Steps:
-    """``count`` super-steps of ``dt_s`` s with ``stages`` stages each."""
+    """``count`` steps of ``dt_s`` s, each of ``parts`` super-steps with ``stages`` stages."""
 
     count: int
     dt_s: float
     stages: int
+    parts: int = 1
+
+    @property
+    def stages_in_step(self) -> int:
+        """Stages of all super-steps of a step."""
+        return self.stages * self.parts
 
 
 class CudaMarch:
@@ -176,7 +181,7 @@ class CudaMarch:
         self.clock = device.zeros(2 * self.count, np.int32)
         self.trace_frozen = device.zeros(rows * self.count, np.int32)
         self.trace_tau = device.zeros(rows * self.count * self.width, np.float32)
-        most = max(s.count * s.stages for s in self.steps)
+        most = max(s.count * s.stages_in_step for s in self.steps)
         self.drives = device.zeros(most * self.probes, np.float32)
         self.out = device.zeros(int(np.prod(self.grid.shape)), np.float32)
         self.stored = device.zeros(self.grid.tiles, np.float64)
@@ -289,8 +294,8 @@ class CudaMarch:
             self._super_step(steps, active, before)
             self._record(cold)
 
-        key = (steps.dt_s, steps.stages, active, cold, before)
-        after = before ^ (steps.stages % 2)
+        key = (steps.dt_s, steps.stages, steps.parts, active, cold, before)
+        after = before ^ (steps.stages_in_step % 2)
         if key not in self.graphs:
             work()
             self.graphs[key] = None
@@ -303,16 +308,15 @@ class CudaMarch:
 
     def _super_step(self, steps: Steps, active: bool, before: int) -> None:
         """Launch all stages: from state ``before``, ending in it where their number is even."""
-        s = steps.stages
-        part = 2.0 / (s * s + s)
+        s = steps.stages_in_step
         volume = self.meshes[0].voxel_mm3 * 1e-3  # MJ/m3 in a voxel -> J
-        folds = energy_shares(s, steps.dt_s) * volume
+        weights = stage_weights(steps.dt_s, steps.stages, steps.parts)
+        folds = energy_shares(weights) * volume
         gather = self.most_samples if active else 0
         scatter = -(-self.most_voxels // 256) + 1
         src = self.sources
         for j in range(1, s + 1):
-            alpha, beta = np.float32((2.0 * j - 1.0) / j), np.float32((1.0 - j) / j)
-            gamma = np.float32((2.0 * j - 1.0) / j * part * steps.dt_s)
+            alpha, beta, gamma = weights[j - 1].astype(np.float32)
             old, new = self.state[before ^ (1 - j % 2)], self.state[before ^ (j % 2)]
             fold = np.float64(folds[j - 1])
             args = (
@@ -388,8 +392,8 @@ class CudaMarch:
                 elif resumed:
                     self.since[at] = segment.since_s[p]
         start = segments[0].start_s
-        table = np.empty((steps.count, steps.stages, self.probes), np.float32)
-        stages = stage_times_s(steps.dt_s, steps.stages)
+        table = np.empty((steps.count, steps.stages_in_step, self.probes), np.float32)
+        stages = stage_times_s(steps.dt_s, steps.stages, steps.parts)
         for step in range(steps.count):
             table[step] = self._working(segments, start + step * steps.dt_s + stages)
             end = round(start + (step + 1) * steps.dt_s, 9)

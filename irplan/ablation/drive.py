@@ -51,13 +51,6 @@ def working_tau(
     return out
 
 
-def stage_times_s(dt_s: float, stages: int) -> NDArray[np.float64]:
-    """(stages,) time within a super-step of the state that each RKL1 stage starts from, s."""
-    j = np.arange(stages, dtype=np.float64)
-    out: NDArray[np.float64] = dt_s * (j * j + j) / (stages * stages + stages)
-    return out
-
-
 def reach_voxels(mesh: Discretisation, dt_s: float) -> NDArray[np.int64]:
     """Voxels (z, y, x) by which the disturbed region may grow in ``dt_s``."""
     k, c = mesh.tissues[:, 3], mesh.tissues[:, 0]
@@ -66,22 +59,6 @@ def reach_voxels(mesh: Discretisation, dt_s: float) -> NDArray[np.int64]:
     way = max(3.0 * float(spacing.max()), _REACH_LENGTHS * math.sqrt(a * dt_s))
     out: NDArray[np.int64] = np.ceil(way / spacing).astype(np.int64)
     return out
-
-
-def energy_shares(stages: int, dt_s: float) -> NDArray[np.float64]:
-    """(stages,) seconds by which each stage's heat rate counts in a super-step.
-
-    The recursion of the field, e_j = alpha e_j-1 + beta e_j-2 + gamma rate_j, is linear in the
-    rates; these are its coefficients.  They add up to ``dt_s``.
-    """
-    part = 2.0 / (stages * stages + stages)
-    now, before = np.zeros(stages), np.zeros(stages)
-    for j in range(1, stages + 1):
-        alpha, beta = (2.0 * j - 1.0) / j, (1.0 - j) / j
-        following = alpha * now + beta * before
-        following[j - 1] += alpha * part * dt_s
-        now, before = following, now
-    return now
 
 
 def window_tolerance_k(problem: AblationProblem) -> float:

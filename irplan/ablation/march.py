@@ -14,7 +14,6 @@ from irplan.ablation.drive import (
     coldest_c,
     placements_at,
     reach_voxels,
-    stage_times_s,
     window_tolerance_k,
     working_tau,
 )
@@ -23,7 +22,8 @@ from irplan.ablation.line_source import LineSource
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import EnergyBalance, Trace
 from irplan.ablation.state import CryoState
-from irplan.ablation.steps import StepRule
+from irplan.ablation.steps import Cut, StepRule
+from irplan.ablation.super_step import stage_times_s, stage_weights
 from irplan.ablation.timeline import Segment, timeline
 from irplan.compute import Progress
 from irplan.compute.threads import ThreadChoice
@@ -183,12 +183,11 @@ class March:
             if segment.freezing and not self.freezing:
                 self._begin_cycle()
             self.freezing = segment.freezing
-            s, dt = cut.stages, cut.dt_s
-            self.stages = max(self.stages, s)
+            self.stages = max(self.stages, cut.stages)
             if segment.driven:  # what the error in time is known for
-                self.longest_step_s = max(self.longest_step_s, dt)
+                self.longest_step_s = max(self.longest_step_s, cut.super_step_s)
             for step in range(cut.count):
-                self._super_step(segment, step * dt, dt, s)
+                self._step(cut, step)
                 done = self.time_s - begun
                 progress(done / total, f"Simulating {segment.words}: {done:.0f} of {total:.0f} s")
             ended = segment.freezing and segment.ends and keep_states
@@ -220,15 +219,18 @@ class March:
             elif resumed:
                 self.phase_since[p] = segment.since_s[p]
 
-    def _super_step(self, segment: Segment, since_s: float, dt_s: float, s: int) -> None:
+    def _step(self, cut: Cut, number: int) -> None:
+        """One step, the ``number``-th of ``cut``, from 0."""
         import numba
 
         from irplan.compute.cpu import bioheat, bioheat_window
 
         mesh, probes = self.mesh, self.probes
+        segment, dt_s = cut.segment, cut.dt_s
+        weights = stage_weights(dt_s, cut.stages, cut.parts)
         count = len(segment.phases)
-        start = segment.start_s + since_s
-        at = start + np.append(stage_times_s(dt_s, s), dt_s)
+        start = segment.start_s + number * dt_s
+        at = start + np.append(stage_times_s(dt_s, cut.stages, cut.parts), dt_s)
         drives = np.stack([self._drive(segment, p, at) for p in range(count)], axis=1)
         started, spent = time.perf_counter(), time.process_time()
         reach = reach_voxels(mesh, dt_s)
@@ -247,13 +249,13 @@ class March:
             *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
             inside, mesh.runs, mesh.mixed, mesh.derived, mesh.table,
             mesh.signature, mesh.fixed_faces,
-            mesh.tau, mesh.inverse_square, dt_s, s, drives[:-1],
+            mesh.tau, mesh.inverse_square, weights, drives[:-1],
             probes.probe_ptr, probes.sample_ptr, probes.local, probes.weight, probes.voxel_ptr,
             probes.voxel, probes.strength, probes.contact, probes.middle, probes.gathered,
             probes.source, self.near, self.spare, self.chunk_sums, self.heat,
             mesh.voxel_mm3 * 1e-3,
         )  # fmt: skip
-        if s % 2 == 1:
+        if len(weights) % 2 == 1:
             self.tau.reverse()
             self.near, self.spare = self.spare, self.near
         self.active, self.chunks = active, chunks
@@ -264,7 +266,7 @@ class March:
         if voxels >= _FEW_VOXELS:
             self.threads.learn(
                 threads,
-                float(s * voxels),
+                float(len(weights) * voxels),
                 time.perf_counter() - started,
                 cpu_s=time.process_time() - spent,
             )

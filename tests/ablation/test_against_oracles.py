@@ -111,11 +111,15 @@ def test_mixed_tissue_against_plain_numpy(make_problem, make_placed, make_probe)
 def test_ice_does_not_depend_on_how_the_probe_lies(
     make_problem, make_placed, make_probe, axis, centre
 ):
-    """Rotation and sub-voxel shift: radii within .2 mm, volume within 1 % of the same reference."""
+    """Rotation and sub-voxel shift: radii within .1 mm, volume within .5 % of the same reference.
+
+    It is the mean of these poses with steps of 2 s; among them radii differ by .02 mm, volumes by
+    .3 %.
+    """
     field = simulate(
         make_problem(placements=(make_placed(centre, axis, make_probe()),))
     ).end_of_freeze_c
-    expected = {0.0: 14.18, -20.0: 9.41, -40.0: 6.08}
+    expected = {0.0: 14.060, -20.0: 9.377, -40.0: 6.047}
     for level, value in expected.items():
-        assert radius(field, level, axis, centre) == pytest.approx(value, abs=0.1)
-    assert volume_cm3(field, 0.0) == pytest.approx(21.25, rel=0.005)
+        assert radius(field, level, axis, centre) == pytest.approx(value, abs=0.05)
+    assert volume_cm3(field, 0.0) == pytest.approx(21.159, rel=0.005)

@@ -17,9 +17,9 @@ from irplan.ablation.damage import (
     ThreeState,
     rate_table,
 )
-from irplan.ablation.drive import energy_shares
 from irplan.ablation.heat.coolant import CoolantTables, coolant
 from irplan.ablation.heat.layout import lay_out
+from irplan.ablation.super_step import energy_shares, stage_weights
 from irplan.compute.cpu import damage as cpu_damage
 from irplan.compute.cpu import heat as cpu_heat
 from irplan.compute.cpu import heat_state as cpu_state
@@ -171,7 +171,7 @@ class HeatCase:
             device.launch("heat", kernel, (blocks, 1, 1), block, args, defines)
 
         s, part = self.stages, 2.0 / (self.stages**2 + self.stages)
-        shares = energy_shares(s, DT_S)
+        shares = energy_shares(stage_weights(DT_S, s))
         sinks_j = 0.0
         volume = lay.voxel_mm3 * 1e-3
         for _ in range(STEPS):

@@ -15,8 +15,10 @@ import pytest
 from irplan.ablation import CryoResult, Phase, Schedule, simulate
 from irplan.ablation.cuda_cryo import simulate_cryo_cuda
 from irplan.ablation.cuda_memory import needed_bytes
-from irplan.ablation.drive import energy_shares
+from irplan.ablation.discretisation import discretise
 from irplan.ablation.steps import StepRule
+from irplan.ablation.super_step import energy_shares, stage_weights
+from irplan.ablation.timeline import timeline
 from irplan.compute import Backend, kernel_source
 from irplan.errors import BackendError, CancelledError
 from tests.cuda_host.host_device import HERE, HostDevice, compiler
@@ -53,11 +55,14 @@ def check(found: dict[str, float]) -> None:
 
 
 def test_mixed_tissue_double_freeze(device):
-    """Every kernel; super-steps of an odd number of stages, so that both states take turns."""
+    """Every kernel; steps of an odd number of stages, so that both states take turns."""
     problem = mixed_problem()
+    cuts = RULE.cut(timeline(problem.schedules), discretise(problem).explicit_limit_s)
+    assert any(cut.stages * cut.parts % 2 for cut in cuts)
+    assert any(cut.parts > 1 for cut in cuts)
     march = cpu_run(problem)
     (run,) = simulate_cryo_cuda([problem], device, rule=RULE, monitors=MONITORS)
-    assert run.stages == march.stages == 7
+    assert run.stages == march.stages
     check(differences(run, march))
     assert run.end_of_freeze_c.array.min() < -100.0
     assert run.energy.fixed_tissue_j > 100.0
@@ -174,8 +179,9 @@ def test_a_broken_kernel_is_noticed(tmp_path, right, wrong):
 
 def test_energy_shares_are_the_recursion_s():
     """They add up to the step and give the exact integral of a constant rate."""
-    for stages in (1, 2, 7, 16):
-        shares = energy_shares(stages, 12.0)
+    for stages, parts in ((1, 1), (2, 1), (7, 1), (16, 1), (1, 4), (7, 3)):
+        shares = energy_shares(stage_weights(12.0, stages, parts))
+        assert shares.size == stages * parts
         assert shares.sum() == pytest.approx(12.0, rel=1e-12)
 
 

@@ -114,7 +114,7 @@ def march_seconds(
     meshes = discretise_all(problems)
     cuts = [rule.cut(timeline(p.schedules), meshes[0].explicit_limit_s) for p in problems]
     timelines = [tuple(c.segment for c in own) for own in cuts]
-    steps = [Steps(c.count, c.dt_s, c.stages) for c in cuts[0]]
+    steps = [Steps(c.count, c.dt_s, c.stages, c.parts) for c in cuts[0]]
     best = np.inf
     for _ in range(repeats):
         march = CudaMarch(
@@ -127,7 +127,7 @@ def march_seconds(
         best = min(best, time.perf_counter() - started)
         del march
     voxels = int(np.prod(problems[0].grid.shape))
-    return best, voxels, sum(s.count * s.stages for s in steps)
+    return best, voxels, sum(s.count * s.stages_in_step for s in steps)
 
 
 def test_single_probe(card: Device, record: Rows) -> None:

@@ -406,26 +406,24 @@ def super_step(
     taa: Any, tab: Any, kind: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any,
     hi: Any, inside: Any, runs: Any, mixed: Any, derived: Any, table: Any,
     sig: Any, fixed_faces: Any, tau: Any,
-    w: Any, dt_s: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any,
+    w: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any,
     weight: Any, voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any,
     gathered: Any, source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
 ) -> None:  # fmt: skip
-    """Advance taa by ``dt_s`` in ``stages`` RKL1 stages; the result is in taa or tab.
+    """Advance taa through ``stages`` (n, 3), alpha, beta, gamma of each; the result is in taa or tab.
 
-    It is in taa when ``stages`` is even, else in tab.  ``drives[j, p]`` is probe p's surface tau at
+    It is in taa when n is even, else in tab.  ``drives[j, p]`` is probe p's surface tau at
     stage j (NaN: off); ``w`` has 1/h^2 per array axis, 1/mm^2; ``near`` has the cold columns of
     each padded row (``spare`` is room for them); ``many``: use numba's threads.  ``heat[c]``
     gains the energy of column c in J (``volume`` of a voxel in mm3 x 1e-3): the same recursion as
     the field's, so that the balance closes to rounding.
     """
-    s = stages
-    part = 2.0 / (s * s + s)
     columns = heat.shape[0]
     e1, e0 = np.zeros(columns), np.zeros(columns)
     power = np.zeros(drives.shape[1])
     step = np.empty(3, np.float32)
-    for j in range(1, s + 1):
-        alpha, beta, gamma = (2.0 * j - 1.0) / j, (1.0 - j) / j, (2.0 * j - 1.0) / j * part * dt_s
+    for j in range(1, stages.shape[0] + 1):
+        alpha, beta, gamma = stages[j - 1, 0], stages[j - 1, 1], stages[j - 1, 2]
         step[0], step[1], step[2] = alpha, beta, gamma
         if j % 2 == 1:
             ta1, ta0, was, now = taa, tab, near, spare
