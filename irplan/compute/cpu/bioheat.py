@@ -410,7 +410,7 @@ def super_step(
     weight: Any, voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any,
     gathered: Any, source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
 ) -> None:  # fmt: skip
-    """Advance taa through ``stages`` (n, 3), alpha, beta, gamma of each; the result is in taa or tab.
+    """Advance taa through ``stages`` (n, 3: alpha, beta, gamma); the result is in taa or tab.
 
     It is in taa when n is even, else in tab.  ``drives[j, p]`` is probe p's surface tau at
     stage j (NaN: off); ``w`` has 1/h^2 per array axis, 1/mm^2; ``near`` has the cold columns of
