@@ -10,8 +10,6 @@ study of up to 10^4 runs whose task does nothing.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import random
 import resource
@@ -23,7 +21,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import machine
+from benchmarks.measure import arguments, report, row
 from irplan.studies import Case, Design, Factor, Study, run_study
 from irplan.studies.python_task import PythonTask
 from irplan.studies.study_file import read_study
@@ -119,10 +117,9 @@ def memory_mb(runs: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = arguments(__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as text:
@@ -138,25 +135,23 @@ def main() -> None:
             folder / "b" / "table.csv"
         ).read_bytes()
     busy = done.busy_s / (done.seconds * done.workers)
-    memory = {n: memory_mb(n) for n in (100, 1000, 10_000)}
+    extra = done.seconds / loop_s - 1.0
     rows = [
-        ("runs", f"{asked.runs}", ""),
-        ("study", f"{done.seconds:.1f} s", ""),
-        ("bare loop in as many processes", f"{loop_s:.1f} s", ""),
-        ("engine overhead", f"{100 * (done.seconds / loop_s - 1):+.1f} %", "<= 5 %"),
-        ("workers in the task", f"{100 * busy:.1f} %", ">= 90 %"),
-        ("cores in the workers' user time", f"{100 * core_s / done.seconds / cores:.1f} %", ""),
-        (f"killed {times} times and resumed: table identical", "yes" if same else "NO", "yes"),
-        *((f"memory of the scheduler, {n} runs", f"{mb:.0f} MB", "") for n, mb in memory.items()),
+        row(f"study of {asked.runs} cryo simulations", done.seconds, "s"),
+        row("the same calls in a bare loop, as many processes", loop_s, "s"),
+        row("engine's overhead", 100 * extra, "%", 5, extra <= 0.05),
+        row("workers' time in the task", 100 * busy, "%", 90, busy >= 0.9),
+        row("cores' user time of the workers", 100 * core_s / done.seconds / cores, "%"),
+        row(
+            f"killed {times} times, resumed: table identical",
+            "yes" if same else "no",
+            "",
+            "yes",
+            same,
+        ),
+        *(row(f"scheduler's memory, {n} runs", memory_mb(n), "MB") for n in (100, 1000, 10_000)),
     ]
-    for name, value, limit in rows:
-        print(f"{name:<52} {value:>12}  {limit}")
-    if asked.json:
-        data = {
-            "machine": machine(), "runs": asked.runs, "study_s": done.seconds, "bare_s": loop_s,
-            "busy": busy, "killed": times, "identical": same, "memory_mb": memory,
-        }  # fmt: skip
-        asked.json.write_text(json.dumps(data, indent=2), encoding="utf-8")
+    report("Studies", rows, json_file=asked.json)
 
 
 if __name__ == "__main__":
