@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.case.open import open_image_and_notes, open_mask_and_notes
+from irplan.case.open import open_image_and_notes, open_labels, open_mask_and_notes
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
-from irplan.files import OutputFolder, nifti, read_labels
+from irplan.files import OutputFolder, nifti
 from irplan.files.access_map_file import (
     surface_values,
     write_access_map,
@@ -131,14 +131,7 @@ def _opened(
     if given is None and source.is_file() and nifti.sidecar(source, ".json").exists():
         given = source
     if given is not None:
-        labels = read_labels(given)
-        if not labels.checked("body"):
-            raise InputError(
-                f"labels '{given.name}'",
-                got="no structure 'body': " + ", ".join(x.name for x in labels.labels),
-                expected="labels in which every voxel of the patient is body or a structure",
-                remedy="Use the labels that irplan segment --structures all or irplan plan wrote.",
-            )
+        labels = open_labels(given)
         target, notes = _target(request, labels)
         organ = target_organ(labels, target)
         return paint_target(labels, target, organ), target, notes

@@ -12,7 +12,7 @@ from irplan.compute.progress import Progress, no_progress
 from irplan.errors import FileFormatError, InputError
 from irplan.files import nifti
 from irplan.geometry import Grid
-from irplan.image import Volume
+from irplan.image import LabelMap, Volume
 from irplan.image.hounsfield import doubt_about_hu
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -79,6 +79,24 @@ def open_mask_and_notes(
             remedy="Check that it is the right structure and the right patient's file.",
         )
     return mask, notes
+
+
+def open_labels(path: str | Path) -> LabelMap:
+    """The structures in irplan's label map at ``path`` (NIfTI with its label table beside it).
+
+    Raises `InputError` where no structure "body" says which voxels are the patient's, and what
+    `irplan.files.read_labels` raises.
+    """
+    file = Path(path)
+    labels = nifti.read_labels(file)
+    if not labels.checked("body"):
+        raise InputError(
+            f"labels '{file.name}'",
+            got="no structure 'body': " + ", ".join(x.name for x in labels.labels),
+            expected="labels in which every voxel of the patient is body or a structure",
+            remedy="Use the labels that irplan segment --structures all or irplan plan wrote.",
+        )
+    return labels
 
 
 def _segment_of(file: Path, grid: Grid) -> tuple[NDArray[np.bool_], tuple[str, ...]]:

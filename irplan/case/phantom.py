@@ -10,7 +10,7 @@ from typing import Any
 from irplan import RESEARCH_USE_ONLY, __version__
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.files.json_text import dump_json
-from irplan.files.nifti import write_labels, write_volume
+from irplan.files.nifti import write_labels, write_mask, write_volume
 from irplan.files.output import OutputFolder
 from irplan.phantom import PhantomSettings, TumourSpec, abdominal_ct
 from irplan.phantom.tissues import Phase
@@ -28,7 +28,8 @@ def write_phantom(
     variant: Variant = PLAIN,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """Write ``ct.nii.gz``, ``labels.nii.gz`` with its label table, and ``facts.json``.
+    """Write ``ct.nii.gz``, ``labels.nii.gz`` with its label table, ``facts.json``, and the tumours
+    as ``tumour.nii.gz`` where there are any.
 
     Parameters are those of `irplan.phantom.abdominal_ct`; ``spacing_mm`` (slice, row, column),
     None = its default.  Returns what ``facts.json`` holds.  Raises `InputError` for a setting
@@ -54,6 +55,8 @@ def write_phantom(
         write_volume(made.volume, folder / "ct.nii.gz")
         progress(0.9, "writing: labels.nii.gz")
         write_labels(made.labels, folder / "labels.nii.gz")
+        if made.labels.checked("tumour"):
+            write_mask(made.labels.mask("tumour"), made.labels.grid, folder / "tumour.nii.gz")
         (folder / "facts.json").write_text(dump_json(facts, field="facts"), encoding="utf-8")
         progress(1.0, "writing: done")
     return facts

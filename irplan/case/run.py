@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.case.open import open_image_and_notes, open_mask_and_notes
+from irplan.case.open import open_image_and_notes, open_labels, open_mask_and_notes
 from irplan.case.warm_up import kernels_warming
 from irplan.case.write import write_files
 from irplan.case.write_ablation import write_ablation, write_alternatives
@@ -16,8 +16,15 @@ from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
 from irplan.files.output import OutputFolder
 from irplan.geometry import Point3
-from irplan.image import Volume
-from irplan.planning.case import PlannedAblation, PlannedCase, PlanOptions, plan_ablation
+from irplan.image import LabelMap, Volume
+from irplan.planning.case import (
+    PlannedAblation,
+    PlannedCase,
+    PlanOptions,
+    paint_target,
+    plan_ablation,
+)
+from irplan.planning.obstacles import organ_mask, target_organ
 from irplan.planning.target import component_of
 from irplan.segmentation import segment_abdomen, target_from_point
 
@@ -43,6 +50,8 @@ class PlanRequest:
     outside_liver: bool = False
     """Plan although the target does not lie in the segmented liver."""
     picture_3d: bool = True
+    labels: Path | None = None
+    """Structures on the CT's grid instead of a segmentation of it (`irplan segment`)."""
     options: PlanOptions = field(default_factory=PlanOptions)
 
     def __post_init__(self) -> None:
@@ -85,8 +94,13 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
             request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.05)
         )
         target, source, target_notes = _target(request, volume)
+        labels = None
+        if request.labels is not None:
+            labels = open_labels(request.labels)
+            labels.grid.require_same(volume.grid, field=f"labels '{request.labels.name}'")
         return _plan_and_write(
             volume,
+            labels,
             target,
             source,
             request.options,
@@ -137,6 +151,7 @@ def run_demo(
         )
         outcome = _plan_and_write(
             made.volume,
+            None,
             made.labels.mask("tumour"),
             "mask",
             PlanOptions(seed=seed),
@@ -175,6 +190,7 @@ def _require_in_liver(volume: Volume, target: NDArray[np.bool_], liver: NDArray[
 
 def _plan_and_write(
     volume: Volume,
+    given: LabelMap | None,
     target: NDArray[np.bool_],
     source: str,
     options: PlanOptions,
@@ -185,18 +201,23 @@ def _plan_and_write(
     picture_3d: bool,
     progress: Progress,
 ) -> Outcome:
-    abdomen = segment_abdomen(volume, target_mask=target, progress=portion(progress, 0.0, 0.3))
+    if given is None:
+        abdomen = segment_abdomen(volume, target_mask=target, progress=portion(progress, 0.0, 0.3))
+        labels, liver, warnings = abdomen.labels, abdomen.liver.mask, abdomen.warnings
+    else:
+        labels, warnings = paint_target(given, target, target_organ(given, target)), ()
+        liver = organ_mask(given, target, "liver")
     if not outside_liver:
-        _require_in_liver(volume, target, abdomen.liver.mask)
+        _require_in_liver(volume, target, liver)
     case = plan_ablation(
         volume,
-        abdomen.labels,
+        labels,
         target,
         options=options,
         target_source=source,
         progress=portion(progress, 0.3, 0.8),
     )
-    case = replace(case, messages=tuple(dict.fromkeys((*notes, *abdomen.warnings, *case.messages))))
+    case = replace(case, messages=tuple(dict.fromkeys((*notes, *warnings, *case.messages))))
     writing = portion(progress, 0.8, 1.0)
     if isinstance(case, PlannedCase):
         missing = write_files(case, folder, picture_3d=picture_3d, progress=writing)

@@ -30,6 +30,11 @@ def plan(
     target_diameter: float | None = typer.Option(
         None, metavar="MM", help="Diameter of the tumour, mm (with --target-point)."
     ),
+    labels: Path | None = typer.Option(
+        None,
+        help="Structures to plan with, on the CT's grid, instead of segmenting it: what irplan "
+        "segment wrote and you corrected.",
+    ),
     margin: float = typer.Option(5.0, metavar="MM", help="Margin to reach all round, mm."),
     probes: str = typer.Option(
         "auto", metavar="auto|N", help="Number of applicators; auto = as few as reach the margin."
@@ -85,6 +90,8 @@ def plan(
 
     `irplan plan ct.nii.gz --target-point -62,18,-140 --target-diameter 22 --margin 8 -o out`
 
+    `irplan plan scan/ --labels labels.nii.gz --target-mask tumour.nii.gz -o out`
+
     `irplan plan scan/ --target-mask tumour.nii.gz --modality mwa --alternatives 4 -o out`
 
     `irplan plan scan/ --target-mask tumour.nii.gz --fixed needles.json -o replanned`
@@ -109,6 +116,7 @@ def plan(
             component=component,
             outside_liver=outside_liver,
             picture_3d=picture_3d,
+            labels=labels,
             options=PlanOptions(
                 margin_mm=margin,
                 probes=parse_probes(probes),

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from irplan.case.phantom import write_phantom
 from irplan.case.run import PlanRequest, run_plan
-from irplan.errors import InputError
+from irplan.errors import GridMismatchError, InputError
 from irplan.files import write_volume
 from irplan.phantom import abdominal_ct
 
@@ -29,3 +30,17 @@ def test_a_target_in_the_heart_is_refused_with_the_reason(tmp_path: Path) -> Non
     assert "LPS, not RAS" in caught.value.remedy
     assert "--outside-liver" in caught.value.remedy
     assert [p.name for p in tmp_path.iterdir()] == ["ct.nii.gz"]
+
+
+def test_labels_of_another_grid_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write_phantom(tmp_path / "p", spacing_mm=(8.0, 4.0, 4.0), diameters_mm=(20.0,))
+    write_phantom(tmp_path / "q", spacing_mm=(10.0, 5.0, 5.0), diameters_mm=(20.0,))
+    request = PlanRequest(
+        ct=tmp_path / "p" / "ct.nii.gz",
+        out=tmp_path / "o",
+        target_mask=tmp_path / "p" / "tumour.nii.gz",
+        labels=tmp_path / "q" / "labels.nii.gz",
+    )
+    with pytest.raises(GridMismatchError, match=r"labels 'labels\.nii\.gz'"):
+        run_plan(request)
+    assert not (tmp_path / "o").exists()

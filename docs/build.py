@@ -1,0 +1,144 @@
+"""Build the documentation: ``python docs/build.py [--refresh] [-o DIR]``; needs the extra ``dev``.
+
+The site is made offline with warnings as errors.  Pages under ``docs/generated`` come from the
+code: the API's reference and "where do I change ...?" at every build; the gallery (every example's
+printed output) and the validation evidence (`irplan validate ablation`) with ``--refresh``, which
+takes minutes and says so on the page with date and version.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+GENERATED = DOCS / "generated"
+PACKAGES = (
+    "geometry", "image", "phantom", "segmentation", "registration", "ablation", "planning",
+    "guidance", "fluoroscopy", "procedure", "dicom", "files", "viz", "reports", "studies",
+)  # fmt: skip
+
+
+def api_page(name: str) -> str:
+    """Public names of a package with signature and docstring."""
+    package = importlib.import_module(f"irplan.{name}")
+    parts = [f"# irplan.{name}\n", (inspect.getdoc(package) or "").strip(), ""]
+    for public in sorted(getattr(package, "__all__", ()), key=str.lower):
+        thing = getattr(package, public)
+        if inspect.ismodule(thing):
+            continue
+        callable_ = inspect.isclass(thing) or inspect.isroutine(thing)
+        parts += [f"## {public}", ""]
+        if callable_:
+            parts += ["```text", f"{public}{_signature(thing)}", "```", ""]
+            documentation = inspect.getdoc(thing) or ""
+            parts += ["```text", documentation.replace("```", "'''"), "```", ""]
+            parts += _methods(thing) if inspect.isclass(thing) else []
+        else:
+            parts += [f"A constant of type `{type(thing).__name__}`.", ""]
+    return "\n".join(parts) + "\n"
+
+
+def _methods(kind: type) -> list[str]:
+    rows = []
+    for name, member in vars(kind).items():
+        raw = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+        raw = raw.fget if isinstance(raw, property) else raw
+        if name.startswith("_") or not inspect.isfunction(raw) or not raw.__doc__:
+            continue
+        first = inspect.cleandoc(raw.__doc__).split("\n\n")[0].replace("\n", " ").replace("|", "/")
+        rows.append(f"| `{name}` | {first.replace('``', '`')} |")
+    return ["| member | |", "|---|---|", *rows, ""] if rows else []
+
+
+def _signature(thing: object) -> str:
+    try:
+        return str(inspect.signature(thing))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return "(...)"
+
+
+def where_page() -> str:
+    """The map of the code in CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    start = text.index("## Where do I change")
+    end = text.index("\n## ", start + 5)
+    return "# " + text[start + 3 : end].strip() + "\n"
+
+
+def gallery_page() -> str:
+    """Every example with what it printed."""
+    parts = [
+        "# Gallery\n",
+        f"Printed by `python examples/NAME.py`, {_today()}.",
+        "",
+    ]
+    for script in sorted((ROOT / "examples").glob("*.py")):
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, str(script)], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        seconds = time.perf_counter() - started
+        text = script.read_text(encoding="utf-8")
+        about = text.split('"""')[1].split("\n\n")[0]
+        parts += [
+            f"## {script.name}", "", about, "", "```text", done.stdout.rstrip(), "```", "",
+            f"({seconds:.0f} s)", "", "```python", text.rstrip(), "```", "",
+        ]  # fmt: skip
+    return "\n".join(parts)
+
+
+def evidence_page() -> str:
+    """What `irplan validate ablation` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "irplan.cli", "validate", "ablation", "-q"],
+        capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    text = done.stdout or done.stderr
+    return (
+        "# Validation evidence: ablation\n\n"
+        f"Printed by `irplan validate ablation`, {_today()}: case, reference, tolerance, "
+        f"result.\n\n```text\n{text.rstrip()}\n```\n"
+    )
+
+
+def _today() -> str:
+    version = importlib.import_module("irplan").__version__
+    return f"{time.strftime('%Y-%m-%d')}, irplan {version}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--refresh", action="store_true", help="run examples and evidence again")
+    parser.add_argument("-o", "--out", type=Path, default=DOCS / "_build")
+    asked = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    (GENERATED / "api").mkdir(parents=True, exist_ok=True)
+    names = [p for p in PACKAGES if (ROOT / "irplan" / p / "__init__.py").exists()]
+    for name in names:
+        _write(GENERATED / "api" / f"{name}.md", api_page(name))
+    toc = "\n".join(names)
+    index = "# API reference\n\nPublic names of each package; units are in the names.\n\n"
+    _write(GENERATED / "api" / "index.md", index + f"```{{toctree}}\n:maxdepth: 1\n\n{toc}\n```\n")
+    _write(GENERATED / "where.md", where_page())
+    if asked.refresh:
+        _write(GENERATED / "gallery.md", gallery_page())
+        _write(GENERATED / "evidence.md", evidence_page())
+    command = ["-b", "html", "-W", "--keep-going", "-q", str(DOCS), str(asked.out)]
+    raise SystemExit(subprocess.run([sys.executable, "-m", "sphinx", *command]).returncode)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
