@@ -197,7 +197,7 @@ def access_map(
         not_checked=tuple(o.name for o in raster.not_checked),
         not_checked_needed=needed,
         organ=raster.organ_name,
-        rules=rules,
+        rules=raster.rules,
         weights=weights,
         raster_mm=raster.spacing_mm,
         entry_spacing_mm=entry_spacing_mm,

@@ -265,9 +265,10 @@ def plan_ablation(
     target = as_target_mask(target_mask, volume.grid)
     messages = list(check_target(labels, target))
     way = options.way
-    rules = way.rules(options.rules)
-
-    raster = build_raster(labels, target, rules, progress=portion(progress, 0.0, 0.08))
+    raster = build_raster(
+        labels, target, way.rules(options.rules), progress=portion(progress, 0.0, 0.08)
+    )
+    rules = raster.rules
     painted = paint_target(labels, target, raster.organ_name)
     meter = ClearanceMeter.from_raster(raster)
     messages.extend(check_fixed(options.fixed, painted, meter, rules))

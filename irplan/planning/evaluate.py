@@ -182,6 +182,7 @@ class _Case:
     ) -> _Case:
         mask = as_target_mask(target_mask, labels.grid)
         organ = target_organ(labels, mask)
+        rules = rules.for_organ(organ)
         if target is None:
             target = TargetGeometry.from_mask(mask, labels, organ)
         if paths is None:

@@ -131,7 +131,8 @@ def build_raster(
     """Make the raster round the target: all that a needle of the longest length can meet.
 
     ``target`` bool on the labels' grid, not empty.  ``unknown`` bool on the same grid: where
-    nothing was seen (outside the field of view), whatever the labels say there.
+    nothing was seen (outside the field of view), whatever the labels say there.  The raster's
+    ``rules`` are the given ones as they hold in the target's organ.
     """
     from scipy.ndimage import find_objects
 
@@ -139,6 +140,7 @@ def build_raster(
 
     progress(0.0, "finding what needles must avoid")
     organ = target_organ(labels, target)
+    rules = rules.for_organ(organ)
     box = _reach(labels, target, rules)
     part_labels, part_target = _reachable(labels, target, rules, organ, box)
     native = part_labels.grid

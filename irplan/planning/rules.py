@@ -98,6 +98,8 @@ OBSTACLES: tuple[Obstacle, ...] = (
 )
 
 
+#: Source of a value that the user chose.
+SET_BY_USER = "set by the user"
 _DEFAULTS: dict[str, Limit] = {
     "max_length": Limit(
         150.0,
@@ -234,8 +236,20 @@ class PathRules:
                     expected="one of " + ", ".join(sorted(known)),
                     remedy="Use one of these names.",
                 )
-            changes[key] = replace(getattr(self, key), value=float(value), source="set by the user")
+            changes[key] = replace(getattr(self, key), value=float(value), source=SET_BY_USER)
         return replace(self, **changes)  # type: ignore[arg-type]
+
+    def for_organ(self, organ: str | None) -> PathRules:
+        """The rules as they hold in ``organ``: healthy tissue before the target only in the liver.
+
+        There it closes the track against bleeding and seeding [S]; a kidney's tumour lies at its
+        surface.  A value that the user set holds everywhere.
+        """
+        limit = self.min_organ_path
+        if organ in (None, "liver") or limit.source == SET_BY_USER:
+            return self
+        words = "a rule of the liver; none for another organ"
+        return replace(self, min_organ_path=replace(limit, value=0.0, source=words))
 
     def with_obstacle(self, name: str, *, hard_mm: float, soft_mm: float) -> PathRules:
         """A copy in which the obstacle group ``name`` has other distances, mm."""
@@ -247,7 +261,7 @@ class PathRules:
                 remedy="Use one of these names.",
             )
         new = tuple(
-            replace(o, hard_mm=hard_mm, soft_mm=soft_mm, source="set by the user")
+            replace(o, hard_mm=hard_mm, soft_mm=soft_mm, source=SET_BY_USER)
             if o.name == name
             else o
             for o in self.obstacles

@@ -231,3 +231,31 @@ def test_arguments_are_not_changed(scene: Callable[..., Scene]) -> None:
     assert np.array_equal(labels, bone.labels.array)
     assert np.array_equal(target, s.target)
     assert structure("bone") in bone.labels.labels
+
+
+def test_healthy_organ_before_the_target_is_a_rule_of_the_liver(
+    scene: Callable[..., Scene],
+) -> None:
+    liver = scene(centre=(0.0, -40.0, 0.0), radius=6.0)  # bulges from the front of the ball
+    kidney = Scene(
+        LabelMap.from_masks(
+            liver.labels.grid,
+            [
+                (structure("body"), liver.labels.array > 0),
+                (structure("kidney_left"), liver.labels.mask("liver")),
+            ],
+        ),
+        liver.target,
+        liver.points,
+    )
+
+    def before(found: PathSearch) -> list[float]:
+        return [
+            t.value for c in found.candidates for t in c.terms
+            if t.name == "healthy organ before the target"
+        ]  # fmt: skip
+
+    assert min(before(paths(liver))) >= 4.0
+    # Straight in from the front: no kidney lies before a tumour that bulges from it.
+    assert min(before(paths(kidney))) < 1.0
+    assert min(before(paths(kidney, min_organ_path=5.0))) >= 4.0  # set by the user: it holds
