@@ -40,12 +40,19 @@ def read_fixed_needles(path: Path, *, default: str | None = None) -> tuple[Place
             expected=_EXPECTED,
             remedy="List the needles that are in.",
         )
-    named = [_from_json(n, path, item) for n, item in enumerate(data["needles"], start=1)]
-    return _placed(named, path, default)
+    return needles_from_data(data["needles"], name=path.name, default=default)
 
 
-def _from_json(number: int, path: Path, item: Any) -> NamedNeedle:
-    where = f"needle file '{path.name}', needle {number}"
+def needles_from_data(
+    listed: list[Any], *, name: str, default: str | None = None
+) -> tuple[Placement, ...]:
+    """Achieved applicators from JSON's list of entry_mm, tip_mm, applicator; errors as above."""
+    named = [_from_json(n, name, item) for n, item in enumerate(listed, start=1)]
+    return _placed(named, Path(name), default)
+
+
+def _from_json(number: int, file: str, item: Any) -> NamedNeedle:
+    where = f"needle file '{file}', needle {number}"
     if not isinstance(item, dict) or set(item) - {"name", "applicator", "entry_mm", "tip_mm"}:
         raise FileFormatError(
             where, got=f"{item!r}"[:80], expected=_EXPECTED, remedy="Mend that needle."

@@ -1,0 +1,82 @@
+"""`Planner`: the model of the window; all commands of the user and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from irplan_planner.model.desk import Desk, Topic
+from irplan_planner.model.live import Editing
+from irplan_planner.model.opening import Opening
+from irplan_planner.model.planning import Planning
+from irplan_planner.model.reporting import Reporting
+from irplan_planner.model.segmenting import Segmenting
+from irplan_planner.model.state import CaseState
+from irplan_planner.model.steps import StepView, steps
+from irplan_planner.model.verifying import Verifying
+
+
+class Planner:
+    """A case on a desk, with commands by their field.
+
+    ``wake`` is called from worker threads when `poll` should run on the caller's thread.
+    ``background``: work out access map, edits' preparation and probability of coverage by itself.
+    """
+
+    def __init__(self, *, wake: Callable[[], None] = lambda: None, background: bool = True) -> None:
+        self.desk = Desk(wake=wake)
+        self.files = Opening(self.desk)
+        self.segment = Segmenting(self.desk)
+        self.plans = Planning(self.desk)
+        self.edit = Editing(self.desk)
+        self.verify = Verifying(self.desk)
+        self.reports = Reporting(self.desk)
+        self._background = background
+        self._seen: CaseState | None = None
+        self.desk.listen(self._follow)
+
+    @property
+    def state(self) -> CaseState:
+        """The case as it is now."""
+        return self.desk.state
+
+    def steps(self) -> tuple[StepView, ...]:
+        """The guided steps with their status."""
+        return steps(self.desk.state)
+
+    def simulate(self) -> None:
+        """Simulate the plan in full."""
+        self.edit.settle()
+
+    def poll(self) -> int:
+        """Take in what workers have finished; how many jobs that were."""
+        return self.desk.jobs.poll()
+
+    def wait(self, timeout_s: float = 600.0) -> None:
+        """Poll until no work is left (tests and scripts)."""
+        self.desk.jobs.wait(timeout_s)
+
+    def close(self) -> None:
+        """Cancel what runs, end the workers, give the lock back."""
+        self.desk.jobs.close()
+        self.files.close()
+        self.edit.close()
+
+    def _follow(self, topic: Topic) -> None:
+        """What follows by itself from a new state."""
+        state = self.desk.state
+        if topic != "state" or state is self._seen:
+            return
+        self._seen = state
+        if not self._background or state.plan is None or state.labels is None:
+            return
+        found = state.simulation
+        if found is None or found.made_from != state.simulated_from or not found.exact:
+            waiting = any(j.title == "Simulating" for j in self.desk.jobs.active())
+            if found is None and not waiting and state.target is not None:
+                self.edit.settle()
+            return
+        if found.evaluation is None:
+            return
+        self.edit.prepare()
+        self.plans.access()
+        self.plans.coverage()

@@ -1,0 +1,189 @@
+"""Commands on the draft report: made from the plan as it is, shown, noted on, exported."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from irplan import RESEARCH_USE_ONLY
+from irplan.compute.progress import Progress
+from irplan.errors import InputError
+from irplan_planner.model.desk import Desk
+from irplan_planner.model.state import CaseState, Draft
+
+if TYPE_CHECKING:
+    from irplan.planning.case import PlannedAblation
+    from irplan.planning.evaluation import Row
+
+_TONE = {"ok": "#6fd3a8", "warning": "#ffc857", "error": "#ff7a6b", "not_checked": "#a9b6c4"}
+_WORD = {"ok": "ok", "warning": "warning", "error": "failed", "not_checked": "not checked"}
+
+
+class Reporting:
+    """Commands."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def draft(self) -> None:
+        """Make the draft report of the plan as it is."""
+        state = self._desk.state
+        text = draft_html(state)
+        self._desk.push(replace(state, report=Draft(text, state.report_from)), "draft report")
+
+    def note(self, text: str) -> None:
+        """The reader's own words, which stand in the report."""
+        state = replace(self._desk.state, report_note=text.strip())
+        if state.report is not None:
+            state = replace(state, report=Draft(draft_html(state), state.report_from))
+        self._desk.push(state, "note on the report")
+
+    def export(self, folder: Path) -> None:
+        """Write plan, zones, figures and report as `irplan plan` does (a job)."""
+        desk, state = self._desk, self._desk.state
+        case = planned_now(state)
+
+        def work(progress: Progress) -> Any:
+            from irplan.case.write import write_files
+            from irplan.case.write_ablation import write_ablation
+            from irplan.files.output import OutputFolder
+            from irplan.planning.case import PlannedCase
+
+            with OutputFolder(folder) as out:
+                if isinstance(case, PlannedCase):
+                    notes = write_files(case, out, picture_3d=True, progress=progress)
+                else:
+                    notes = write_ablation(case, out, progress=progress)
+                page = f"<!doctype html><meta charset='utf-8'>{draft_html(state)}"
+                (out / "draft.html").write_text(page, encoding="utf-8", newline="\n")
+                return notes
+
+        def done(notes: Any) -> None:
+            for note in notes:
+                desk.say(note, "warning")
+            desk.say(f"Exported to {folder}.", "good")
+
+        desk.work("Exporting", "save", work, done)
+
+
+def planned_now(state: CaseState) -> PlannedAblation:
+    """The search's outcome with the plan, simulation and verdict as they are now.
+
+    Raises `InputError` where the plan has no verdict yet, or was opened without its search.
+    """
+    found = state.simulation
+    if state.plan is None or found is None or found.evaluation is None:
+        raise InputError(
+            "report",
+            got="a plan without a verdict",
+            expected="a simulated and judged plan",
+            remedy="Run Simulate first.",
+        )
+    if state.planned is None:
+        raise InputError(
+            "export",
+            got="a plan that was opened without its search for paths",
+            expected="a plan made in this window",
+            remedy="Run Plan again (its needles can be kept), or use the saved plan.json.",
+        )
+    return replace(
+        state.planned, plan=state.plan, result=found.result, evaluation=found.evaluation,
+        paths=found.paths, messages=state.messages,
+    )  # fmt: skip
+
+
+def draft_html(state: CaseState) -> str:
+    """The draft in words and tables, as HTML for a text browser (no script, no picture).
+
+    Raises `InputError` where the plan has no verdict yet.
+    """
+    plan, found = state.plan, state.simulation
+    if plan is None or found is None or found.evaluation is None or state.volume is None:
+        raise InputError(
+            "report",
+            got="a plan without a verdict",
+            expected="a simulated and judged plan",
+            remedy="Run Simulate first.",
+        )
+    e = found.evaluation
+    out = [
+        f"<h2>{plan.review.state.upper()} &mdash; {_kind(plan.placements[0].applicator.kind)} "
+        "plan</h2>",
+        f"<p><b>{html.escape(RESEARCH_USE_ONLY)}</b></p>",
+        f"<p>Target {plan.target.volume_ml:.1f} ml, {plan.target.diameter_mm:.0f} mm "
+        f"({html.escape(plan.target.source)}). Smallest margin "
+        f"<b>{e.minimal_margin_mm:.1f} mm</b> of {plan.margin_goal_mm:g} mm wanted; "
+        f"{100 * e.target_coverage:.1f} % of the target and {100 * e.margin_coverage:.1f} % of "
+        "target and margin in the lethal zone.</p>",
+    ]
+    if state.report_note:
+        out.append(f"<p><i>Note:</i> {html.escape(state.report_note)}</p>")
+    if state.chosen_why:
+        out.append(f"<p><i>Why this plan:</i> {html.escape(state.chosen_why)}</p>")
+    if plan.review.state != "draft":
+        r = plan.review
+        out.append(
+            f"<p>{r.state.capitalize()} by {html.escape(r.by)}, {html.escape(r.when)}: "
+            f"{html.escape(r.reason)}</p>"
+        )
+    out.append("<h3>Needles (LPS mm)</h3>" + _needles(state))
+    out.append("<h3>Schedule</h3><p>" + _schedule(state) + "</p>")
+    out.append("<h3>Verdict</h3>" + rows_html(e.rows))
+    unsure = [x.name for x in state.labels.labels if x.name not in state.accepted] \
+        if state.labels is not None else []  # fmt: skip
+    unsure = [n.replace("_", " ") for n in unsure if n not in ("body", "fat", "muscle")]
+    if unsure:
+        out.append(f"<p>Structures nobody has accepted: {html.escape(', '.join(unsure))}.</p>")
+    if state.messages:
+        listed = "".join(f"<li>{html.escape(m)}</li>" for m in dict.fromkeys(state.messages))
+        out.append(f"<h3>What to know</h3><ul>{listed}</ul>")
+    return "".join(out)
+
+
+def rows_html(rows: tuple[Row, ...]) -> str:
+    """The rows of a verdict as a table, the worst first."""
+    order = {"error": 0, "warning": 1, "not_checked": 2, "ok": 3}
+    cells = []
+    for row in sorted(rows, key=lambda r: order[r.status]):
+        value = "" if row.value is None else f"{row.value:.1f} {row.unit}".replace("degC", "°C")
+        cells.append(
+            f"<tr><td style='color:{_TONE[row.status]}'><b>{_WORD[row.status]}</b></td>"
+            f"<td>{html.escape(row.name)}</td><td align='right'>{html.escape(value)}</td>"
+            f"<td>{html.escape(row.limit)}</td></tr>"
+        )
+    return "<table cellpadding='4' width='100%'>" + "".join(cells) + "</table>"
+
+
+def _needles(state: CaseState) -> str:
+    assert state.plan is not None
+    cells = [
+        "<tr><th></th><th>applicator</th><th>entry</th><th>tip</th><th>depth</th><th>tilt</th></tr>"
+    ]
+    for n, p in enumerate(state.plan.placements, start=1):
+        entry = ", ".join(f"{v:.0f}" for v in p.needle.entry_mm)
+        tip = ", ".join(f"{v:.0f}" for v in p.needle.tip_mm)
+        cells.append(
+            f"<tr><td><b>{n}</b></td><td>{html.escape(p.applicator.name)}</td><td>{entry}</td>"
+            f"<td>{tip}</td><td>{p.needle.depth_mm:.0f} mm</td>"
+            f"<td>{p.needle.craniocaudal_tilt_deg:.0f}°</td></tr>"
+        )
+    return "<table cellpadding='4'>" + "".join(cells) + "</table>"
+
+
+def _schedule(state: CaseState) -> str:
+    assert state.plan is not None
+    words = [
+        f"{p.kind.replace('_', ' ')} {p.duration_s / 60:g} min"
+        + (f" at {p.power_w:g} W" if p.power_w else "")
+        for p in state.plan.schedule.phases
+    ]
+    return ", ".join(words)
+
+
+def _kind(kind: str) -> str:
+    return {
+        "cryo": "Cryoablation", "mwa": "Microwave ablation", "rfa": "Radiofrequency ablation",
+        "ire": "Electroporation",
+    }.get(kind, kind)  # fmt: skip
