@@ -19,7 +19,8 @@ class Planner:
     """A case on a desk, with commands by their field.
 
     ``wake`` is called from worker threads when `poll` should run on the caller's thread.
-    ``background``: work out access map, edits' preparation and probability of coverage by itself.
+    ``background``: what follows from a command (simulation after undo, preparing edits, access map,
+    probability of coverage) is worked out by itself.
     """
 
     def __init__(self, *, wake: Callable[[], None] = lambda: None, background: bool = True) -> None:
@@ -75,8 +76,11 @@ class Planner:
             if found is None and not waiting and state.target is not None:
                 self.edit.settle()
             return
-        if found.evaluation is None:
-            return
-        self.edit.prepare()
-        self.plans.access()
-        self.plans.coverage()
+        if found.evaluation is not None:
+            self.edit.prepare()
+
+    def at_rest(self) -> None:
+        """Nothing has been asked for a while: work out what is shown beside the plan."""
+        if self._background and self.desk.live is None and self.desk.jobs.idle:
+            self.plans.access()
+            self.plans.coverage()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from irplan.planning.plan import ReviewState
     from irplan.planning.review_compare import PlanComparison
 
-#: Raster and distances of the access map that is shown on the skin, mm (coarser than the command's).
+#: Raster and distances of the access map that is shown on the skin, mm (coarse).
 ACCESS_RASTER_MM, ACCESS_ENTRY_MM, ACCESS_TARGET_MM = 1.5, 5.0, 6.0
 #: Plans asked for: the recommended one and what it can be compared with.
 ALTERNATIVES = 3
@@ -45,7 +45,7 @@ class Planning:
         self._desk.push(replace(state, options=options, revisions=revisions), "goal")
 
     def search(self) -> None:
-        """Search paths, place and simulate needles, judge: the plan and its alternatives (a job)."""
+        """Search paths, place and simulate needles, judge: plan and alternatives (a job)."""
         desk, state = self._desk, self._desk.state
         volume, labels, mask = state.volume, state.labels, state.target_mask()
         if volume is None or labels is None or mask is None or state.target is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from irplan_planner.model.desk import Desk
 from irplan_planner.model.slices import Frame
 from irplan_planner.model.state import CaseState, Target, next_revision
 
+if TYPE_CHECKING:
+    from irplan.segmentation.liver_result import LiverSegmentation
+
 #: What the liver may take when it grows, and what it leaves when it shrinks.
 SOFT = ("body", "fat", "muscle", "liver")
 #: Radius of the brush, mm.
@@ -27,7 +30,7 @@ TARGET = "target"
 
 @dataclass(frozen=True)
 class BrushStroke:
-    """What a brush went over: points (mm right and down of a frame's origin), radius, what it paints.
+    """What a brush went over: points (mm right and down of a frame's origin), radius, paint.
 
     ``paint`` is a structure or "target"; ``erase`` gives its voxels back to the body.
     """
@@ -82,7 +85,9 @@ class Segmenting:
         """Say that a point is liver, or is not (a job of about a second)."""
         desk, state = self._desk, self._desk.state
         volume = _required(state.volume, "a CT", "Open one first.")
-        liver = _required(state.liver, "a segmented liver", "Run Segment first; then click.")
+        liver: LiverSegmentation = _required(
+            state.liver, "a segmented liver", "Run Segment first; then click."
+        )
         desk.require_writable()
         point = as_point(point_mm, field="click")
 

@@ -151,8 +151,10 @@ class SlicePainter:
         hu = self._values(volume, frame, look)
         grey = self._as_grey(hu, look.window)
         if labels is None or look.opacity <= 0.0:
-            value = grey.astype(np.uint32)
-            return np.uint32(0xFF000000) | (value * np.uint32(0x010101))
+            plain: NDArray[np.uint32] = np.uint32(0xFF000000) | (
+                grey.astype(np.uint32) * np.uint32(0x010101)
+            )
+            return plain
         over = _labels_on(labels, frame)
         table = self._table(labels, look)
         out: NDArray[np.uint32] = table[(over.astype(np.uint16) << 8) | grey]
