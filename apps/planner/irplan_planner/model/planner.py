@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from irplan_planner.model.desk import Desk, Topic
+from irplan_planner.model.guiding import Guiding
 from irplan_planner.model.live import Editing
 from irplan_planner.model.opening import Opening
 from irplan_planner.model.planning import Planning
@@ -29,6 +30,7 @@ class Planner:
         self.segment = Segmenting(self.desk)
         self.plans = Planning(self.desk)
         self.edit = Editing(self.desk)
+        self.guide = Guiding(self.desk)
         self.verify = Verifying(self.desk)
         self.reports = Reporting(self.desk)
         self._background = background

@@ -195,8 +195,9 @@ class SlicePainter:
                     colour = np.asarray(x.colour, np.float32)
                     table[x.value] = (1 - look.opacity) * table[x.value] + look.opacity * colour
             rgb = np.rint(table).astype(np.uint32)
-            packed = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
-            self._blend = (np.uint32(0xFF000000) | packed).reshape(-1)
+            packed: NDArray[np.uint32] = np.full(rgb.shape[:2], 0xFF000000, dtype=np.uint32)
+            packed |= (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+            self._blend = packed.reshape(-1)
             self._blend_key = key
         return self._blend
 

@@ -1,0 +1,1 @@
+"""The planner's window: widgets draw what the model says and send commands back."""

@@ -1,0 +1,47 @@
+"""Start the window."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QApplication
+
+from irplan_planner.widgets import theme
+from irplan_planner.widgets.window import PlannerWindow
+
+
+def run(what: str | None = None) -> int:
+    """Show the planner with a case, CT or ``sample:NAME`` and wait for its end; the exit code."""
+    os.environ.setdefault("QT_API", "pyside6")
+    app = QApplication.instance() or QApplication([sys.argv[0]])
+    app.setApplicationName("irplan planner")
+    app.setStyle("Fusion")
+    dark(app)
+    window = PlannerWindow()
+    if what is not None:
+        window.open(what)  # read while the window is being drawn
+    window.fit_to_screen()
+    window.show()
+    QTimer.singleShot(0, window.view3d.start)
+    # Ctrl-C in the terminal closes the window; Python only sees it while it runs now and then.
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    code: int = app.exec()
+    return code
+
+
+def dark(app: QApplication) -> None:
+    """A dark palette for what the style sheet does not reach."""
+    palette = QPalette()
+    for role, colour in (
+        (QPalette.ColorRole.Window, theme.BACK), (QPalette.ColorRole.Base, theme.PANEL),
+        (QPalette.ColorRole.AlternateBase, theme.RAISED), (QPalette.ColorRole.Button, theme.RAISED),
+        (QPalette.ColorRole.WindowText, theme.INK), (QPalette.ColorRole.Text, theme.INK),
+        (QPalette.ColorRole.ButtonText, theme.INK), (QPalette.ColorRole.Highlight, theme.ACCENT),
+        (QPalette.ColorRole.PlaceholderText, theme.MUTED),
+    ):  # fmt: skip
+        palette.setColor(role, colour)
+    app.setPalette(palette)

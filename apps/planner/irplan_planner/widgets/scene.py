@@ -1,0 +1,153 @@
+"""What all views share: the crosshair, how slices look, the tool in hand; frames and lines of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PySide6.QtCore import QObject, Signal
+
+from irplan_planner.model.handles import NeedleView, needle_view
+from irplan_planner.model.outlines import (
+    Level,
+    LineCache,
+    Outline,
+    isotherms_of,
+    target_levels,
+    zone_levels,
+)
+from irplan_planner.model.planner import Planner
+from irplan_planner.model.slices import WINDOWS, Frame, Look, ViewName, eye_frame, slice_frame
+from irplan_planner.model.state import Simulation, Target
+
+Tool = Literal["look", "stroke", "liver+", "liver-", "brush", "erase"]
+
+
+class SharedScene(QObject):
+    """Crosshair (LPS mm), look, tool and active needle; `changed` after any of them changes."""
+
+    changed = Signal()
+    tool_changed = Signal(str)
+
+    def __init__(self, planner: Planner) -> None:
+        super().__init__()
+        self.planner = planner
+        self.point_mm: NDArray[np.float64] = np.zeros(3)
+        self.look = Look()
+        self.tool: Tool = "look"
+        self.brush_mm = 6.0
+        self.paint = "liver"
+        self.tumour_edge = "visible"
+        self.needle = 1
+        self.time_s: float | None = None
+        self.show_lines = True
+        self.eye_depth_mm: float | None = None
+        self._cache = LineCache()
+        self._target: tuple[Target, float, tuple[Level, ...]] | None = None
+        self._zone: tuple[object, tuple[Level, ...]] | None = None
+        self._time: tuple[float, tuple[Level, ...]] | None = None
+
+    def centre(self) -> None:
+        """Crosshair to the target, or to the middle of the image."""
+        state = self.planner.state
+        if state.volume is None:
+            return
+        if state.target is not None:
+            self.go(state.target.centre_mm(state.grid))
+        else:
+            self.go(state.grid.centre_lps_mm)
+
+    def go(self, point_mm: ArrayLike) -> None:
+        """Crosshair to an LPS point, kept inside the image."""
+        state = self.planner.state
+        if state.volume is None:
+            return
+        index = state.grid.lps_to_index(np.asarray(point_mm, dtype=np.float64))
+        index = np.clip(index, 0.0, np.asarray(state.grid.shape) - 1.0)
+        self.point_mm = state.grid.index_to_lps(index)
+        self.changed.emit()
+
+    def set_look(self, **parts: object) -> None:
+        """Other window, mode, thickness, opacity or hidden structures."""
+        self.look = replace(self.look, **parts)  # type: ignore[arg-type]
+        self.changed.emit()
+
+    def next_window(self) -> str:
+        """The next preset; its name."""
+        names = list(WINDOWS)
+        now = next((n for n, w in WINDOWS.items() if w == self.look.window), names[-1])
+        name = names[(names.index(now) + 1) % len(names)]
+        self.set_look(window=WINDOWS[name])
+        return name
+
+    def take(self, tool: Tool) -> None:
+        """Take a tool in hand."""
+        self.tool = tool
+        self.tool_changed.emit(tool)
+        self.changed.emit()
+
+    def frame(self, name: ViewName) -> Frame | None:
+        """A view's frame now; None where there is nothing to show."""
+        state = self.planner.state
+        if state.volume is None:
+            return None
+        if name != "eye":
+            return slice_frame(state.grid, name, self.point_mm)
+        placements = self.planner.desk.placements
+        if not placements:
+            return None
+        needle = placements[min(self.needle, len(placements)) - 1].needle
+        depth = float((self.point_mm - np.asarray(needle.entry_mm)) @ needle.direction)
+        return eye_frame(needle, float(np.clip(depth, 0.0, needle.depth_mm + 40.0)))
+
+    def levels(self) -> tuple[Level, ...]:
+        """Surfaces that slices cut: target, its margin, zone or the moment that is scrubbed to."""
+        state, found = self.planner.state, self.planner.desk.simulation
+        out: list[Level] = []
+        if state.target is not None and state.volume is not None:
+            goal = state.plan.margin_goal_mm if state.plan else self._goal()
+            if self._target is None or self._target[:2] != (state.target, goal):
+                self._target = (state.target, goal, target_levels(state.target, state.grid, goal))
+            out += self._target[2]
+        if self.time_s is not None and self.planner.desk.extras.time_course is not None:
+            key, course = self.planner.desk.extras.time_course
+            if key == state.simulated_from:
+                if self._time is None or self._time[0] != self.time_s:
+                    self._time = (self.time_s, isotherms_of(course.at_time(self.time_s)))
+                return (*out, *self._time[1])
+        if found is not None and state.plan is not None:
+            out += self.zone(found)
+        return tuple(out)
+
+    def zone(self, found: Simulation) -> tuple[Level, ...]:
+        """Isotherms and lethal zone of a simulation."""
+        plan = self.planner.state.plan
+        if plan is None:
+            return ()
+        if self._zone is None or self._zone[0] is not found.result:
+            placements = self.planner.desk.placements
+            self._zone = (found.result, zone_levels(found.result, plan.lethal, placements))
+        return self._zone[1]
+
+    def _goal(self) -> float:
+        options = self.planner.state.options
+        return 5.0 if options is None else options.margin_mm
+
+    def outlines(self, frame: Frame) -> tuple[Outline, ...]:
+        """Lines of all levels on a frame."""
+        if not self.show_lines:
+            return ()
+        return tuple(self._cache.outline(level, frame) for level in self.levels())
+
+    def needles(self, frame: Frame) -> tuple[NeedleView, ...]:
+        """Planned needles, then those that lie, on a frame."""
+        slab = self.look.thickness_mm if self.look.mode != "slice" else 0.0
+        planned = self.planner.desk.placements
+        lying = self.planner.state.achieved
+        return tuple(
+            needle_view(p, n, frame, slab)
+            for group in (planned, lying)
+            for n, p in enumerate(group, start=1)
+        )

@@ -1,0 +1,439 @@
+"""One slice on the screen: picture, lines, needles, crosshair; pointer and keys become commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from irplan_planner.model.handles import NeedleView, Part, grabbed
+from irplan_planner.model.outlines import Outline
+from irplan_planner.model.segmenting import BrushStroke
+from irplan_planner.model.slices import Frame, SlicePainter, ViewName, Window
+from irplan_planner.widgets import theme
+from irplan_planner.widgets.scene import SharedScene
+
+_TITLES = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal", "eye": "Needle's eye"}
+_KEYS = {
+    Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
+}  # fmt: skip
+
+
+class SliceView(QWidget):
+    """A view of the shared scene; ``name`` says which plane."""
+
+    enlarge = Signal(str)
+
+    def __init__(self, scene: SharedScene, name: ViewName, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.name: ViewName = name
+        self.scene = scene
+        self.zoom = 0.0
+        """Pixels a mm; 0: the whole picture fits."""
+        self.middle_mm: NDArray[np.float64] | None = None
+        """LPS point in the middle of the view; None: the picture's own middle."""
+        self.painted = 0
+        self._painter = SlicePainter()
+        self._image: QImage | None = None
+        self._image_key: tuple[Any, ...] = ()
+        self._pixels: NDArray[np.uint32] | None = None
+        self._drag: tuple[str, Any] | None = None
+        self._trail: list[tuple[float, float]] = []
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(140, 120)
+        self.setObjectName(f"view-{name}")
+        self.setAccessibleName(_TITLES[name])
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        scene.changed.connect(self.update)
+
+    # ---------------------------------------------------------------- geometry
+
+    def scale(self, frame: Frame) -> float:
+        """Pixels a mm."""
+        width, height = frame.size_mm
+        fit = min(self.width() / width, self.height() / height)
+        return self.zoom if self.zoom > 0 else 0.98 * fit
+
+    def _origin(self, frame: Frame) -> tuple[float, float]:
+        """Where the frame's origin lies on the screen, pixels."""
+        s = self.scale(frame)
+        if self.middle_mm is None or self.zoom <= 0:
+            u, v = 0.5 * frame.size_mm[0] - 0.5 * frame.step[0], 0.5 * frame.size_mm[1]
+        else:
+            (u, v), _ = frame.to_picture(self.middle_mm)
+        return 0.5 * self.width() - s * float(u), 0.5 * self.height() - s * float(v)
+
+    def to_screen(self, frame: Frame, uv: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., 2) pixels of places in the frame (mm)."""
+        out: NDArray[np.float64] = np.asarray(self._origin(frame)) + self.scale(frame) * uv
+        return out
+
+    def to_frame(self, frame: Frame, x: float, y: float) -> tuple[float, float]:
+        """Place in the frame (mm) under a pixel."""
+        left, top = self._origin(frame)
+        s = self.scale(frame)
+        return (x - left) / s, (y - top) / s
+
+    def screen_of(self, point_mm: Any) -> QPointF:
+        """Pixel of an LPS point (tests, screenshots)."""
+        frame = self.scene.frame(self.name)
+        assert frame is not None
+        uv, _ = frame.to_picture(point_mm)
+        x, y = self.to_screen(frame, uv)
+        return QPointF(float(x), float(y))
+
+    def zoom_to(self, point_mm: Any, px_per_mm: float) -> None:
+        """Look closer at an LPS point."""
+        self.middle_mm, self.zoom = np.asarray(point_mm, dtype=np.float64), px_per_mm
+        self.update()
+
+    def fit(self) -> None:
+        """The whole picture again."""
+        self.middle_mm, self.zoom = None, 0.0
+        self.update()
+
+    # ---------------------------------------------------------------- drawing
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor("black"))
+        frame = self.scene.frame(self.name)
+        if frame is None:
+            self._empty(painter)
+            return
+        self._picture(painter, frame)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for outline in self.scene.outlines(frame):
+            self._outline(painter, frame, outline)
+        self._crosshair(painter, frame)
+        for view in self.scene.needles(frame):
+            self._needle(painter, frame, view)
+        self._in_hand(painter, frame)
+        self._words(painter, frame)
+        self.painted += 1
+
+    def _empty(self, painter: QPainter) -> None:
+        painter.setPen(QColor(theme.MUTED))
+        words = _TITLES[self.name] + (
+            ": shown once there is a needle" if self.name == "eye" else ": open a CT"
+        )
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
+
+    def _picture(self, painter: QPainter, frame: Frame) -> None:
+        state, look = self.scene.planner.state, self.scene.look
+        assert state.volume is not None
+        place = (*np.round(frame.origin_mm, 3), *np.round(frame.right, 6), *np.round(frame.down, 6))
+        key = (id(state.volume), id(state.labels), place, look)
+        if key != self._image_key or self._image is None:
+            pixels = self._painter.picture(state.volume, state.labels, frame, look)
+            self._pixels = np.ascontiguousarray(pixels)
+            rows, columns = pixels.shape
+            self._image = QImage(
+                self._pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32
+            )
+            self._image_key = key
+        left, top = self._origin(frame)
+        s = self.scale(frame)
+        left -= 0.5 * s * frame.step[0]
+        top -= 0.5 * s * frame.step[1]
+        width, height = frame.size_mm
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(QRectF(left, top, s * width, s * height), self._image)
+
+    def _outline(self, painter: QPainter, frame: Frame, outline: Outline) -> None:
+        pen = QPen(QColor(outline.colour), outline.width)
+        if outline.dashed:
+            pen.setStyle(Qt.PenStyle.DashLine)
+        pen.setCosmetic(True)
+        painter.setPen(pen)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for line in outline.lines:
+            painter.drawPolyline(_polygon(self.to_screen(frame, line)))
+
+    def _crosshair(self, painter: QPainter, frame: Frame) -> None:
+        uv, _ = frame.to_picture(self.scene.point_mm)
+        x, y = self.to_screen(frame, uv)
+        painter.setPen(QPen(QColor(76, 194, 255, 110), 1))
+        gap = 14
+        for a, b in (
+            ((0, y), (x - gap, y)), ((x + gap, y), (self.width(), y)),
+            ((x, 0), (x, y - gap)), ((x, y + gap), (x, self.height())),
+        ):  # fmt: skip
+            painter.drawLine(QPointF(*a), QPointF(*b))
+
+    def _needle(self, painter: QPainter, frame: Frame, view: NeedleView) -> None:
+        active = view.number == self.scene.needle and not view.achieved
+        colour = QColor(theme.ACHIEVED if view.achieved else theme.NEEDLE)
+        for runs, pen in (
+            (view.dotted, QPen(colour, 1.2, Qt.PenStyle.DotLine)),
+            (view.solid, QPen(colour, 3.0 if active else 2.2)),
+            (view.active, QPen(QColor(theme.NEEDLE_ACTIVE), 4.0 if active else 3.2)),
+        ):
+            painter.setPen(pen)
+            for run in runs:
+                if len(run) > 1:
+                    painter.drawPolyline(_polygon(self.to_screen(frame, run)))
+        for point, hollow in ((view.tip, False), (view.entry, True)):
+            if point is None:
+                continue
+            x, y = self.to_screen(frame, point)
+            size = 7.0 if active else 5.5
+            painter.setPen(QPen(QColor("black"), 1.4))
+            painter.setBrush(QColor(0, 0, 0, 90) if hollow else colour)
+            if hollow:
+                painter.setPen(QPen(colour, 2.0))
+            painter.drawEllipse(QPointF(x, y), size, size)
+            painter.setPen(colour)
+            painter.drawText(QPointF(x + 9, y - 7), str(view.number))
+
+    def _in_hand(self, painter: QPainter, frame: Frame) -> None:
+        if len(self._trail) < 1 or self._drag is None:
+            return
+        points = self.to_screen(frame, np.asarray(self._trail))
+        if self._drag[0] == "stroke":
+            a, b = self._trail[0], self._trail[-1]
+            length = float(np.hypot(b[0] - a[0], b[1] - a[1]))
+            painter.setPen(QPen(QColor("#ff5fae"), 2.0))
+            painter.drawLine(QPointF(*points[0]), QPointF(*points[-1]))
+            painter.drawText(QPointF(*points[-1]) + QPointF(10, -6), f"{length:.0f} mm")
+        elif self._drag[0] == "brush":
+            width = 2.0 * self.scene.brush_mm * self.scale(frame)
+            colour = QColor(255, 122, 107, 120) if self._drag[1] else QColor(76, 194, 255, 120)
+            pen = QPen(colour, width)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            painter.setPen(pen)
+            painter.drawPolyline(_polygon(points if len(points) > 1 else points.repeat(2, 0)))
+
+    def _words(self, painter: QPainter, frame: Frame) -> None:
+        font = QFont(self.font())
+        font.setBold(True)
+        painter.setFont(font)
+        title = _TITLES[self.name]
+        if self.name == "eye":
+            title += f" {min(self.scene.needle, max(1, len(self.scene.planner.desk.placements)))}"
+        else:
+            axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.name]
+            title += f"  {'xyz'[axis]} {self.scene.point_mm[axis]:.0f} mm"
+        look = self.scene.look
+        if look.mode != "slice":
+            title += f"  {look.mode.upper()} {look.thickness_mm:.0f} mm"
+        _halo(painter, 8, 6, title, Qt.AlignmentFlag.AlignLeft)
+        letters = {"right": _letter(frame.right), "left": _letter(-frame.right),
+                   "top": _letter(-frame.down), "bottom": _letter(frame.down)}  # fmt: skip
+        w, h = self.width(), self.height()
+        _halo(painter, w - 8, h / 2, letters["right"], Qt.AlignmentFlag.AlignRight)
+        _halo(painter, 8, h / 2, letters["left"], Qt.AlignmentFlag.AlignLeft)
+        _halo(painter, w / 2, 6, letters["top"], Qt.AlignmentFlag.AlignHCenter)
+        line = painter.fontMetrics().height()
+        _halo(painter, w / 2, h - line - 4, letters["bottom"], Qt.AlignmentFlag.AlignHCenter)
+        s = self.scale(frame)
+        bar = max((b for b in (5.0, 10.0, 20.0, 50.0, 100.0) if b * s < 0.3 * w), default=5.0)
+        painter.setPen(QPen(QColor("white"), 2))
+        right, base = w - 10, h - 8
+        painter.drawLine(QPointF(right - bar * s, base), QPointF(right, base))
+        _halo(painter, right, base - line - 3, f"{bar:g} mm", Qt.AlignmentFlag.AlignRight)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(theme.ACCENT), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+
+    # ---------------------------------------------------------------- pointer
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self.setFocus()
+        frame = self.scene.frame(self.name)
+        if frame is None:
+            return
+        x, y = event.position().x(), event.position().y()
+        u, v = self.to_frame(frame, x, y)
+        if event.button() == Qt.MouseButton.RightButton:
+            self._drag = ("window", (x, y, self.scene.look.window))
+        elif event.button() == Qt.MouseButton.MiddleButton:
+            (u0, v0) = self.to_frame(frame, 0.5 * self.width(), 0.5 * self.height())
+            self._drag = ("pan", (x, y, frame.to_patient(u0, v0), self.scale(frame)))
+        elif event.button() == Qt.MouseButton.LeftButton:
+            self._press(frame, u, v)
+        self.update()
+
+    def _press(self, frame: Frame, u: float, v: float) -> None:
+        scene = self.scene
+        if scene.tool == "look":
+            found = grabbed(scene.needles(frame), u, v, self.scale(frame))
+            if found is not None and not scene.planner.desk.read_only:
+                scene.needle = found[0]
+                self._drag = ("needle", (found[0], found[1], u, v, frame))
+                scene.changed.emit()
+                return
+            self._drag = ("cross", None)
+            scene.go(frame.to_patient(u, v))
+        elif scene.tool == "stroke":
+            self._trail, self._drag = [(u, v)], ("stroke", frame)
+        elif scene.tool in ("brush", "erase"):
+            self._trail, self._drag = [(u, v)], ("brush", scene.tool == "erase")
+        else:
+            point, inside = frame.to_patient(u, v), scene.tool == "liver+"
+            scene.go(point)
+            click = scene.planner.segment.click
+            scene.planner.desk.attempt(lambda: click(tuple(map(float, point)), inside))
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        frame = self.scene.frame(self.name)
+        if frame is None:
+            return
+        x, y = event.position().x(), event.position().y()
+        u, v = self.to_frame(frame, x, y)
+        if self._drag is None:
+            over = self.scene.tool == "look" and grabbed(
+                self.scene.needles(frame), u, v, self.scale(frame)
+            )
+            shape = Qt.CursorShape.OpenHandCursor if over else Qt.CursorShape.CrossCursor
+            self.setCursor(shape)
+            return
+        kind, data = self._drag
+        if kind == "cross":
+            self.scene.go(frame.to_patient(u, v))
+        elif kind == "window":
+            x0, y0, window = data
+            width = max(10.0, window.width_hu + 3.0 * (x - x0))
+            self.scene.set_look(window=Window(width, window.level_hu + 1.5 * (y - y0)))
+        elif kind == "pan":
+            x0, y0, middle, s = data
+            self.zoom = s
+            shift = frame.right * (x0 - x) / s + frame.down * (y0 - y) / s
+            self.middle_mm = middle + shift
+            self.update()
+        elif kind in ("stroke", "brush"):
+            self._trail.append((u, v))
+            self.update()
+        elif kind == "needle":
+            # In the frame where it was grabbed: the needle's eye moves along with its needle.
+            self._drag_needle(data, *self.to_frame(data[4], x, y))
+
+    def _drag_needle(self, data: tuple[int, Part, float, float, Frame], u: float, v: float) -> None:
+        number, part, u0, v0, frame = data
+        by = (u - u0) * frame.right + (v - v0) * frame.down
+        edit = self.scene.planner.edit
+        self.scene.planner.desk.attempt(lambda: edit.drag(number, part, by))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        drag, self._drag = self._drag, None
+        frame = self.scene.frame(self.name)
+        if drag is None or frame is None:
+            return
+        planner, trail = self.scene.planner, self._trail
+        self._trail = []
+        if drag[0] == "stroke" and len(trail) > 1:
+            a, b = (tuple(map(float, frame.to_patient(*p))) for p in (trail[0], trail[-1]))
+            edge = self.scene.tumour_edge
+            planner.desk.attempt(lambda: planner.segment.stroke(a, b, edge=edge))
+        elif drag[0] == "stroke":
+            planner.desk.say("Hold the button and draw from edge to edge.", "warning")
+        elif drag[0] == "brush" and trail:
+            way = tuple(trail[:: max(1, len(trail) // 60)]) + (trail[-1],)
+            planner.desk.attempt(
+                lambda: planner.segment.brush(
+                    BrushStroke(frame, way, self.scene.brush_mm, self.scene.paint, drag[1])
+                )
+            )
+        elif drag[0] == "needle":
+            planner.desk.attempt(planner.edit.drop)
+        self.update()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if self.scene.tool == "look" and event.button() == Qt.MouseButton.LeftButton:
+            self.enlarge.emit(self.name)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        ticks = event.angleDelta().y() / 120.0
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            frame = self.scene.frame(self.name)
+            if frame is not None:
+                centre = self.scene.point_mm if self.middle_mm is None else self.middle_mm
+                self.zoom_to(centre, float(np.clip(self.scale(frame) * 1.2**ticks, 0.3, 40.0)))
+            return
+        self.step(int(np.sign(ticks)) if ticks else 0)
+
+    def step(self, slices: int) -> None:
+        """Scroll by slices (towards the reader for positive numbers)."""
+        frame = self.scene.frame(self.name)
+        if frame is None or slices == 0:
+            return
+        grid = self.scene.planner.state.grid
+        mm = 1.0 if frame.axis is None else grid.spacing_mm[frame.axis]
+        self.scene.go(self.scene.point_mm - slices * mm * frame.away)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        frame = self.scene.frame(self.name)
+        if key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+            self.step(1 if key == Qt.Key.Key_PageUp else -1)
+        elif key in _KEYS and frame is not None:
+            right, down = _KEYS[Qt.Key(key)]
+            by = right * frame.right + down * frame.down
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self._nudge(by)
+            else:
+                self.scene.go(self.scene.point_mm + by * max(frame.step))
+        elif key == Qt.Key.Key_Escape and self._drag is not None:
+            if self._drag[0] == "needle":
+                self.scene.planner.edit.cancel()
+            self._drag, self._trail = None, []
+            self.update()
+        else:
+            super().keyPressEvent(event)
+
+    def _nudge(self, by_mm: NDArray[np.float64]) -> None:
+        """The active needle's tip by a millimetre (Shift and an arrow)."""
+        planner, number = self.scene.planner, self.scene.needle
+
+        def move() -> None:
+            planner.edit.drag(number, "tip", by_mm)
+            planner.edit.drop()
+
+        planner.desk.attempt(move)
+
+
+def _polygon(points: NDArray[np.float64]) -> QPolygonF:
+    return QPolygonF([QPointF(x, y) for x, y in points.tolist()])
+
+
+def _halo(painter: QPainter, x: float, y: float, text: str, align: Qt.AlignmentFlag) -> None:
+    """Text that can be read on any picture."""
+    metrics = painter.fontMetrics()
+    width = metrics.horizontalAdvance(text)
+    if align == Qt.AlignmentFlag.AlignRight:
+        x -= width
+    elif align == Qt.AlignmentFlag.AlignHCenter:
+        x -= width / 2
+    base = y + metrics.ascent()
+    painter.setPen(QColor(0, 0, 0, 200))
+    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        painter.drawText(QPointF(x + dx, base + dy), text)
+    painter.setPen(QColor("#f2f6fa"))
+    painter.drawText(QPointF(x, base), text)
+
+
+def _letter(way: Sequence[float] | NDArray[np.float64]) -> str:
+    """Where a direction points in the patient, the main one first (L, R, A, P, H, F)."""
+    d = np.asarray(way)
+    names = (("L", "R"), ("P", "A"), ("H", "F"))
+    order = np.argsort(-np.abs(d))
+    return "".join(names[k][0 if d[k] > 0 else 1] for k in order[:2] if abs(d[k]) > 0.35)
