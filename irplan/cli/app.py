@@ -12,6 +12,7 @@ from irplan.cli.compare_plans import compare_plans
 from irplan.cli.deid import deid
 from irplan.cli.demo import demo
 from irplan.cli.evaluate import evaluate
+from irplan.cli.gui import gui
 from irplan.cli.info import info
 from irplan.cli.pacs import pacs
 from irplan.cli.phantom import phantom
@@ -75,6 +76,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(study)
 app.command(epilog=RESEARCH_USE_ONLY)(applicators)
 app.command(epilog=RESEARCH_USE_ONLY)(tissue)
 app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
+app.command(epilog=RESEARCH_USE_ONLY)(gui)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)

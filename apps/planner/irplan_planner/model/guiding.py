@@ -25,14 +25,17 @@ class Guiding:
         key = state.simulated_from
 
         def work(progress: Progress) -> Any:
-            from irplan.guidance import GENERIC_SYSTEM, find_views, room_obstacles
+            from irplan.guidance import GENERIC_SYSTEM, find_views
 
-            del room_obstacles
             out: list[Any] = []
             for n, p in enumerate(plan.placements):
                 progress(n / len(plan.placements), f"needle {n + 1}")
                 try:
-                    out.append(find_views(p.needle, plan.target.centroid_mm, GENERIC_SYSTEM))
+                    view = find_views(
+                        p.needle, GENERIC_SYSTEM, isocentre_mm=plan.target.centroid_mm,
+                        patient_position="HFS",
+                    )  # fmt: skip
+                    out.append(view)
                 except IrplanError as error:
                     out.append(error)
             return tuple(out)
@@ -49,7 +52,9 @@ class Guiding:
         if state.plan is None:
             return [], ""
         if extra is None or extra[0] != state.simulated_from:
-            return [], "Angles for a generic C-arm with the target in its isocentre."
+            return [], (
+                "Angles for a generic C-arm, the target in its isocentre, head first and supine."
+            )
         rows: list[tuple[str, ...]] = []
         words = []
         for n, found in enumerate(extra[1], start=1):

@@ -33,9 +33,9 @@ class Sample:
 
 #: Built in; the first is the patient of `irplan demo`.
 SAMPLES: Final[Mapping[str, Sample]] = {
-    "demo": Sample("Demo: liver tumour 18 mm, portal phase", 5, 18.0),
-    "deep": Sample("Liver tumour 24 mm, portal phase", 101, 24.0),
-    "arterial": Sample("Liver tumour 16 mm, arterial phase", 7, 16.0, "arterial"),
+    "demo": Sample("Demo, 18 mm, portal phase", 5, 18.0),
+    "deep": Sample("Deep, 24 mm, portal phase", 101, 24.0),
+    "arterial": Sample("16 mm, arterial phase", 7, 16.0, "arterial"),
 }
 
 

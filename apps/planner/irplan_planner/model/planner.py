@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from irplan.compute.progress import Progress
 from irplan_planner.model.desk import Desk, Topic
 from irplan_planner.model.guiding import Guiding
 from irplan_planner.model.live import Editing
@@ -14,6 +15,21 @@ from irplan_planner.model.segmenting import Segmenting
 from irplan_planner.model.state import CaseState
 from irplan_planner.model.steps import StepView, steps
 from irplan_planner.model.verifying import Verifying
+
+#: What would otherwise be imported in the middle of a frame.
+_NEEDED = (
+    "scipy.ndimage", "skimage.measure", "scipy.spatial", "irplan.viz.needles_eye",
+    "irplan.viz.meshes", "irplan.planning.case", "irplan.planning.evaluate",
+    "irplan.planning.replan", "irplan.segmentation", "pyvista",
+)  # fmt: skip
+
+
+def _imported(progress: Progress) -> None:
+    import importlib
+
+    for n, name in enumerate(_NEEDED):
+        progress(n / len(_NEEDED), "loading")
+        importlib.import_module(name)
 
 
 class Planner:
@@ -80,6 +96,11 @@ class Planner:
             return
         if found.evaluation is not None:
             self.edit.prepare()
+
+    def warm_up(self) -> None:
+        """Import what the first views and commands need, on a worker (quietly)."""
+        if self._background:
+            self.desk.work("Warming up", "setup", _imported, lambda _: None, quiet=True)
 
     def at_rest(self) -> None:
         """Nothing has been asked for a while: work out what is shown beside the plan."""

@@ -16,8 +16,8 @@ from irplan_planner.model.state import CaseState, Simulation, next_revision
 if TYPE_CHECKING:
     from irplan.planning.case import Alternative, PlannedAblation, PlanOptions
     from irplan.planning.margins import TargetGeometry
-    from irplan.planning.plan import ReviewState
     from irplan.planning.review_compare import PlanComparison
+    from irplan.planning.review_states import ReviewState
 
 #: Raster and distances of the access map that is shown on the skin, mm (coarse).
 ACCESS_RASTER_MM, ACCESS_ENTRY_MM, ACCESS_TARGET_MM = 1.5, 5.0, 6.0
@@ -150,7 +150,7 @@ class Planning:
 
     def new_draft(self, why: str) -> None:
         """A draft again, of the accepted or rejected plan; the old review stays in its history."""
-        from irplan.planning.plan import Change, Review
+        from irplan.planning.review_states import Change, Review
         from irplan_planner.model.live import USER
 
         desk, state = self._desk, self._desk.state

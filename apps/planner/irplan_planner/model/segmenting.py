@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.compute.progress import Progress
+from irplan.compute.progress import Progress, portion
 from irplan.errors import InputError
 from irplan.geometry import Point3, as_point
 from irplan.image import LabelMap, structure
@@ -17,11 +17,10 @@ from irplan_planner.model.desk import Desk
 from irplan_planner.model.slices import Frame
 from irplan_planner.model.state import CaseState, Target, next_revision
 
-if TYPE_CHECKING:
-    from irplan.segmentation.liver_result import LiverSegmentation
-
 #: What the liver may take when it grows, and what it leaves when it shrinks.
 SOFT = ("body", "fat", "muscle", "liver")
+#: Structures whose voxels lie in the organ.
+IN_LIVER = ("tumour", "vessel", "portal_vein", "hepatic_vein")
 #: Radius of the brush, mm.
 BRUSH_MM = (1.0, 30.0)
 #: The brush's own name for the target (other names are structures).
@@ -85,27 +84,31 @@ class Segmenting:
         """Say that a point is liver, or is not (a job of about a second)."""
         desk, state = self._desk, self._desk.state
         volume = _required(state.volume, "a CT", "Open one first.")
-        liver: LiverSegmentation = _required(
-            state.liver, "a segmented liver", "Run Segment first; then click."
-        )
+        labels: LabelMap = _required(state.labels, "a segmented liver", "Run Segment first.")
+        known = state.liver
         desk.require_writable()
         point = as_point(point_mm, field="click")
 
         def work(progress: Progress) -> Any:
+            from irplan.segmentation import segment_liver
             from irplan.segmentation.clicks import Click
             from irplan.segmentation.liver_click import clicked
 
-            progress(0.1, "cutting the edge anew")
-            return clicked(volume, liver, Click(point, inside))
+            before = known
+            if before is None:  # a case from a file: its liver stands, the stages are made anew
+                stages = segment_liver(volume, progress=portion(progress, 0.0, 0.8))
+                before = replace(stages, mask=labels.mask("liver", *IN_LIVER))
+            progress(0.8, "cutting the edge anew")
+            return before.mask, clicked(volume, before, Click(point, inside))
 
-        def done(found: Any) -> None:
+        def done(outcome: Any) -> None:
+            old, found = outcome
             now = desk.state
-            if now.liver is not liver or now.labels is None:
-                desk.say("The liver changed meanwhile; click again.", "warning")
+            if now.labels is not labels or now.liver is not known:
+                desk.say("The structures changed meanwhile; click again.", "warning")
                 return
-            labels = with_liver(now.labels, liver.mask, found.mask)
-            new = replace(_with_labels(now, labels), liver=found)
-            desk.push(new, "liver: " + ("add" if inside else "remove"))
+            new = _with_labels(now, with_liver(labels, old, found.mask))
+            desk.push(replace(new, liver=found), "liver: " + ("add" if inside else "remove"))
 
         desk.work("Correcting the liver", "work", work, done)
 
@@ -121,7 +124,7 @@ class Segmenting:
         line = Stroke(as_point(start_mm, field="stroke"), as_point(end_mm, field="stroke"))
         organ = None
         if state.labels is not None and state.labels.checked("liver"):
-            organ = state.labels.mask("liver", "tumour", "vessel", "portal_vein", "hepatic_vein")
+            organ = state.labels.mask("liver", *IN_LIVER)
 
         def work(progress: Progress) -> Any:
             from irplan.segmentation.tumour import segment_tumour

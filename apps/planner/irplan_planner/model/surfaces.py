@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 #: Shown structures: key -> (names, voxel mm, smoothing mm, colour, opacity).
 ORGANS: Final[Mapping[str, tuple[tuple[str, ...], float, float, str, float]]] = {
     "liver": (("liver", "tumour", "vessel", "portal_vein", "hepatic_vein"), 4.0, 2.0,
-              "#c9744f", 0.28),
+              "#e08a62", 0.42),
     "vessels": (("vessel", "portal_vein", "hepatic_vein", "artery", "vena_cava"), 2.0, 1.2,
                 "#6d8dff", 1.0),
-    "bone": (("bone",), 3.5, 1.5, "#e9e2cc", 1.0),
+    "bone": (("bone",), 3.5, 1.5, "#e9e2cc", 0.45),
     "gallbladder": (("gallbladder",), 2.5, 1.5, "#86d45c", 1.0),
 }  # fmt: skip
-SKIN_VOXEL_MM, SKIN_SMOOTH_MM = 7.0, 4.0
+SKIN_VOXEL_MM, SKIN_SMOOTH_MM = 6.0, 4.0
+#: Skin farther than this from every entry point was not asked about, mm.
+NEAR_ENTRY_MM = 12.0
 #: Margin below zero, below the goal, at or above it: colour and words.
 MARGIN_COLOURS: Final = (
     ("#ff5a4d", "outside the zone"), ("#ffc14d", "below the goal"), ("#4fd49b", "goal reached"),
@@ -54,7 +56,7 @@ def anatomy(state: CaseState, progress: Progress) -> tuple[SurfaceMesh, ...]:
         return ()
     out = []
     jobs: list[tuple[str, Any, float, float, str, float]] = [
-        ("skin", None, SKIN_VOXEL_MM, SKIN_SMOOTH_MM, "#d9a384", 0.18)
+        ("skin", None, SKIN_VOXEL_MM, SKIN_SMOOTH_MM, "#d9a384", 0.12)
     ]
     jobs += [(key, *rest) for key, rest in ORGANS.items()]
     for n, (key, names, voxel, smooth, colour, opacity) in enumerate(jobs):
@@ -129,15 +131,26 @@ def level_surfaces(levels: Sequence[Level]) -> tuple[SurfaceMesh, ...]:
     return tuple(out)
 
 
-def access_points(found: AccessMap) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Entry points (n, 3), their colours: green by share reached, amber unchecked, dark blocked."""
-    skin = found.on_skin
-    share = np.clip(found.share()[skin], 0.0, 1.0)[:, None]
-    status = found.status[skin]
-    dark, green, amber = (np.array(_rgb(c)) for c in ("#3a2f33", "#35d07f", "#e2a63b"))
-    rgb = np.where((status == 0)[:, None], (0.35 + 0.65 * share) * green, dark)
+def access_skin(skin: SurfaceMesh, found: AccessMap) -> SurfaceMesh:
+    """The skin coloured by what needles from there reach.
+
+    Green (brighter: more of the target) clear, amber not checked, dark blocked; plain skin where no
+    entry point is near.
+    """
+    from scipy.spatial import cKDTree
+
+    on = found.on_skin
+    found_near = cKDTree(found.entries_mm[on]).query(skin.points)
+    gap, nearest = np.asarray(found_near[0]), np.asarray(found_near[1])
+    share = np.clip(found.share()[on][nearest], 0.0, 1.0)[:, None]
+    status = found.status[on][nearest]
+    dark, green, amber, plain = (
+        np.array(_rgb(c)) for c in ("#4a3a40", "#3df08f", "#f2b545", skin.colour)
+    )
+    rgb = np.where((status == 0)[:, None], (0.4 + 0.6 * share) * green, dark)
     rgb = np.where((status == 1)[:, None], (0.5 + 0.5 * share) * amber, rgb)
-    return found.entries_mm[skin].astype(np.float32), rgb.astype(np.uint8)
+    rgb = np.where((gap > NEAR_ENTRY_MM)[:, None], 0.35 * plain, rgb)
+    return SurfaceMesh("access", skin.points, skin.faces, skin.colour, 0.85, rgb.astype(np.uint8))
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

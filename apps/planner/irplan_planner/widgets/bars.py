@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -25,6 +26,7 @@ class TopBar(QWidget):
     ) -> None:  # fmt: skip
         super().__init__()
         self.scene, self.desk = scene, scene.planner.desk
+        self._show = show_3d
         self.setObjectName("panel")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
@@ -61,15 +63,16 @@ class TopBar(QWidget):
         layout.addWidget(QLabel("3-D"))
         for words, key, on in (("Skin", "skin", True), ("Bone", "bone", True),
                                ("Access", "access", False)):  # fmt: skip
-            layout.addWidget(
-                parts.toggle(words, lambda on, k=key: show_3d(**{k: on}), on=on)
-            )
+            layout.addWidget(parts.toggle(words, partial(self._show_3d, key), on=on))
         scene.tool_changed.connect(lambda tool: self.look.setChecked(tool == "look"))
 
     def _mode(self, mode: str) -> None:
         slab = mode != "slice"
         self.thickness.setEnabled(slab)
         self.scene.set_look(mode=mode, thickness_mm=float(self.thickness.value()) if slab else 0.0)
+
+    def _show_3d(self, key: str, on: bool) -> None:
+        self._show(**{key: on})
 
     def _lines(self, on: bool) -> None:
         self.scene.show_lines = on

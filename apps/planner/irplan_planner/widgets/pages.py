@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from irplan_planner.model import case_folder
@@ -22,6 +24,7 @@ class Page(QWidget):
     def __init__(self, scene: SharedScene) -> None:
         super().__init__()
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.scene, self.planner = scene, scene.planner
         self.desk = scene.planner.desk
         self.main: Any = None
@@ -77,7 +80,7 @@ class LoadPage(Page):
         for name, sample in SAMPLES.items():
             self.add(
                 parts.button(
-                    sample.title, self.do(lambda n=name: self.planner.files.sample(n)),
+                    sample.title, self.do(partial(self.planner.files.sample, name)),
                     name=f"sample-{name}",
                 )
             )  # fmt: skip
@@ -92,7 +95,7 @@ class LoadPage(Page):
         for path in case_folder.unsaved_cases()[:3]:
             words = "Recover a case that was not saved"
             self._recent.addWidget(
-                parts.button(words, self.do(lambda p=path: self.planner.files.recover(p)))
+                parts.button(words, self.do(partial(self.planner.files.recover, path)))
             )
         recent = case_folder.recent_cases()[:5]
         if recent:
@@ -100,7 +103,7 @@ class LoadPage(Page):
         for path in recent:
             self._recent.addWidget(
                 parts.button(
-                    path.name, self.do(lambda p=path: self.planner.files.open(p)), tip=str(path)
+                    path.name, self.do(partial(self.planner.files.open, path)), tip=str(path)
                 )
             )
 
@@ -166,8 +169,10 @@ class SegmentPage(Page):
         state = self.planner.state
         self.main.setEnabled(state.volume is not None and not self.desk.read_only)
         for name, tool in self._tools.items():
-            there = state.liver is not None if name.startswith("liver") else state.labels
-            tool.setEnabled(bool(there) and not self.desk.read_only)
+            there = state.labels is not None
+            if name.startswith("liver"):
+                there = state.labels is not None and state.labels.checked("liver")
+            tool.setEnabled(there and not self.desk.read_only)
         key = (
             None if state.labels is None else state.labels.labels,
             state.accepted, self.scene.look.hidden, self.desk.read_only,
@@ -186,7 +191,7 @@ class SegmentPage(Page):
 
     def _structure(self, label: Any) -> QWidget:
         state = self.planner.state
-        eye = parts.toggle("●", lambda on, n=label.name: self._hide(n, not on),
+        eye = parts.toggle("●", partial(self._show_structure, label.name),
                            on=label.name not in self.scene.look.hidden)  # fmt: skip
         eye.setStyleSheet(f"color: rgb{label.colour}; max-width: 26px; padding: 1px;")
         eye.setToolTip("Show or hide on slices")
@@ -195,18 +200,19 @@ class SegmentPage(Page):
         accepted = label.name in state.accepted
         accept = parts.toggle(
             "Accepted" if accepted else "Accept",
-            lambda on, n=label.name: self.desk.attempt(
-                lambda: self.planner.segment.accept(n, on)
-            ),
+            partial(self._accept, label.name),
             on=accepted,
         )  # fmt: skip
         accept.setAccessibleName(f"Accept {label.name}")
         accept.setEnabled(not self.desk.read_only)
         return parts.row(eye, name, accept, stretch=(0, 1, 0))
 
-    def _hide(self, name: str, hide: bool) -> None:
+    def _show_structure(self, name: str, on: bool) -> None:
         hidden = self.scene.look.hidden
-        self.scene.set_look(hidden=hidden | {name} if hide else hidden - {name})
+        self.scene.set_look(hidden=hidden - {name} if on else hidden | {name})
+
+    def _accept(self, name: str, on: bool) -> None:
+        self.desk.attempt(lambda: self.planner.segment.accept(name, on))
 
 
 class TargetPage(Page):
@@ -259,9 +265,7 @@ class PlanPage(Page):
     """What is wanted, the search, the needles."""
 
     def build(self) -> None:
-        self.main = parts.button(
-            "Plan", self.do(self._search), name="plan", primary=True
-        )
+        self.main = parts.button("Plan", self.do(self._search), name="plan", primary=True)
         self._kind = parts.choice(
             [("Cryoablation", "cryo"), ("Microwave", "mwa"), ("Radiofrequency", "rfa"),
              ("Electroporation", "ire")]
@@ -304,11 +308,11 @@ class PlanPage(Page):
         for n, p in enumerate(self.desk.placements, start=1):
             pick = parts.toggle(
                 f"{n}  {p.applicator.name}  {p.needle.depth_mm:.0f} mm",
-                lambda on, k=n: self._pick(k), on=n == self.scene.needle,
+                partial(self._pick, n), on=n == self.scene.needle,
             )  # fmt: skip
-            copy = parts.button("+", self.do(lambda k=n: self.planner.edit.copy(k)),
+            copy = parts.button("+", self.do(partial(self.planner.edit.copy, n)),
                                 tip="One more needle beside this one")  # fmt: skip
-            drop = parts.button("×", self.do(lambda k=n: self.planner.edit.remove(k)),
+            drop = parts.button("×", self.do(partial(self.planner.edit.remove, n)),
                                 tip="Remove this needle")  # fmt: skip
             for b, words in ((copy, "Add beside"), (drop, "Remove")):
                 b.setAccessibleName(f"{words} needle {n}")
@@ -316,7 +320,7 @@ class PlanPage(Page):
                 b.setEnabled(not self.desk.read_only)
             self._list.addWidget(parts.row(pick, copy, drop, stretch=(1, 0, 0)))
 
-    def _pick(self, number: int) -> None:
+    def _pick(self, number: int, _: bool = True) -> None:
         self.scene.needle = number
         placements = self.desk.placements
         if 1 <= number <= len(placements):
@@ -406,7 +410,7 @@ class VerifyPage(Page):
         self._table.setMinimumHeight(130)
         self._on = parts.button("Plan on from these", self.do(self.planner.verify.plan_on))
         self.add(self._table, self._on)
-        self.add(parts.muted("A control scan's zone is judged by: irplan evaluate CASE --zone MASK"))
+        self.add(parts.muted("A zone of a control scan: irplan evaluate CASE --zone MASK"))
 
     def _open(self) -> None:
         self.ask_file("Needles as they lie", self.planner.verify.open_needles)
@@ -504,5 +508,3 @@ def coverage_words(planner: Any) -> str:
         f"({100 * low:.0f} to {100 * high:.0f} %; target alone "
         f"{100 * found.target_only.value:.0f} %), CT with laser, fast mode."
     )
-
-

@@ -125,6 +125,7 @@ def table(heads: Sequence[str]) -> QTableWidget:
     out.verticalHeader().setVisible(False)
     out.setWordWrap(False)
     out.horizontalHeader().setStretchLastSection(True)
+    out.setHorizontalScrollMode(QTableWidget.ScrollMode.ScrollPerPixel)
     return out
 
 

@@ -75,9 +75,7 @@ class Results(QTabWidget):
         lines = []
         for m in reversed(self.planner.desk.messages):
             remedy = f"<br><i>{html.escape(m.remedy)}</i>" if m.remedy else ""
-            lines.append(
-                f"<p style='color:{_TONES[m.tone]}'>{html.escape(m.text)}{remedy}</p>"
-            )
+            lines.append(f"<p style='color:{_TONES[m.tone]}'>{html.escape(m.text)}{remedy}</p>")
         self.messages.setHtml("".join(lines) or "<p>Nothing yet.</p>")
 
 

@@ -1,4 +1,4 @@
-"""What all views share: the crosshair, how slices look, the tool in hand; frames and lines of each."""
+"""What all views share: crosshair, look, tool in hand; the frame and lines of each view."""
 
 from __future__ import annotations
 

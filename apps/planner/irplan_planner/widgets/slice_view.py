@@ -171,7 +171,7 @@ class SliceView(QWidget):
     def _crosshair(self, painter: QPainter, frame: Frame) -> None:
         uv, _ = frame.to_picture(self.scene.point_mm)
         x, y = self.to_screen(frame, uv)
-        painter.setPen(QPen(QColor(76, 194, 255, 110), 1))
+        painter.setPen(QPen(QColor(76, 194, 255, 150), 1))
         gap = 14
         for a, b in (
             ((0, y), (x - gap, y)), ((x + gap, y), (self.width(), y)),
@@ -347,7 +347,7 @@ class SliceView(QWidget):
         elif drag[0] == "stroke":
             planner.desk.say("Hold the button and draw from edge to edge.", "warning")
         elif drag[0] == "brush" and trail:
-            way = tuple(trail[:: max(1, len(trail) // 60)]) + (trail[-1],)
+            way = (*trail[:: max(1, len(trail) // 60)], trail[-1])
             planner.desk.attempt(
                 lambda: planner.segment.brush(
                     BrushStroke(frame, way, self.scene.brush_mm, self.scene.paint, drag[1])
@@ -372,13 +372,13 @@ class SliceView(QWidget):
         self.step(int(np.sign(ticks)) if ticks else 0)
 
     def step(self, slices: int) -> None:
-        """Scroll by slices (towards the reader for positive numbers)."""
+        """Scroll by slices, away from the reader for positive numbers (axial: to the head)."""
         frame = self.scene.frame(self.name)
         if frame is None or slices == 0:
             return
         grid = self.scene.planner.state.grid
         mm = 1.0 if frame.axis is None else grid.spacing_mm[frame.axis]
-        self.scene.go(self.scene.point_mm - slices * mm * frame.away)
+        self.scene.go(self.scene.point_mm + slices * mm * frame.away)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
@@ -392,13 +392,18 @@ class SliceView(QWidget):
                 self._nudge(by)
             else:
                 self.scene.go(self.scene.point_mm + by * max(frame.step))
-        elif key == Qt.Key.Key_Escape and self._drag is not None:
-            if self._drag[0] == "needle":
-                self.scene.planner.edit.cancel()
-            self._drag, self._trail = None, []
-            self.update()
         else:
             super().keyPressEvent(event)
+
+    def call_off(self) -> bool:
+        """Call a drag off that is going on here; whether there was one."""
+        if self._drag is None:
+            return False
+        if self._drag[0] == "needle":
+            self.scene.planner.edit.cancel()
+        self._drag, self._trail = None, []
+        self.update()
+        return True
 
     def _nudge(self, by_mm: NDArray[np.float64]) -> None:
         """The active needle's tip by a millimetre (Shift and an arrow)."""

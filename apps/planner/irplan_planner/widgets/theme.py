@@ -28,20 +28,23 @@ def scale_for(width_px: int, height_px: int) -> float:
 
 def style_sheet(scale: float) -> str:
     """The window's style at a scale."""
-    px = lambda n: f"{max(1, round(n * scale))}px"  # noqa: E731
+
+    def px(n: float) -> str:
+        return f"{max(1, round(n * scale))}px"
+
     return f"""
 * {{ font-family: 'DejaVu Sans', 'Noto Sans', sans-serif; font-size: {px(13)}; color: {INK}; }}
 QWidget {{ background: {BACK}; }}
 QWidget#panel, QWidget#panel QWidget {{ background: {PANEL}; }}
-QLabel {{ background: transparent; }}
+QLabel, QWidget#panel QLabel {{ background: transparent; }}
 QLabel#muted {{ color: {MUTED}; }}
 QLabel#title {{ font-size: {px(16)}; font-weight: bold; }}
 QLabel#banner {{ background: #5c1d1d; color: white; font-weight: bold; padding: {px(3)}; }}
 QPushButton, QToolButton {{ background: {RAISED}; border: 1px solid {LINE};
   border-radius: {px(5)}; padding: {px(5)} {px(8)}; min-height: {px(20)}; }}
 QPushButton:hover, QToolButton:hover {{ border-color: {ACCENT}; }}
-QPushButton:focus, QToolButton:focus, QComboBox:focus, QLineEdit:focus, QSpinBox:focus,
-QDoubleSpinBox:focus {{ border: 2px solid {ACCENT}; }}
+QPushButton:focus, QToolButton:focus, QComboBox:focus,
+QLineEdit:focus {{ border: 2px solid {ACCENT}; }}
 QPushButton:checked, QToolButton:checked {{ background: #14506e; border-color: {ACCENT}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: #5d6975; background: {PANEL}; }}
 QPushButton#primary {{ background: #0f6aa0; border-color: {ACCENT}; font-size: {px(16)};
@@ -52,10 +55,11 @@ QPushButton#step {{ text-align: left; padding: {px(5)} {px(8)}; min-height: {px(
   border: 1px solid transparent; background: {PANEL}; font-size: {px(15)}; }}
 QPushButton#step:hover {{ border-color: {LINE}; }}
 QPushButton#step:checked {{ background: {RAISED}; border: 1px solid {ACCENT}; }}
-QComboBox, QLineEdit, QSpinBox, QDoubleSpinBox, QPlainTextEdit {{ background: {RAISED};
+QComboBox, QLineEdit, QPlainTextEdit {{ background: {RAISED};
   border: 1px solid {LINE}; border-radius: {px(4)}; padding: {px(3)} {px(5)};
   min-height: {px(20)}; }}
 QComboBox QAbstractItemView {{ background: {RAISED}; selection-background-color: #14506e; }}
+QDoubleSpinBox {{ min-height: {px(26)}; }}
 QTextBrowser, QTableWidget, QListWidget {{ background: {PANEL}; border: 1px solid {LINE};
   gridline-color: {LINE}; }}
 QTableWidget::item {{ padding: {px(2)}; }}

@@ -15,7 +15,7 @@ from irplan_planner.model.handles import GRAB_PX, Part
 from irplan_planner.model.surfaces import (
     MARGIN_COLOURS,
     SurfaceMesh,
-    access_points,
+    access_skin,
     anatomy,
     level_surfaces,
     target_surface,
@@ -63,7 +63,7 @@ class View3D(QWidget):
             self._words.setText("3-D view: no display.")
             return
         jobs = self.scene.planner.desk
-        jobs.work("Checking OpenGL", "background", lambda p: opengl_trouble(), self._make,
+        jobs.work("Checking OpenGL", "setup", lambda p: opengl_trouble(), self._make,
                   quiet=True)  # fmt: skip
 
     def _make(self, trouble: str) -> None:
@@ -83,7 +83,7 @@ class View3D(QWidget):
         self._stack.addWidget(self.plotter.interactor)
         self._stack.setCurrentWidget(self.plotter.interactor)
         self.plotter.add_text(
-            "3-D", position="upper_left", font_size=9, color="white", name="title"
+            "3-D", position="upper_left", font_size=8, color="white", name="title"
         )
         self.refresh()
 
@@ -117,7 +117,7 @@ class View3D(QWidget):
         self._needles()
         self._access()
         self._legend()
-        self.render()
+        self.draw()
 
     def _ask_anatomy(self, state: Any) -> None:
         labels = state.labels
@@ -138,7 +138,7 @@ class View3D(QWidget):
             if self._framed is not state.volume:
                 self._framed = state.volume
                 self.look_from_front()
-            self.render()
+            self.draw()
 
         self.scene.planner.desk.work(
             "Surfaces", "read", lambda p: anatomy(state, p), done, latest=True, quiet=True
@@ -170,9 +170,7 @@ class View3D(QWidget):
         picked = (levels[0], levels[-1]) if len(levels) > 1 else levels
         for key, mesh in zip(("ice-outer", "ice-lethal"), level_surfaces(picked), strict=False):
             opacity = 0.16 if key == "ice-outer" else 0.3
-            self._add(
-                SurfaceMesh(key, mesh.points, mesh.faces, mesh.colour, opacity), smooth=False
-            )
+            self._add(SurfaceMesh(key, mesh.points, mesh.faces, mesh.colour, opacity), smooth=False)
 
     def _needles(self) -> None:
         import pyvista as pv
@@ -207,35 +205,31 @@ class View3D(QWidget):
                         )
 
     def _access(self) -> None:
-        import pyvista as pv
-
         extra = self.scene.planner.desk.extras.access
-        key = (extra, self.shown["access"])
+        key = (extra, self.shown["access"], self._anatomy)
         if self._drawn.get("access-of") == key:
             return
         self._drawn["access-of"] = key
         self._remove("access")
         state = self.scene.planner.state
+        if self.shown["access"] and extra is None:
+            self.scene.planner.desk.attempt(self.scene.planner.plans.access)
         if extra is None or not self.shown["access"] or extra[0] != state.simulated_from[:3]:
             return
-        points, rgb = access_points(extra[1])
-        cloud = pv.PolyData(points)
-        cloud["rgb"] = rgb
-        self.plotter.add_mesh(
-            cloud, scalars="rgb", rgb=True, point_size=5.0, name="access", render=False,
-            render_points_as_spheres=False, lighting=False,
-        )  # fmt: skip
+        skin = next((m for m in (self._anatomy or (0, ()))[1] if m.key == "skin"), None)
+        if skin is not None:
+            self._add(access_skin(skin, extra[1]))
 
     def _legend(self) -> None:
         found = self.scene.planner.desk.simulation
         words = ""
         if found is not None:
-            words = "margin: red " + ", amber ".join(w for _, w in MARGIN_COLOURS[:2])
-            words += f", green {MARGIN_COLOURS[2][1]}"
+            named = zip(("red", "amber", "green"), MARGIN_COLOURS, strict=True)
+            words = "Target: " + ", ".join(f"{c} {w}" for c, (_, w) in named)
         if self.shown["access"]:
-            words += "\nskin: green clear, amber not checked, dark blocked"
+            words += "\nSkin: green clear, amber not checked, dark blocked"
         self.plotter.add_text(
-            words or " ", position="lower_left", font_size=7, color="#c8d2dc", name="legend",
+            words or " ", position="lower_left", font_size=9, color="#d8e2ec", name="legend",
             render=False,
         )  # fmt: skip
 
@@ -277,14 +271,14 @@ class View3D(QWidget):
         if "access" in parts:
             self._access()
             self._legend()
-        self.render()
+        self.draw()
 
     def _needle_colours(self) -> None:
         if self.plotter is not None:
             before = self._drawn.get("needles-of")
             self._needles()
             if self._drawn.get("needles-of") != before:
-                self.render()
+                self.draw()
 
     # ---------------------------------------------------------------- camera
 
@@ -304,7 +298,7 @@ class View3D(QWidget):
         needle = placements[number - 1].needle
         eye = -needle.direction + np.array([-0.2, -0.25, 0.35])
         self._look(np.asarray(needle.tip_mm), eye, 420.0)
-        self.render()
+        self.draw()
 
     def _look(self, middle: NDArray[np.float64], eye: NDArray[np.float64], far: float) -> None:
         eye = eye / np.linalg.norm(eye)
@@ -314,7 +308,7 @@ class View3D(QWidget):
         camera.up = (0.0, 0.0, 1.0)
         self.plotter.renderer.ResetCameraClippingRange()
 
-    def render(self) -> None:
+    def draw(self) -> None:
         """Draw now."""
         if self.plotter is not None and self.isVisible():
             self.plotter.renderer.ResetCameraClippingRange()
@@ -323,7 +317,7 @@ class View3D(QWidget):
 
     def showEvent(self, event: Any) -> None:
         super().showEvent(event)
-        self.render()
+        self.draw()
 
     # ---------------------------------------------------------------- needles under the pointer
 
@@ -373,7 +367,9 @@ class View3D(QWidget):
     def _pixel(self, event: Any) -> NDArray[np.float64]:
         ratio = self.devicePixelRatioF()
         height = self.plotter.interactor.height()
-        return np.array([event.position().x(), height - 1 - event.position().y()]) * ratio
+        at = event.position()
+        out: NDArray[np.float64] = np.array([at.x(), height - 1 - at.y()]) * ratio
+        return out
 
     def _display(self, point: NDArray[np.float64]) -> NDArray[np.float64]:
         renderer = self.plotter.renderer
@@ -386,6 +382,5 @@ class View3D(QWidget):
         renderer.SetDisplayPoint(float(pixel[0]), float(pixel[1]), depth)
         renderer.DisplayToWorld()
         x, y, z, w = renderer.GetWorldPoint()
-        return np.array([x, y, z]) / w
-
-
+        out: NDArray[np.float64] = np.array([x, y, z]) / w
+        return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class PlannerWindow(QMainWindow):
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self.planner.at_rest)
         self._shortcuts()
+        self.planner.warm_up()
         self._show_all()
 
     # ---------------------------------------------------------------- building
@@ -89,6 +91,9 @@ class PlannerWindow(QMainWindow):
         self.grid.setContentsMargins(3, 3, 3, 3)
         for name, (r, c) in _PLACES.items():
             self.grid.addWidget(self._cell(name), r, c)
+        for n in range(3):
+            self.grid.setColumnStretch(n, 1)
+            self.grid.setRowStretch(min(n, 1), 1)
         middle = QVBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)
@@ -107,6 +112,8 @@ class PlannerWindow(QMainWindow):
         whole.addWidget(banner())
         whole.addLayout(across, 1)
         whole.addWidget(self.status)
+        for bar in (self.steps, self.top, self.status):
+            bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         body = QFrame()
         body.setLayout(whole)
         self.setCentralWidget(body)
@@ -136,7 +143,7 @@ class PlannerWindow(QMainWindow):
 
     def _shortcuts(self) -> None:
         keys: dict[str, Any] = {
-            "Ctrl+O": lambda: self.steps.take("load") or self.steps.press_main(),
+            "Ctrl+O": self._ask_open,
             "Ctrl+S": self.save, "Ctrl+Z": self._undo, "Ctrl+Y": self._redo,
             "Ctrl+Shift+Z": self._redo, "W": self.scene.next_window, "O": self._overlay,
             "M": self._next_mode, "T": self.zoom_to_target, "F": self.fit,
@@ -219,8 +226,18 @@ class PlannerWindow(QMainWindow):
     def enlarge(self, name: str) -> None:
         """One view alone, or all of them again."""
         self._large = None if self._large == name else name
-        for other in _PLACES:
-            self._cell(other).setVisible(self._large in (None, other))
+        for other, (r, c) in _PLACES.items():
+            seen = self._large in (None, other)
+            self._cell(other).setVisible(seen)
+            if self._large in (None, other):
+                self.grid.setRowStretch(r, 1)
+                self.grid.setColumnStretch(c, 1)
+        if self._large is not None:
+            row, column = _PLACES[self._large]
+            for n in range(3):
+                self.grid.setColumnStretch(n, int(n == column))
+            for n in range(2):
+                self.grid.setRowStretch(n, int(n == row))
 
     def zoom_to_target(self) -> None:
         """All slices close to the target."""
@@ -228,7 +245,9 @@ class PlannerWindow(QMainWindow):
         if state.target is None or state.volume is None:
             return
         centre = state.target.centre_mm(state.grid)
-        diameter = max(10.0, (6.0 / 3.14159 * 1000.0 * state.target.volume_ml(state.grid)) ** (1 / 3))
+        diameter = max(
+            10.0, (6.0 / 3.14159 * 1000.0 * state.target.volume_ml(state.grid)) ** (1 / 3)
+        )
         for view in self.views.values():
             share = _TARGET_SHARE * min(view.width(), view.height())
             view.zoom_to(centre, max(1.0, min(share / diameter, 8.0)))
@@ -261,6 +280,9 @@ class PlannerWindow(QMainWindow):
             self.showFullScreen()
 
     def _escape(self) -> None:
+        off = [view.call_off() for view in self.views.values()]
+        if any(off):
+            return
         if self._asking is not None:
             self._answer()
         elif self._large is not None:
@@ -276,6 +298,10 @@ class PlannerWindow(QMainWindow):
             self.desk.attempt(lambda: self.planner.files.sample(what.removeprefix("sample:")))
         else:
             self.desk.attempt(lambda: self.planner.files.open(what))
+
+    def _ask_open(self) -> None:
+        self.steps.take("load")
+        self.steps.press_main()
 
     def save(self) -> None:
         """Save where the case was saved before; else ask where."""
@@ -301,11 +327,15 @@ class PlannerWindow(QMainWindow):
     def _ask(self, words: str, answers: tuple[tuple[str, Any], ...]) -> None:
         """A question inside the window, not a modal box."""
         self._answer()
-        buttons = [parts.button(w, lambda a=a: (self._answer(), a())) for w, a in answers]
+        buttons = [parts.button(w, partial(self._answered, a)) for w, a in answers]
         self._asking = parts.row(QLabel(words), *buttons, parts.button("Stay", self._answer))
         self._asking.setStyleSheet(f"background: {theme.RAISED};")
         self._question.addWidget(self._asking)
         buttons[0].setFocus()
+
+    def _answered(self, action: Any) -> None:
+        self._answer()
+        action()
 
     def _answer(self) -> None:
         if self._asking is not None:
