@@ -27,8 +27,10 @@ def test_retention_and_snr_of_a_faded_wire(kept: float) -> None:
     assert quality.contrast == pytest.approx(200.0)
     # 600 wire pixels of SD 50 over a contrast of 200: standard error 0.01
     assert quality.retention == pytest.approx(kept, abs=0.04)
-    assert quality.noise_sd == pytest.approx(50.0, rel=0.05)
-    assert quality.snr == pytest.approx(kept * 4.0, rel=0.08)
+    # within 4 px: 11 columns, of which 3 miss 200 (1 - kept): that error counts as well
+    lost = 200.0 * (1.0 - kept) * np.sqrt(3 * 8) / 11
+    assert quality.noise_sd == pytest.approx(np.hypot(50.0, lost), rel=0.05)
+    assert quality.snr == pytest.approx(kept * 200.0 / np.hypot(50.0, lost), rel=0.08)
 
 
 def test_residual_of_a_device_that_left() -> None:

@@ -99,19 +99,29 @@ def poisson(mean: Any, key: Any, out: Any) -> None:
     """
     flat, m = out.ravel(), mean.ravel()
     for n in range(m.size):
-        u = _uniform(key, n)
-        q = float(m[n])
-        if q > _POISSON_MOST:
-            z = _normal(u)
-            flat[n] = max(0.0, math.floor(q + math.sqrt(q) * z + (z * z - 1.0) / 6.0 + 0.5))
-        else:
-            p = math.exp(-q)
-            s, k = p, 0
-            while s < u and k < 400:
-                k += 1
-                p *= q / k
-                s += p
-            flat[n] = k
+        flat[n] = _quanta(float(m[n]), _uniform(key, n))
+
+
+@njit(cache=True, nogil=True)
+def poisson_at(mean: Any, index: Any, key: Any, out: Any) -> None:
+    """Only the pixels with these flat (n,) ``index``: what `poisson` would have put there."""
+    flat, m = out.ravel(), mean.ravel()
+    for n in index:
+        flat[n] = _quanta(float(m[n]), _uniform(key, n))
+
+
+@njit(cache=True, nogil=True)
+def _quanta(q: Any, u: Any) -> Any:
+    if q > _POISSON_MOST:
+        z = _normal(u)
+        return max(0.0, math.floor(q + math.sqrt(q) * z + (z * z - 1.0) / 6.0 + 0.5))
+    p = math.exp(-q)
+    s, k = p, 0
+    while s < u and k < 400:
+        k += 1
+        p *= q / k
+        s += p
+    return float(k)
 
 
 @njit(cache=True, nogil=True)

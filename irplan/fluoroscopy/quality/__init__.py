@@ -12,7 +12,7 @@ from irplan.fluoroscopy.quality.lag import Lag, frame_correlation, step_lag
 from irplan.fluoroscopy.quality.mtf import Transfer, disc_ttf, edge_mtf, wire_mtf
 from irplan.fluoroscopy.quality.nps import NoisePower, lag_corrected, noise_power
 from irplan.fluoroscopy.quality.npwe import Viewing, npwe
-from irplan.fluoroscopy.quality.observer import Detectability, Ratio, hotelling, hotelling_ratio
+from irplan.fluoroscopy.quality.observer import Detectability, Ratio, detectability_ratio, hotelling
 from irplan.fluoroscopy.quality.similarity import psnr_db, ssim
 from irplan.fluoroscopy.quality.structure import StructureChange, structure_change
 
@@ -27,6 +27,7 @@ __all__ = [
     "Transfer",
     "Viewing",
     "contrast_to_noise",
+    "detectability_ratio",
     "device_mask",
     "device_quality",
     "device_residual",
@@ -35,7 +36,6 @@ __all__ = [
     "edge_mtf",
     "frame_correlation",
     "hotelling",
-    "hotelling_ratio",
     "lag_corrected",
     "noise_power",
     "npwe",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,8 @@ from scipy.ndimage import binary_dilation
 from irplan.errors import InputError
 from irplan.fluoroscopy.quality.frames import require_image, require_same_shape
 
-_RING_FROM_PX, _RING_TO_PX = 3, 12
+_RING_FROM_PX, _RING_TO_PX, _NEAR_PX = 3, 12, 4
+_DISC = np.hypot(*np.mgrid[-1:2, -1:2]) < 1.5
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class DeviceQuality:
 
     ``retention`` : contrast shown over contrast in truth, both against the frame's surroundings
     beside the device; 1 is faithful.
-    ``snr`` : mean contrast shown over the SD of the error in the ring beside it, a pixel.
+    ``snr`` : mean contrast shown over the SD of the error within 4 px of it, a pixel.  The device's
+    own pixels count, so a halo, a smear or a lost part is an error as noise is.
     ``contrast`` : mean true contrast over the device's pixels, value units (positive: darker).
     ``noise_sd`` : that SD, value units.
     ``pixels`` : of the device.
@@ -63,7 +66,7 @@ def device_quality(
     ----------
     shown : the filter's frame, in the truth's units (row, column).
     truth, truth_without : the clean frame with and without the device, blurred by the detector.
-    avoid : pixels of other devices, left out of the ring.
+    avoid : pixels of other devices, left out beside the device.
 
     Raises `InputError` for a device that is not in the frame.
     """
@@ -85,7 +88,10 @@ def device_quality(
     loss = image[mask] - offset - np.asarray(truth_without, dtype=np.float64)[mask]
     true = contrast[mask]
     retention = -float(loss @ true) / float(true @ true)
-    sd = float(error[ring].std(ddof=1))
+    near = binary_dilation(mask, _DISC, iterations=_NEAR_PX)
+    if avoid is not None:
+        near &= ~avoid | mask
+    sd = float(error[near].std(ddof=1))
     mean = float(true.mean())
     return DeviceQuality(
         retention, retention * abs(mean) / max(sd, 1e-300), mean, sd, int(mask.sum())
@@ -93,9 +99,9 @@ def device_quality(
 
 
 def device_residual(
-    shown: NDArray[np.float64],
-    shown_never: NDArray[np.float64],
-    contrast: NDArray[np.float64],
+    shown: NDArray[Any],
+    shown_never: NDArray[Any],
+    contrast: NDArray[Any],
 ) -> float:
     """Part of a device's contrast still shown where it was, after it has gone.
 
@@ -108,7 +114,7 @@ def device_residual(
     require_same_shape(shown, shown_never, "shown_never")
     require_same_shape(shown, contrast, "contrast")
     where = np.abs(contrast) >= 0.5 * np.abs(contrast).max()
-    true = contrast[where]
+    true = contrast[where].astype(np.float64)
     left = (np.asarray(shown_never, dtype=np.float64) - shown)[where]
     return float(left @ true) / float(true @ true)
 
@@ -117,8 +123,7 @@ def ring_of(
     object_mask: NDArray[np.bool_], avoid: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:
     """The pixels 3 to 12 px off an object, without ``avoid``."""
-    disc = np.hypot(*np.mgrid[-1:2, -1:2]) < 1.5
-    inner = binary_dilation(object_mask, disc, iterations=_RING_FROM_PX)
-    outer = binary_dilation(inner, disc, iterations=_RING_TO_PX - _RING_FROM_PX)
+    inner = binary_dilation(object_mask, _DISC, iterations=_RING_FROM_PX)
+    outer = binary_dilation(inner, _DISC, iterations=_RING_TO_PX - _RING_FROM_PX)
     ring: NDArray[np.bool_] = outer & ~inner
     return ring if avoid is None else ring & ~avoid

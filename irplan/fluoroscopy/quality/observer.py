@@ -8,7 +8,6 @@ upwards in small samples; it is corrected for the inverse Wishart mean and for t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from irplan.errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Detectability:
     """d' with a 95 % confidence interval.
 
-    ``samples`` pairs; ``channels``; ``draws`` of the bootstrap; ``seed`` of it.
+    ``samples`` pairs; ``channels``; ``seed`` of the bootstrap and ``drawn`` (draw,) its d'.
     """
 
     d_prime: float
@@ -28,8 +27,8 @@ class Detectability:
     high: float
     samples: int
     channels: int
-    draws: int
     seed: int
+    drawn: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -81,35 +80,27 @@ def hotelling(
     """
     d = _Samples(present, absent, paired, template, groups)
     estimate = d.estimate(d.all)
-    low, high = _interval(estimate, d.bootstrap(draws, seed))
-    return Detectability(estimate, max(low, 0.0), high, d.n, d.p, draws, seed)
+    drawn = d.bootstrap(draws, seed)
+    low, high = _interval(estimate, drawn)
+    return Detectability(estimate, max(low, 0.0), high, d.n, d.p, seed, drawn)
 
 
-def hotelling_ratio(
-    present: tuple[ArrayLike, ArrayLike],
-    absent: tuple[ArrayLike, ArrayLike],
-    *,
-    paired: bool = False,
-    template: tuple[ArrayLike | None, ArrayLike | None] = (None, None),
-    groups: ArrayLike | None = None,
-    draws: int = 400,
-    seed: int = 0,
-) -> Ratio:
-    """d' of the first over d' of the second, both on the same samples (same noise, other filter).
+def detectability_ratio(a: Detectability, b: Detectability) -> Ratio:
+    """d' of ``a`` over d' of ``b``, both of the same samples (same noise, other filter).
 
-    The bootstrap draws the same samples for both, so what they share cancels.  Arguments as
-    `hotelling`, each for (first, second).
+    The bootstrap drew the same samples for both, so what they share cancels.  Raises `InputError`
+    where samples, seed or number of draws differ.  NaN where ``b`` sees nothing.
     """
-    a = _Samples(present[0], absent[0], paired, template[0], groups)
-    b = _Samples(present[1], absent[1], paired, template[1], groups)
-    if a.n != b.n:
+    if (a.samples, a.seed, a.drawn.size) != (b.samples, b.seed, b.drawn.size):
         raise InputError(
-            "samples", got=f"{a.n} and {b.n}", expected="as many of both", remedy="Use one set."
+            "detectability",
+            got=f"{a.samples} and {b.samples} samples, seeds {a.seed} and {b.seed}",
+            expected="the same samples, draws and seed",
+            remedy="Measure both filters on the same frames.",
         )
-    value = _over(a.estimate(a.all), b.estimate(b.all))
-    drawn = [_over(x, y) for x, y in zip(a.bootstrap(draws, seed), b.bootstrap(draws, seed),
-                                         strict=True)]  # fmt: skip
-    return Ratio(value, *_interval(value, np.array(drawn)))
+    value = _over(a.d_prime, b.d_prime)
+    drawn = np.array([_over(x, y) for x, y in zip(a.drawn, b.drawn, strict=True)])
+    return Ratio(value, *_interval(value, drawn))
 
 
 class _Samples:
@@ -161,8 +152,8 @@ class _Samples:
             signal = float(self.w @ change)
             return signal / float(np.sqrt(max(float(self.w @ s @ self.w), 1e-300)))
         scale = np.sqrt(np.maximum(np.diag(s), 1e-300))
-        inverse = np.linalg.pinv(s / np.outer(scale, scale), rcond=1e-12, hermitian=True)
-        inverse /= np.outer(scale, scale)
+        outer = np.outer(scale, scale)
+        inverse = np.linalg.inv(s / outer + 1e-9 * np.eye(p)) / outer
         shrink = max(freedom - p - 1, 1) / freedom  # of E[S^-1], inverse Wishart
         squared = shrink * (float(change @ inverse @ change) - float(np.trace(inverse @ of_change)))
         return float(np.sqrt(max(squared, 0.0)))
@@ -199,7 +190,3 @@ def _interval(value: float, drawn: NDArray[np.float64]) -> tuple[float, float]:
     middle = float(np.median(use))
     low, high = (float(v) for v in np.percentile(use, (2.5, 97.5)))
     return value + low - middle, value + high - middle
-
-
-#: Which observer looks at a moving object (see `irplan.fluoroscopy.quality.tasks`).
-Observer = Literal["trail-aware", "in-place", "three-frame"]

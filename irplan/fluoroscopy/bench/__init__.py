@@ -1,0 +1,1 @@
+"""What a filter is worth: dose factors, worst cases, devices, lag, structure and speed."""

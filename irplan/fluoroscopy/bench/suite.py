@@ -1,0 +1,371 @@
+"""The benchmark: scenes, discs, dose ladder and speed for a set of filters, as one result."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from irplan import __version__
+from irplan.compute.progress import Progress, no_progress, portion
+from irplan.errors import InputError, MissingExtraError
+from irplan.fluoroscopy.bench.device_runs import DeviceRow, measure_devices, scene_pair
+from irplan.fluoroscopy.bench.disc_observers import DiscResult, EmptyFrames, observe_cell
+from irplan.fluoroscopy.bench.disc_runs import DISC_CELLS, DiscCell, DiscSetting, empty_run
+from irplan.fluoroscopy.bench.dose_factor import DoseFactor, dose_factor
+from irplan.fluoroscopy.bench.peers import PEERS, peer
+from irplan.fluoroscopy.bench.speed import Speed, measure_speed
+from irplan.fluoroscopy.filter import FilterFactory, FluoroFilter, StreamFacts, make_filter
+from irplan.fluoroscopy.quality.observer import Ratio, detectability_ratio
+from irplan.fluoroscopy.scenes import REPORT_SEEDS, SCENES, scene
+
+#: How much is simulated: "quick" about a minute, "standard" some ten, "full" an hour.
+Level = Literal["quick", "standard", "full"]
+RAW, RECURSIVE = "raw", "recursive:0.5"
+DEVICE_SCENES = ("abdomen", "cardiac", "neuro", "peripheral")
+#: Tasks whose dose factor is given: from small and clear to large and faint, still to fast.
+FACTOR_CELLS = tuple(
+    DiscCell(r, c, v) for v in (0.0, 1.0, 3.0) for r, c in ((2.0, 0.10), (3.0, 0.05), (8.0, 0.03))
+)
+#: A filter slower than this (ms a 1024 x 1024 frame) is not run over all cells.
+_SLOW_MS, _TOO_SLOW_MS = 250.0, 3000.0
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What to measure.
+
+    Parameters
+    ----------
+    filters : specs (`irplan.fluoroscopy.make_filter`) or names of peers; raw and recursive:0.5 are
+        always added.
+    scenes : of `DEVICE_SCENES`; empty: none.
+    doses : dose ladder as shares of ``full_dose_ngy``; the one nearest 0.25 is the working dose.
+    full_dose_ngy : air kerma at the detector a frame.
+    level : how much is simulated.
+    """
+
+    filters: tuple[str, ...] = ()
+    scenes: tuple[str, ...] = DEVICE_SCENES
+    doses: tuple[float, ...] = (1.0, 0.4, 0.25, 0.14)
+    full_dose_ngy: float = 40.0
+    level: Level = "standard"
+
+    def __post_init__(self) -> None:
+        if self.level not in ("quick", "standard", "full"):
+            raise _bad("level", repr(self.level), "quick, standard or full")
+        ok = all(math.isfinite(d) and 0.01 <= d <= 10.0 for d in self.doses)
+        if not ok or len(set(self.doses)) < 2 or len(set(self.doses)) != len(self.doses):
+            raise _bad(
+                "--dose", ", ".join(f"{d:g}" for d in self.doses) or "none",
+                "two or more different shares of the full dose, 0.01 to 10",
+            )  # fmt: skip
+        if not (math.isfinite(self.full_dose_ngy) and 1.0 <= self.full_dose_ngy <= 5000.0):
+            raise _bad("full dose", f"{self.full_dose_ngy} nGy", "1 to 5000 nGy a frame")
+        for name in self.scenes:
+            if name not in DEVICE_SCENES:
+                wrong = "flat or subtracted" if name in SCENES else "unknown"
+                raise _bad("--scene", f"'{name}' ({wrong})", ", ".join(DEVICE_SCENES))
+
+    @property
+    def working_dose(self) -> float:
+        """The share of the full dose nearest 0.25."""
+        return min(self.doses, key=lambda d: abs(d - 0.25))
+
+
+@dataclass(frozen=True)
+class FilterRow:
+    """One filter: ``status`` "measured", "not installed" or "failed", and why."""
+
+    name: str
+    title: str
+    status: str
+    note: str = ""
+    speed: Speed | None = None
+    latency_frames: int = 0
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """d' of one filter, cell, dose and observer, and its ratio to raw at that dose."""
+
+    filter_name: str
+    cell: DiscCell
+    dose: float
+    observer: str
+    d_prime: float
+    low: float
+    high: float
+    over_raw: Ratio
+
+
+@dataclass(frozen=True)
+class FactorRow:
+    """Dose factor of one filter in one task against raw or recursive:0.5."""
+
+    filter_name: str
+    cell: DiscCell
+    dose: float
+    observer: str
+    against: str
+    factor: DoseFactor
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """All rows of one run, with what made them."""
+
+    request: BenchRequest
+    filters: tuple[FilterRow, ...]
+    devices: tuple[DeviceRow, ...]
+    cells: tuple[CellRow, ...]
+    factors: tuple[FactorRow, ...]
+    disc_seeds: tuple[int, ...]
+    scene_seeds: tuple[int, ...]
+    seconds: float
+    version: str = __version__
+
+
+@dataclass(frozen=True)
+class _Size:
+    scene_shape: tuple[int, int]
+    scene_seeds: tuple[int, ...]
+    scene_frames: int
+    disc_shape: tuple[int, int]
+    disc_seeds: tuple[int, ...]
+    cells: tuple[DiscCell, ...]
+    ladder: bool
+    draws: int
+
+
+def _size(level: Level) -> _Size:
+    if level == "quick":
+        few = tuple(
+            DiscCell(r, c, v) for v in (0.0, 1.0, 3.0) for r, c in ((3.0, 0.1), (8.0, 0.05))
+        )
+        return _Size((256, 256), REPORT_SEEDS[:1], 18, (256, 256), REPORT_SEEDS[:4], few, True, 100)
+    seeds = REPORT_SEEDS[:4] if level == "standard" else (*REPORT_SEEDS, *range(110, 112))
+    scenes = REPORT_SEEDS[:2] if level == "standard" else REPORT_SEEDS[:4]
+    return _Size((512, 512), scenes, 26, (512, 512), seeds, DISC_CELLS, True, 200)
+
+
+def run_bench(request: BenchRequest, *, progress: Progress = no_progress) -> BenchResult:
+    """Measure every filter on the same frames.
+
+    A peer whose package is absent has a row that says so; a filter that fails ends the run with its
+    error, named.  Raises `InputError` for a filter that cannot be had.
+    """
+    begun = time.monotonic()
+    size = _size(request.level)
+    names = tuple(dict.fromkeys((RAW, RECURSIVE, *request.filters)))
+    facts = StreamFacts((64, 64), 15.0, DiscSetting().facts.photometry, 0.2)
+    factories: dict[str, FilterFactory] = {}
+    rows: list[FilterRow] = []
+    for n, name in enumerate(names):
+        progress(0.08 * n / len(names), f"speed: {name}")
+        try:
+            factory = peer(name) if name in PEERS else partial(make_filter, name)
+            made = factory(facts)
+        except MissingExtraError as error:
+            rows.append(FilterRow(name, _title(name), "not installed", error.remedy))
+            continue
+        most = 2.0 if request.level == "quick" else 8.0
+        speed = measure_speed(
+            factory, shape=(512, 512) if request.level == "quick" else (1024, 1024), most_s=most
+        )
+        rows.append(
+            FilterRow(name, _title(name), "measured", "", speed,
+                      int(getattr(made, "latency_frames", 0)))
+        )  # fmt: skip
+        factories[name] = _named(name, factory)
+    speeds = {r.name: _at_1024(r.speed) for r in rows if r.speed is not None}
+    devices = _devices(request, size, factories, speeds, portion(progress, 0.08, 0.35))
+    cells, kept = _cells(request, size, factories, speeds, portion(progress, 0.35, 0.75))
+    factors = _factors(request, size, factories, speeds, kept, portion(progress, 0.75, 1.0))
+    rows = [_with_note(r, request, speeds) for r in rows]
+    progress(1.0, "done")
+    return BenchResult(
+        request, tuple(rows), tuple(devices), tuple(cells), tuple(factors), size.disc_seeds,
+        size.scene_seeds if request.scenes else (), time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def _devices(
+    request: BenchRequest,
+    size: _Size,
+    factories: dict[str, FilterFactory],
+    speeds: dict[str, float],
+    progress: Progress,
+) -> list[DeviceRow]:
+    out = []
+    jobs = [(s, seed) for s in request.scenes for seed in size.scene_seeds]
+    for n, (name, seed) in enumerate(jobs):
+        part = portion(progress, n / len(jobs), (n + 1) / len(jobs))
+        made = scene(name, shape=size.scene_shape, frames=size.scene_frames, seed=seed)
+        for dose in dict.fromkeys((1.0, request.working_dose)):
+            low, mid = (0.0, 0.3) if dose == 1.0 else (0.3, 0.6)
+            pair = scene_pair(made, dose * request.full_dose_ngy, progress=portion(part, low, mid))
+            use = factories if dose == request.working_dose else _references(factories)
+            for k, (label, factory) in enumerate(use.items()):
+                step = portion(part, mid + 0.4 * k / len(use) * (mid > 0.5), 1.0)
+                if speeds[label] > _TOO_SLOW_MS:  # one frame of a filter that remembers little
+                    few = pair.part(8, 5)
+                    out.append(measure_devices(few, label, factory, from_frame=2, every=9,
+                                               progress=step))  # fmt: skip
+                else:
+                    out.append(measure_devices(pair, label, factory, progress=step))
+    return out
+
+
+def _references(factories: dict[str, FilterFactory]) -> dict[str, FilterFactory]:
+    return {k: v for k, v in factories.items() if k in (RAW, RECURSIVE)}
+
+
+_Kept = dict[tuple[float, DiscCell], list[DiscResult]]
+
+
+def _cells(
+    request: BenchRequest,
+    size: _Size,
+    factories: dict[str, FilterFactory],
+    speeds: dict[str, float],
+    progress: Progress,
+) -> tuple[list[CellRow], _Kept]:
+    dose = request.working_dose
+    setting = DiscSetting(dose * request.full_dose_ngy, size.disc_shape, seeds=size.disc_seeds)
+    runs = [empty_run(setting, seed) for seed in size.disc_seeds]
+    empty, kept, out = EmptyFrames(), _Kept(), []
+    for n, cell in enumerate(size.cells):
+        progress(n / len(size.cells), f"discs: {_words(cell)}")
+        use = {k: f for k, f in factories.items() if _measured(k, cell, request, speeds)}
+        results = observe_cell(cell, setting, runs, use, empty, draws=size.draws)
+        kept[dose, cell] = results
+        out += _rows(results, dose)
+    return out, kept
+
+
+def _measured(name: str, cell: DiscCell, request: BenchRequest, speeds: dict[str, float]) -> bool:
+    """Slow filters are not run over every cell; `_with_note` says so."""
+    if speeds[name] > _TOO_SLOW_MS:
+        return False
+    if name in PEERS or speeds[name] > _SLOW_MS:
+        return cell.speed_px <= 1.0 and (request.level != "standard" or cell in _PEER_CELLS)
+    return True
+
+
+_PEER_CELLS = tuple(c for c in DISC_CELLS if c.speed_px <= 1.0 and (c.radius_px, c.contrast) in
+                    ((2.0, 0.10), (3.0, 0.05), (5.0, 0.05), (8.0, 0.03)))  # fmt: skip
+
+
+def _factors(
+    request: BenchRequest,
+    size: _Size,
+    factories: dict[str, FilterFactory],
+    speeds: dict[str, float],
+    kept: _Kept,
+    progress: Progress,
+) -> list[FactorRow]:
+    cells = size.cells if request.level == "quick" else FACTOR_CELLS
+    fast = {k: f for k, f in factories.items() if k not in PEERS and speeds[k] <= _SLOW_MS}
+    table: dict[tuple[float, DiscCell], list[DiscResult]] = dict(kept)
+    total = len(request.doses) * len(cells)
+    done = 0
+    for dose in request.doses:
+        todo = [c for c in cells if (dose, c) not in table]
+        setting = DiscSetting(dose * request.full_dose_ngy, size.disc_shape, seeds=size.disc_seeds)
+        runs = [empty_run(setting, seed) for seed in size.disc_seeds] if todo else []
+        empty = EmptyFrames()
+        for cell in todo:
+            progress(done / total, f"dose {100 * dose:g} %: {_words(cell)}")
+            table[dose, cell] = observe_cell(cell, setting, runs, fast, empty, draws=size.draws)
+            done += 1
+    out = []
+    for cell in cells:
+        ladder = {
+            name: [(d, _of(table[d, cell], name)) for d in request.doses]
+            for name in (RAW, RECURSIVE)
+        }
+        for dose in request.doses:
+            for result in table[dose, cell]:
+                for observer, seen in result.d_prime.items():
+                    for against in (RAW, RECURSIVE):
+                        if result.filter_name in (RAW, against):
+                            continue
+                        reference = [(d, r.d_prime[observer]) for d, r in ladder[against]]
+                        factor = dose_factor(seen, dose, reference)
+                        out.append(
+                            FactorRow(result.filter_name, cell, dose, observer, against, factor)
+                        )
+    return out
+
+
+def _of(results: Sequence[DiscResult], name: str) -> DiscResult:
+    return next(r for r in results if r.filter_name == name)
+
+
+def _rows(results: Sequence[DiscResult], dose: float) -> list[CellRow]:
+    raw = _of(results, RAW)
+    out = []
+    for r in results:
+        for observer, d in r.d_prime.items():
+            base = raw.d_prime[observer]
+            same = d.samples == base.samples
+            ratio = (
+                detectability_ratio(d, base)
+                if same
+                else Ratio(
+                    d.d_prime / base.d_prime if base.d_prime else math.nan, math.nan, math.nan
+                )
+            )
+            out.append(
+                CellRow(r.filter_name, r.cell, dose, observer, d.d_prime, d.low, d.high, ratio)
+            )
+    return out
+
+
+def _with_note(row: FilterRow, request: BenchRequest, speeds: dict[str, float]) -> FilterRow:
+    if row.speed is None:
+        return row
+    note = ""
+    if speeds[row.name] > _TOO_SLOW_MS:
+        note = "too slow for the observers: no d' measured; devices in one frame a scene"
+    elif row.name in PEERS or speeds[row.name] > _SLOW_MS:
+        note = "d' measured for still discs and 1 px/frame only"
+        if request.level == "standard":
+            note += ", 4 of 12 kinds (all with --level full)"
+    return FilterRow(row.name, row.title, row.status, note, row.speed, row.latency_frames)
+
+
+def _named(name: str, factory: FilterFactory) -> Callable[[StreamFacts], FluoroFilter]:
+    """The factory, whose errors name the filter."""
+
+    def make(facts: StreamFacts) -> FluoroFilter:
+        made = factory(facts)
+        if made is None:
+            raise _bad("filter", f"'{name}' made nothing", "a filter object")
+        return made
+
+    return make
+
+
+def _at_1024(speed: Speed) -> float:
+    return speed.ms_per_frame * (1024 * 1024) / (speed.shape[0] * speed.shape[1])
+
+
+def _title(name: str) -> str:
+    if name in PEERS:
+        return PEERS[name].title
+    if name == RAW:
+        return "no filter"
+    return "plain recursive filter" if name.startswith("recursive") else "own filter"
+
+
+def _words(cell: DiscCell) -> str:
+    return f"r {cell.radius_px:g} px, {100 * cell.contrast:g} %, {cell.speed_px:g} px/frame"
+
+
+def _bad(field: str, got: str, expected: str) -> InputError:
+    return InputError(field, got=got, expected=expected, remedy="See irplan fluoro bench --help.")
