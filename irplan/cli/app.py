@@ -11,6 +11,7 @@ from irplan.cli.compare import compare
 from irplan.cli.compare_plans import compare_plans
 from irplan.cli.deid import deid
 from irplan.cli.demo import demo
+from irplan.cli.dose import dose
 from irplan.cli.evaluate import evaluate
 from irplan.cli.gui import gui
 from irplan.cli.info import info
@@ -77,6 +78,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(applicators)
 app.command(epilog=RESEARCH_USE_ONLY)(tissue)
 app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(gui)
+app.command(epilog=RESEARCH_USE_ONLY)(dose)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)

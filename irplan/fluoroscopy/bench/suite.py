@@ -31,7 +31,7 @@ FACTOR_CELLS = tuple(
     DiscCell(r, c, v) for v in (0.0, 1.0, 3.0) for r, c in ((2.0, 0.10), (3.0, 0.05), (8.0, 0.03))
 )
 #: A filter slower than this (ms a 1024 x 1024 frame) is not run over all cells.
-_SLOW_MS, _TOO_SLOW_MS = 250.0, 3000.0
+_SLOW_MS, _TOO_SLOW_MS = 250.0, 6000.0
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _devices(
             for k, (label, factory) in enumerate(use.items()):
                 step = portion(part, mid + 0.4 * k / len(use) * (mid > 0.5), 1.0)
                 if speeds[label] > _TOO_SLOW_MS:  # one frame of a filter that remembers little
-                    few = pair.part(8, 5)
+                    few = pair.part(8, 7)
                     out.append(measure_devices(few, label, factory, from_frame=2, every=9,
                                                progress=step))  # fmt: skip
                 else:
