@@ -80,7 +80,8 @@ def simulate_cryo(
     stages : number of stages of a super-step (1 to 40; 1 is the plain explicit scheme) instead of
         what the error asks for.
     step_s : longest super-step, s (also how often temperature is recorded).
-    history : keep the temperature after each super-step (about 2 bytes a disturbed voxel each).
+    history : keep the temperature after each super-step (about 2 bytes a disturbed voxel each;
+        140 in 5 min).
     start : go on from this state instead of body temperature (same grid; tissue, probes and
         schedules may differ).
     until_s : stop here instead of at the end of the schedules, s.
@@ -240,7 +241,9 @@ def _rule(time_error_mm: float, options: FreezeOptions) -> StepRule:
         )
     if step_s is not None:
         step_s = check_range("step_s", step_s, 0.01, 600.0, "s", "Leave it out.")
-    return StepRule(allowed, stages, step_s, options.get("whole_grid", False))
+    return StepRule(
+        allowed, stages, step_s, options.get("whole_grid", False), options.get("history", False)
+    )
 
 
 def _check_times(problem: AblationProblem, options: FreezeOptions) -> None:

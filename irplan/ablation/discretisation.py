@@ -192,18 +192,19 @@ def _pair_conductivity(
 ) -> NDArray[np.float64]:
     """(3 phases, 3 axes, n, n) conductivity of a face: harmonic mean, or tissue and film in series.
 
-    A fixed tissue with a film coefficient is well stirred: half a voxel of the neighbour and the
-    film carry the flux (Go-Smart's vessel wall).
+    Fixed tissue has its temperature up to its surface: half a voxel of the neighbour and, where
+    there is a film coefficient, the film carry the flux (Go-Smart's vessel wall).
     """
     k = table[:, 3:6].T.astype(np.float64)
     mean = 2.0 * k[:, :, None] * k[:, None, :] / (k[:, :, None] + k[:, None, :])
     out = np.repeat(mean[:, None], 3, axis=1)
     for n, t in enumerate(tissues):
-        if t.fixed_temperature_c is None or t.wall_transfer_w_per_m2k == 0.0:
+        if t.fixed_temperature_c is None:
             continue
+        wall = t.wall_transfer_w_per_m2k
         for axis in range(3):
             h = spacing_mm[axis] * 1e-3
-            film = h / (h / (2.0 * k) + 1.0 / t.wall_transfer_w_per_m2k)
+            film = h / (h / (2.0 * k) + (1.0 / wall if wall > 0.0 else 0.0))
             out[:, axis, n, :] = film
             out[:, axis, :, n] = film
     return out
@@ -237,9 +238,13 @@ def _explicit_limit_s(
     fixed: NDArray[np.bool_],
     weight: NDArray[np.float64],
 ) -> float:
-    """Largest stable explicit step: 2 / (4 sum(max(g) / C / h^2) + perfusion / C), Gershgorin."""
+    """Largest stable explicit step: 2 / (4 sum(max(g) / C / h^2) + perfusion / C), Gershgorin.
+
+    A face to fixed tissue counts half: it has no entry beside the diagonal.
+    """
     own = table[~fixed].astype(np.float64)
     capacity = own[:, 0:3].T
-    face = np.tensordot(weight, pair[:, :, ~fixed, :].max(axis=3), axes=(0, 1))
+    counted = pair[:, :, ~fixed, :] * np.where(fixed, 0.5, 1.0)
+    face = np.tensordot(weight, counted.max(axis=3), axes=(0, 1))
     rate = float((4.0 * face / capacity).max())
     return float(_SAFETY * 2.0 / (rate + (own[:, 6] / own[:, 0]).max()))

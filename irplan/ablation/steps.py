@@ -62,6 +62,8 @@ class StepRule:
     stages: int | None = None
     longest_s: float | None = None
     whole_grid: bool = False
+    watched: bool = False
+    """Look at the state after each super-step (a history is kept)."""
 
     def _share(self, segment: Segment) -> float:
         """Allowed error over the default one; where no applicator is on it may be larger."""
@@ -108,12 +110,13 @@ class StepRule:
         since = 0.0
         for count, dt in pieces:
             for _ in range(count):
-                parts = self._parts(segment, since, dt)
+                steps, length, parts = 1, dt, self._parts(segment, since, dt)
                 since += dt
-                if runs and runs[-1][1:] == (dt, parts):
-                    runs[-1] = (runs[-1][0] + 1, dt, parts)
-                else:
-                    runs.append((1, dt, parts))
+                if self.watched:
+                    steps, length, parts = parts, dt / parts, 1
+                if runs and runs[-1][1:] == (length, parts):
+                    steps += runs.pop()[0]
+                runs.append((steps, length, parts))
         out = []
         at = segment.start_s
         for k, (n, dt, parts) in enumerate(runs):

@@ -27,7 +27,7 @@ def crossing(x: np.ndarray, c: np.ndarray, level: float) -> float:
 
 
 def test_planar_neumann(make_problem, make_placed, make_probe):
-    """A wall at -140 degC freezes X = 2 lambda sqrt(a_f t); front within half a voxel."""
+    """A wall at -140 degC freezes X = 2 lambda sqrt(a_f t); front within a tenth of a voxel."""
     surface = -140.0
 
     def balance(lam: float) -> float:
@@ -55,9 +55,9 @@ def test_planar_neumann(make_problem, make_placed, make_probe):
         schedule=Schedule((Phase("freeze", 150.0),)),
     )
     result = simulate(problem, time_error_mm=0.03)
-    line = 0.25 * result.end_of_freeze_c.array[47:49, 47:49, 9:].sum(axis=(0, 1))
-    front = crossing(np.arange(line.size, dtype=float), line, T_F)
-    assert front == pytest.approx(2 * lam * math.sqrt(A_F * 150.0), abs=0.5)
+    line = 0.25 * result.end_of_freeze_c.array[47:49, 47:49, 10:].sum(axis=(0, 1))
+    front = crossing(0.5 + np.arange(line.size), line, T_F)  # from the wall's surface
+    assert front == pytest.approx(2 * lam * math.sqrt(A_F * 150.0), abs=0.1)
     assert result.energy.residual_fraction <= 1e-3
 
 
@@ -143,7 +143,7 @@ def _plane_error(make_problem, make_placed, make_probe, h: float) -> float:
     shape = (n, n, round(26 / h))
     index = np.zeros(shape, np.uint8)
     index[:, :, :thick] = 1
-    x_wall = (-(shape[2] - 1) / 2 + thick - 1) * h
+    x_wall = (thick - shape[2] / 2) * h  # the wall's surface
     inside = make_placed(
         (x_wall - 4.5, 0, 0), (0, 0, 1), make_probe(6.0, temperature_c=10.0, ramp_s=0.0)
     )
@@ -156,7 +156,7 @@ def _plane_error(make_problem, make_placed, make_probe, h: float) -> float:
         schedule=Schedule((Phase("freeze", 500.0),)),
     )
     field = simulate(problem).end_of_freeze_c
-    x = np.arange(0.0, 7.0)
+    x = np.arange(0.5, 7.0)
     points = np.stack([x_wall + x, 0 * x + h / 2 * (n % 2 == 0), 0 * x + h / 2 * (n % 2 == 0)], 1)
     delta = math.sqrt(0.302 / (0.02 * 1060 * 3639)) * 1e3
     exact = BODY + (10.0 - BODY) * np.exp(-x / delta)
@@ -167,7 +167,7 @@ def test_steady_pennes_plane_converges_with_second_order(make_problem, make_plac
     """exp(-x / delta): halving the voxel quarters the error (delta = 1.98 mm)."""
     coarse = _plane_error(make_problem, make_placed, make_probe, 1.0)
     fine = _plane_error(make_problem, make_placed, make_probe, 0.5)
-    assert coarse < 0.02
+    assert coarse < 0.025
     assert math.log2(coarse / fine) > 1.7
 
 

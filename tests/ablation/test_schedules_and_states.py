@@ -126,8 +126,9 @@ def test_history_hold_time_and_cooling_rate(make_problem):
     assert stays >= 1
     assert history.held_in_freezes(-20.0, first + 1.0)[28, 28, 33] < 2
     rate = history.cooling_rate(0.0, -20.0).array
-    beside = np.array([history.temperature_c(n).array[28, 28, 31] for n in range(21)])
-    t0, t20 = (np.interp(-v, -beside, history.times_s[:21]) for v in (0.0, -20.0))
+    freeze = history.times_s[history.times_s <= 120.0]
+    beside = np.array([history.temperature_c(n).array[28, 28, 31] for n in range(freeze.size)])
+    t0, t20 = (np.interp(-v, -beside, freeze) for v in (0.0, -20.0))
     assert beside.min() < -25.0
     assert rate[28, 28, 31] == pytest.approx(60.0 * 20.0 / (t20 - t0), rel=0.01)
     assert rate[0, 0, 0] == 0.0
@@ -135,6 +136,21 @@ def test_history_hold_time_and_cooling_rate(make_problem):
         simulate(problem).lethal_zone(LethalRule(-20.0, 1, 5.0))
     with pytest.raises(InputError, match="fall"):
         history.cooling_rate(-20.0, 0.0)
+
+
+def test_cooling_rate_with_default_steps(make_problem):
+    """The map of default steps against that of steps of half a second: few voxels 20 % apart."""
+    problem = make_problem(shape=(56, 48, 48), minutes=4.0)
+    rough, fine = (
+        simulate(problem, history=True, **more).history.cooling_rate().array
+        for more in ({}, {"step_s": 0.5})
+    )
+    both = (rough > 0) & (fine > 0)
+    assert np.count_nonzero((rough > 0) ^ (fine > 0)) < 0.02 * np.count_nonzero(fine)
+    apart = rough[both] / fine[both]
+    assert np.median(apart) == pytest.approx(1.0, abs=0.03)
+    assert np.all(np.quantile(apart, [0.01, 0.98]) == pytest.approx(1.0, abs=0.2))
+    assert apart.max() < 2.0
 
 
 def test_contact_resistance_draws_what_the_circuit_says(make_problem, make_placed, make_probe):

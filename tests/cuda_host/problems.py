@@ -134,9 +134,10 @@ def differences(run: DeviceRun, march: March) -> dict[str, float]:
     }
 
 
-#: What a device may differ by: float32 sums in another order, and the window (0.01 K).
+#: What a device may differ by: float32 sums in another order (most where a voxel has just frozen:
+#: 0.02 K in some hundred stages), and the window (0.01 K).
 LIMITS = {
-    "temperature_k": 0.02,
+    "temperature_k": 0.03,
     "trace_k": 0.02,
     "heat": 1e-4,
     "balance": 1e-4,

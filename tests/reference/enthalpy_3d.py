@@ -2,7 +2,7 @@
 
 Plain explicit Euler in small steps on temperature and enthalpy of each voxel's own tissue;
 faces between unlike tissues conduct with the harmonic mean of both conductivities within each
-phase; the box is surrounded by body temperature.
+phase, faces of held tissue with half a voxel of the other; the box is surrounded by body temperature.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ def solve(
     perfusion = np.array([t.perfusion_per_s for t in tissues])[index] * BLOOD
     padded = np.pad(index, 1, mode="edge")
     here = conductivity[padded]
+    held = np.array([t.fixed_temperature_c is not None for t in tissues])
+    here = np.where(held[padded][..., None], 1e9, here)  # its surface has its temperature
 
     def parts(c: NDArray[np.float64]) -> NDArray[np.float64]:
         """(..., 3): temperature above the liquidus, within the mushy zone, below the solidus."""

@@ -149,8 +149,8 @@ def _pairs(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Face conductivity over squared spacing (3, n, n) and its b (n, n) for each pair.
 
-    Two half voxels in series (harmonic mean); where one is held and has a wall's film coefficient,
-    half a voxel of tissue and the film.  b is that of the series to first order in T.
+    Two half voxels in series (harmonic mean); where one is held, half a voxel of the other and the
+    wall's film, if it has one.  b is that of the series to first order in T.
     """
     n = len(tissues)
     g, b = np.zeros((3, n, n), np.float32), np.zeros((n, n), np.float32)
@@ -158,11 +158,11 @@ def _pairs(
         for j in range(n):
             ki, kj, bi, bj = table[i, 1], table[j, 1], table[i, 2], table[j, 2]
             held = [t for t in (tissues[i], tissues[j]) if t.fixed_temperature_c is not None]
-            wall = held[0].wall_transfer_w_per_m2k if len(held) == 1 else 0.0
             for axis, h in enumerate(spacing):
-                if wall > 0.0:
+                if len(held) == 1:
+                    wall = held[0].wall_transfer_w_per_m2k
                     k, slope = (ki, bi) if table[i, 0] > 0.0 else (kj, bj)
-                    tissue_part, film_part = 0.5 * h * 1e-3 / k, 1.0 / wall
+                    tissue_part, film_part = 0.5 * h * 1e-3 / k, 1.0 / wall if wall > 0.0 else 0.0
                     g[axis, i, j] = h * 1e-3 / (tissue_part + film_part) / h**2
                     b[i, j] = slope * tissue_part / (tissue_part + film_part)
                 else:
@@ -179,10 +179,13 @@ def _explicit_limit_s(
     pair_b: NDArray[np.float32],
     cap: float,
 ) -> float:
-    """Largest stable explicit step: 2 / (4 sum over axes of the largest g / C + perfusion / C)."""
-    warmest = 1.0 + 2.0 * pair_b.astype(np.float64) * max(cap, 0.0)
-    faces = (pair_g.astype(np.float64) * warmest).max(axis=2).sum(axis=0)
+    """Largest stable explicit step: 2 / (4 sum over axes of the largest g / C + perfusion / C).
+
+    A face to held tissue counts half: it has no entry beside the diagonal.
+    """
     free = table[:, 0] > 0.0
+    warmest = (1.0 + 2.0 * pair_b.astype(np.float64) * max(cap, 0.0)) * np.where(free, 1.0, 0.5)
+    faces = (pair_g.astype(np.float64) * warmest).max(axis=2).sum(axis=0)
     if not free.any():
         return np.inf
     rate = (4.0 * faces[free] + table[free, 3]) / table[free, 0]
