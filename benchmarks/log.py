@@ -98,7 +98,7 @@ def _drain(pipe: int) -> list[tuple[int, str]]:
 
 
 def time_log(folder: Path, *, events: int, appends: int) -> dict[str, object]:
-    """Seconds to open a log of ``events``; milliseconds of an append with fsync, and of the disk."""
+    """Seconds to open a log of ``events``; ms of an append with fsync, and of the disk."""
     with ProcedureLog.create(folder) as log:
         for start in range(0, events, 10_000):
             count = min(10_000, events - start)

@@ -15,6 +15,7 @@ from irplan.cli.dose import dose
 from irplan.cli.evaluate import evaluate
 from irplan.cli.gui import gui
 from irplan.cli.info import info
+from irplan.cli.log import log
 from irplan.cli.pacs import pacs
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
@@ -79,6 +80,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(tissue)
 app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(gui)
 app.command(epilog=RESEARCH_USE_ONLY)(dose)
+app.add_typer(log, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)

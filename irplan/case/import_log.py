@@ -1,0 +1,105 @@
+"""Files brought into a procedure log: dose report, plan, device table, needles, verification."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from irplan.errors import FileFormatError, InputError
+from irplan.files.device_csv import read_device_csv, read_device_map
+from irplan.files.json_text import load_json
+from irplan.files.plan_file import PLAN_SCHEMA, read_plan
+from irplan.procedure.events import Event, NewEvent
+from irplan.procedure.log import ProcedureLog
+from irplan.procedure.log_import import (
+    events_from_dose,
+    events_from_needles,
+    events_from_plan,
+    events_from_verification,
+)
+
+
+def import_file(
+    log: ProcedureLog,
+    path: str | Path,
+    *,
+    device_map: str | Path | None = None,
+    zone: str | None = None,
+    lesion: str | None = None,
+    side: str | None = None,
+    at: datetime | None = None,
+) -> tuple[Event, ...]:
+    """Append what ``path`` tells, all of it or nothing; what it is, is seen from its content.
+
+    Dose reports are DICOM, device tables ``.csv``, plans, needles and verifications JSON.  A file
+    that was imported before is refused, so nothing stands twice.  Raises `FileFormatError`,
+    `DicomError` or `InputError` for what cannot be used.
+    """
+    file = Path(path)
+    _require_new(log, file)
+    return log.append_many(_events(file, device_map, zone, lesion, side, at))
+
+
+def _events(
+    file: Path,
+    device_map: str | Path | None,
+    zone: str | None,
+    lesion: str | None,
+    side: str | None,
+    at: datetime | None,
+) -> Sequence[NewEvent]:
+    suffix = file.suffix.lower()
+    if suffix in (".csv", ".tsv", ".txt"):
+        return read_device_csv(file, None if device_map is None else read_device_map(device_map))
+    if suffix == ".json":
+        data = load_json(file, what="file to import")
+        digest = _sha256(file)
+        if data.get("schema") == PLAN_SCHEMA:
+            return events_from_plan(read_plan(file), digest, lesion=lesion, side=side)
+        if "needles" in data:
+            return events_from_needles(data, digest, at=at)
+        return events_from_verification(data, digest, at=at)
+    from irplan.dicom.rdsr import read_dose
+
+    return events_from_dose(read_dose(file), zone=_zone(zone))
+
+
+def _require_new(log: ProcedureLog, file: Path) -> None:
+    mark = f"sha256:{_sha256(file)}#"
+    for event in log.events():
+        if event.source.ref.startswith(mark):
+            raise InputError(
+                f"file '{file.name}'",
+                got=f"a file that was imported already (event {event.seq})",
+                expected="a file that is new to this log",
+                remedy="Nothing is to be done; to mend an event, add a correction.",
+            )
+
+
+def _sha256(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise FileFormatError(
+            f"file '{file.name}'",
+            got=f"nothing that can be read ({(error.strerror or 'error').lower()})",
+            expected="a file",
+            remedy="Check the path.",
+        ) from error
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputError(
+            "--zone",
+            got=repr(name)[:60],
+            expected="a time zone of the IANA list",
+            remedy="For example Europe/Amsterdam or UTC.",
+        ) from error
