@@ -19,6 +19,8 @@ from irplan.cli.log import log
 from irplan.cli.pacs import pacs
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
+from irplan.cli.report import report
+from irplan.cli.review import review
 from irplan.cli.segment import segment
 from irplan.cli.simulate import simulate
 from irplan.cli.study import study
@@ -81,6 +83,8 @@ app.add_typer(validate, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(gui)
 app.command(epilog=RESEARCH_USE_ONLY)(dose)
 app.add_typer(log, epilog=RESEARCH_USE_ONLY)
+app.command(epilog=RESEARCH_USE_ONLY)(report)
+app.command(epilog=RESEARCH_USE_ONLY)(review)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)

@@ -1,0 +1,192 @@
+"""A model's text held against the facts: numbers, units, what they measure, sides, negation, words.
+
+Refused rather than mended.  Only words of the facts and a list of plain connecting words may occur,
+so an invented finding, an instruction or markup has no words to be said in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from irplan.reports.procedure_language import Language
+
+MAX_CHARACTERS = 2000
+_NUMBER = r"[\u2212-]?\d+(?:[.,]\d+)?"
+_TOKEN = re.compile(rf"{_NUMBER}|[^\W\d_]+(?:['’][^\W\d_]+)?|\S")
+_UNIT = r"(mGy·cm|Gy·cm²|mGy|mm|ml|°C|°|min|kJ|%|W|s|cm|ms|Gy|J|h)?(?![^\W\d_])"
+_VALUE = re.compile(rf"({_NUMBER}(?:\s*[×x]\s*{_NUMBER})*)\s*{_UNIT}")
+_PUNCTUATION = set(".,;:()×x%°·²/-–−’'")
+_SIDES = {
+    "en": ("left", "right", "midline", "bilateral", "both"),
+    "nl": ("links", "rechts", "linker", "rechter", "mediaan", "beiderzijds", "beide"),
+}
+_NEGATIONS = {
+    "en": ("no", "not", "none", "without", "never", "nor", "neither", "failed", "absent"),
+    "nl": ("nee", "niet", "geen", "zonder", "nooit", "noch", "mislukt", "afwezig"),
+}
+_PLAIN = {
+    "en": """a an the and or of in on at to for with by was were is are been had has this that it
+    its from than then after before during between each all total both performed done achieved
+    reached measured recorded given used applied treated treatment procedure target targets
+    lesion applicator applicators needle needles using were under as well per first second
+    third cycle cycles no not none without adverse event events complication complications
+    seen observed looked technical success zone margin covered dose ml mm min segment side
+    organ""",
+    "nl": """een de het en of van in op aan te voor met door was waren is zijn werd werden dit dat
+    er uit dan daarna na tijdens tussen elk elke alle totaal beide verricht gedaan bereikt gemeten
+    vastgelegd gegeven gebruikt toegepast behandeld behandeling procedure doelgebied
+    doelgebieden laesie applicator applicatoren naald naalden onder per eerste tweede derde
+    cyclus cycli geen niet nee zonder complicatie complicaties gezien waargenomen gekeken
+    naar technisch succes zone marge bedekt dosis segment zijde orgaan""",
+}
+
+
+def refusal(text: str, facts: Sequence[dict[str, Any]], language: Language) -> str:
+    """Why ``text`` is not to be used, in a few words; "" where every statement is in the facts."""
+    if not text.strip():
+        return "empty"
+    if len(text) > MAX_CHARACTERS:
+        return "too long"
+    for check in (_words, _numbers, _sides, _negation):
+        why = check(text, facts, language)
+        if why:
+            return why
+    return ""
+
+
+def _vocabulary(facts: Sequence[dict[str, Any]], language: Language) -> set[str]:
+    words = set(_PLAIN[language.name].split())
+    for fact in facts:
+        for part in (fact["name"], str(fact["value"]), fact["section"]):
+            words |= {w.lower() for w in _TOKEN.findall(part)}
+    return words
+
+
+def _words(text: str, facts: Sequence[dict[str, Any]], language: Language) -> str:
+    known = _vocabulary(facts, language)
+    for token in _TOKEN.findall(text):
+        if token in _PUNCTUATION or re.fullmatch(_NUMBER, token):
+            continue
+        if token.lower() not in known:
+            return "a word that no fact holds"
+    return ""
+
+
+def _values(text: str) -> list[tuple[str, str, int]]:
+    """(number, unit, place) of every number; those of "a × b × c mm" all have the unit."""
+    out = []
+    for found in _VALUE.finditer(text):
+        for one in re.finditer(_NUMBER, found[1]):
+            number = one[0].replace("\u2212", "-").replace(",", ".")
+            if found.start() + one.start() and text[found.start() + one.start() - 1].isalnum():
+                continue  # part of a name such as T1
+            out.append((f"{float(number):g}", found[2] or "", found.start() + one.start()))
+    return out
+
+
+def _numbers(text: str, facts: Sequence[dict[str, Any]], language: Language) -> str:
+    """Each number with its unit is a fact's, and that fact is the one named last before it."""
+    stated = [(f, {v[:2] for v in _values(str(f["value"]))}) for f in facts]
+    items = {str(f["item"]) for f in facts}
+    for sentence in _sentences(text):
+        low = sentence.lower()
+        named = [
+            (m.start(), f["name"])
+            for name in {f["name"] for f in facts}
+            for f in facts
+            if f["name"] == name
+            for m in [_last(low, name.lower())]
+            if m is not None
+        ]
+        places = sorted({(p, n) for name in {n for _, n in named} for p, n in _all(low, name)})
+        for number, unit, at in _values(sentence):
+            fits = {f["name"] for f, values in stated if (number, unit) in values}
+            before = [n for p, n in places if p < at]
+            after = [n for p, n in places if p > at]
+            nearest = _longest_last(places, at) if before else (after[0] if after else None)
+            if fits and nearest in fits:
+                continue
+            if fits and nearest is not None and after and not before and after[0] in fits:
+                continue
+            if not unit and number in items and _follows_target(low, at, language):
+                continue
+            return f"the number {number} {unit}".strip() + " is not what the facts say"
+    return ""
+
+
+def _longest_last(places: Sequence[tuple[int, str]], at: int) -> str:
+    """The name that begins last before ``at``; of several that overlap, the longest."""
+    before = [(p, n) for p, n in places if p < at]
+    covering = [
+        (p, n) for p, n in before
+        if not any(q <= p and p + len(n) <= q + len(m) and len(m) > len(n) for q, m in before)
+    ]  # fmt: skip
+    return max(covering)[1]
+
+
+def _all(low: str, name: str) -> list[tuple[int, str]]:
+    return [(m.start(), name) for m in re.finditer(rf"\b{re.escape(name.lower())}", low)]
+
+
+def _last(low: str, name: str) -> re.Match[str] | None:
+    return re.search(rf"\b{re.escape(name)}", low)
+
+
+def _follows_target(low: str, at: int, language: Language) -> bool:
+    words = (language.word("fields", "lesion").lower(), language.word("fields", "phase").lower())
+    return any(low[:at].rstrip().endswith(w) for w in words)
+
+
+def _sides(text: str, facts: Sequence[dict[str, Any]], language: Language) -> str:
+    stated = {
+        w.lower() for f in facts if f["name"] == language.word("fields", "side")
+        for w in _TOKEN.findall(str(f["value"]))
+    }  # fmt: skip
+    for word in _TOKEN.findall(text.lower()):
+        if word in _SIDES[language.name] and word not in stated:
+            return "a side that the facts do not state"
+    return ""
+
+
+def _negation(text: str, facts: Sequence[dict[str, Any]], language: Language) -> str:
+    """A negation only where a fact is negative, and always there."""
+    negative = {
+        language.word("fields", "complications").lower(): _value_of(
+            facts, language, "complications"
+        ),
+        language.word("fields", "technical_success").lower(): _value_of(
+            facts, language, "technical_success"
+        ),
+    }
+    denied = {language("none_seen"), language("no"), language.word("choices", "not_assessed")}
+    denials = {v.lower() for v in denied}
+    for sentence in _sentences(text):
+        low = sentence.lower()
+        said = [w for w in _TOKEN.findall(low) if w in _NEGATIONS[language.name]]
+        about = [name for name in negative if name in low]
+        if any(w in low for w in _COMPLICATION[language.name]):
+            about.append(language.word("fields", "complications").lower())
+        if said and not about:
+            return "a negation of something that no fact denies"
+        for name in about:
+            values = negative[name]
+            if not values:
+                return "a statement on something that is not recorded"
+            deny = {v.lower() in denials for v in values}
+            if deny != {bool(said)}:
+                return "a negation that turns a fact round"
+    return ""
+
+
+_COMPLICATION = {"en": ("adverse", "complication"), "nl": ("complicatie",)}
+
+
+def _value_of(facts: Sequence[dict[str, Any]], language: Language, key: str) -> list[str]:
+    name = language.word("fields", key)
+    return [str(f["value"]) for f in facts if f["name"] == name]
+
+
+def _sentences(text: str) -> list[str]:
+    return [s for s in re.split(r"(?<=[.;!?])\s+|\n+", text) if s.strip()]
