@@ -39,7 +39,8 @@ Points are LPS millimetres (x to the patient's left, y to the back, z to the hea
 
 Exit codes: 0 done (a plan is made and judged: read its verdict, it may have failed);
 1 a fault in irplan; 2 wrong input; 3 no admissible plan; 4 output cannot be written, or a PACS
-fails; 5 a needed part is not installed; 6 `irplan validate` missed a demand; 130 cancelled.
+fails; 5 a needed part is not installed; 6 `irplan validate` missed a demand, or a log is
+damaged; 130 cancelled.
 """
 
 app = typer.Typer(
