@@ -23,7 +23,8 @@ class Applicator:
     active_length_mm : length of the zone that exchanges energy, 5 to 100 mm.
     tip_offset_mm : distance from the tip to the distal end of the active zone, >= 0 mm.
     working_temperature_c : temperature of the active surface at full power (cryo) or of the
-        coolant that holds it (cooled rfa, mwa; body temperature where nothing cools), degC.
+        coolant that holds it (cooled rfa, mwa; body temperature where nothing cools), degC; a
+        cryoprobe's is at most 37.
     ramp_s : time to reach full strength, s.
     max_insertion_mm : longest usable shaft length, mm.
     source : where the numbers come from, with the label V / M / S of the specification.
@@ -59,7 +60,7 @@ class Applicator:
                 "shaft_diameter_mm": (0.5, 5.0, "mm"),
                 "active_length_mm": (5.0, 100.0, "mm"),
                 "tip_offset_mm": (0.0, 20.0, "mm"),
-                "working_temperature_c": (-196.0, 300.0, "degC"),
+                "working_temperature_c": (-196.0, 37.0 if self.kind == "cryo" else 300.0, "degC"),
                 "ramp_s": (0.0, 600.0, "s"),
                 "max_insertion_mm": (20.0, 300.0, "mm"),
             },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -22,6 +23,16 @@ MOST_CEM43_MIN = 1e6
 MOST_OMEGA = 1e3
 
 
+#: Published (A, Ea): half of one with half of another is no model.
+_PUBLISHED = (
+    (7.39e39, 2.577e5),
+    (5.49e41, 2.768e5),
+    (3.25e43, 2.81e5),
+    (4.11e24, 1.7017e5),
+)
+_DEFAULT_SOURCE = "liver; dead at 1 - exp(-Omega) > 0.98 [V, ablation specification]"
+
+
 def _take(model: DamageModel, limits: Limits) -> None:
     take_numbers(
         model, "damage", limits, "Take a published set as it is: the constants belong together."
@@ -34,7 +45,8 @@ def _take(model: DamageModel, limits: Limits) -> None:
 class Arrhenius:
     """First-order death: Omega = int A exp(-Ea / (R T)) dt, fraction dead 1 - exp(-Omega).
 
-    Henriques & Moritz, Am. J. Pathol. 23 (1947) 695.  A and Ea are one fit: never mix sets.
+    Henriques & Moritz, Am. J. Pathol. 23 (1947) 695.  A and Ea are one fit: half of a published
+    pair with another constant is refused, and a pair of one's own needs its source.
 
     Parameters
     ----------
@@ -51,7 +63,7 @@ class Arrhenius:
     frequency_per_s: float = 7.39e39
     energy_j_per_mol: float = 2.577e5
     dead_fraction: float = 0.98
-    source: str = "liver; dead at 1 - exp(-Omega) > 0.98 [V, ablation specification]"
+    source: str = _DEFAULT_SOURCE
     name: str = "arrhenius"
     kind: ClassVar[Literal["dose", "cells"]] = "dose"
     unit: ClassVar[Quantity] = "probability"
@@ -64,6 +76,30 @@ class Arrhenius:
                 "energy_j_per_mol": (1e4, 1e6, "J/mol"),
                 "dead_fraction": (0.05, 0.9999, ""),
             },
+        )
+        pair = (self.frequency_per_s, self.energy_j_per_mol)
+        known = [k for k in _PUBLISHED if pair[0] == k[0] or pair[1] == k[1]]
+        if known and pair not in known:
+            raise InputError(
+                "damage.energy_j_per_mol",
+                got=f"{pair[1]:g} J/mol with A = {pair[0]:g} /s",
+                expected=f"{known[0][1]:g} J/mol with A = {known[0][0]:g} /s, which are one fit",
+                remedy="Take both constants, and their source, from one publication.",
+            )
+        if not known and self.source == _DEFAULT_SOURCE:
+            raise InputError(
+                "damage.source",
+                got=f"the source of another set for A = {pair[0]:g} /s, Ea = {pair[1]:g} J/mol",
+                expected="where this pair comes from",
+                remedy="Name the publication in source.",
+            )
+
+    @property
+    def words(self) -> str:
+        """The constants, for records."""
+        return (
+            f"A {self.frequency_per_s:.6g} /s, Ea {self.energy_j_per_mol:.6g} J/mol, dead from "
+            f"{self.dead_fraction:g}"
         )
 
     def rate(self, temperature_c: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,6 +160,11 @@ class Cem43:
                 "r_below": (0.05, 0.95, ""),
             },
         )
+
+    @property
+    def words(self) -> str:
+        """The constants, for records."""
+        return f"R {self.r_above:g} / {self.r_below:g}, dead from {self.dead_minutes:g} min"
 
     def rate(self, temperature_c: NDArray[np.float64]) -> NDArray[np.float64]:
         """Equivalent minutes per second."""
@@ -199,6 +240,15 @@ class ThreeState:
                 remedy="0.99 and 0.01 are usual.",
             )
 
+    @property
+    def words(self) -> str:
+        """The constants, for records."""
+        return (
+            f"k {self.forward_per_s:g} /s, T_k {self.scale_c:g} degC, k_b {self.backward_per_s:g} "
+            f"/s, A0 {self.alive_at_start:g}, D0 {self.dead_at_start:g}, dead from "
+            f"{self.dead_fraction:g}"
+        )
+
     def rate(self, temperature_c: NDArray[np.float64]) -> NDArray[np.float64]:
         """k_f / (1 - A), 1/s."""
         out: NDArray[np.float64] = self.forward_per_s * np.exp(
@@ -242,6 +292,11 @@ DAMAGE_SETS: dict[str, DamageModel] = {
     "cem43, liver cancer cells": Cem43(r_above=0.72, source=_HCC),
     "three-state": ThreeState(),
 }
+
+
+def damage_record(models: Iterable[DamageModel]) -> dict[str, float | str]:
+    """Constants and source of each model, for a result's options."""
+    return {f"damage {m.name}": f"{m.words}; {m.source}" for m in models}
 
 
 def rate_table(model: DamageModel) -> NDArray[np.float32]:

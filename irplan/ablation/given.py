@@ -85,7 +85,10 @@ def check_items(field: str, value: object, kind: type[Item], remedy: str) -> tup
     """``value`` (any iterable) as a tuple of instances of ``kind``."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InputError(
-            field, got=_shown(value), expected=f"a tuple of {kind.__name__}", remedy=remedy
+            field,
+            got=_shown(value),
+            expected="a list" if kind is object else f"a tuple of {kind.__name__}",
+            remedy=remedy,
         )
     items = tuple(value)
     for n, item in enumerate(items):
@@ -108,5 +111,14 @@ def _shown(value: object) -> str:
     """A number as it is, anything else with its type."""
     if not isinstance(value, bool) and isinstance(value, Real):
         return f"{value}"
-    text = repr(value)
+    text = repr(_plainly(value))
     return f"{text if len(text) <= 60 else type(value).__name__} ({type(value).__name__})"
+
+
+def _plainly(value: object) -> object:
+    """NumPy's numbers, alone or in a tuple or list, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return type(value)(_plainly(v) for v in value) if type(value) in (tuple, list) else value
+    return value

@@ -43,8 +43,12 @@ class Placement:
     @property
     def active_segment(self) -> tuple[Point3, Point3]:
         """Distal and proximal end of the active zone on the needle's axis, LPS mm."""
-        near = self.applicator.tip_offset_mm
-        return self.needle.segment(near, near + self.applicator.active_length_mm)
+        return self.needle.segment(self.applicator.tip_offset_mm, self.active_end_mm)
+
+    @property
+    def active_end_mm(self) -> float:
+        """From the tip to the proximal end of the active zone, mm."""
+        return self.applicator.tip_offset_mm + self.applicator.active_length_mm
 
     def withdrawn(self, distance_mm: float) -> Placement:
         """The same applicator pulled back along its own axis, its entry where it was.

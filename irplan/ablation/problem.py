@@ -119,7 +119,7 @@ class AblationProblem:
             own = check_items("problem.schedule", self.schedule, Schedule, remedy)
             object.__setattr__(self, "schedule", own)
         check_schedules(self.schedule, self.placements)
-        notes = self._active_zones_met(index) + self._pull_backs_met(index)
+        notes = self._active_zones_met(index) + self._pull_backs_met(index) + self._too_warm()
         object.__setattr__(self, "notes", (*self.notes, *notes))
         view = index.view()
         view.setflags(write=False)
@@ -144,6 +144,16 @@ class AblationProblem:
                     "held at a fixed temperature (a vessel?), which it cannot change."
                 )
         return notes
+
+    def _too_warm(self) -> list[str]:
+        """Notes for cryoprobes that cannot freeze."""
+        freezes = max(t.liquidus_c for t in self.tissues)
+        return [
+            f"Applicator {n + 1} works at {p.applicator.working_temperature_c:g} degC, which "
+            "freezes nothing."
+            for n, p in enumerate(self.placements)
+            if p.applicator.kind == "cryo" and p.applicator.working_temperature_c >= freezes
+        ]
 
     def _pull_backs_met(self, index: NDArray[np.uint8]) -> list[str]:
         """Raise for a pull-back out of the grid, into gas or bone or too close to another probe."""
@@ -273,6 +283,7 @@ def check_placements(placements: Sequence[Placement], grid: Grid) -> None:
                 expected="the whole active zone inside the image",
                 remedy="Move the probe, or use an image that covers it.",
             )
+        _check_depth(n, placement)
         for m in range(n):
             gap = segment_distance_mm(placement.active_segment, placements[m].active_segment)
             closest = _CLOSEST_MM[kind]
@@ -283,6 +294,38 @@ def check_placements(placements: Sequence[Placement], grid: Grid) -> None:
                     expected=f"at least {closest:g} mm between active zones",
                     remedy="Move the probes apart; 10 to 20 mm is usual.",
                 )
+            _check_shafts(n, placement, m, placements[m])
+            _check_shafts(m, placements[m], n, placement)
+
+
+def _check_depth(number: int, placement: Placement) -> None:
+    """Raise `InputError` for an active zone that reaches out of the entry."""
+    needs, depth = placement.active_end_mm, placement.needle.depth_mm
+    if needs > depth + 1e-6:
+        raise InputError(
+            f"problem.placements[{number}]",
+            got=f"a needle {depth:.1f} mm deep whose active zone reaches {needs:.1f} mm from its "
+            "tip",
+            expected="an active zone that ends before the entry",
+            remedy="Insert it deeper, or choose an applicator with a shorter active zone.",
+        )
+
+
+def _check_shafts(own: int, shaft: Placement, other: int, zone: Placement) -> None:
+    """Raise `InputError` where one applicator's shaft runs through another's active zone."""
+    start = min(shaft.active_end_mm, shaft.needle.depth_mm)
+    if shaft.needle.depth_mm - start < 1e-6:
+        return
+    line = shaft.needle.segment(start, shaft.needle.depth_mm)
+    gap = segment_distance_mm(line, zone.active_segment)
+    diameters = shaft.applicator.shaft_diameter_mm + zone.applicator.shaft_diameter_mm
+    if gap < 0.5 * diameters:
+        raise InputError(
+            f"problem.placements[{own}]",
+            got=f"a shaft {gap:.1f} mm from the axis of probe {other + 1} within its active zone",
+            expected=f"at least {0.5 * diameters:.1f} mm, where the two do not touch",
+            remedy="Choose another path for one of them.",
+        )
 
 
 def check_schedules(

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation.device import Kind
+from irplan.ablation.drive import placements_at
 from irplan.ablation.lethal import LethalRule
+from irplan.ablation.placement import Placement
 from irplan.ablation.problem import AblationProblem
+from irplan.ablation.pull_back import pull_backs
 from irplan.ablation.result import AblationResult
 from irplan.ablation.schedule import Schedule
 from irplan.ablation.zone_measure import (
@@ -63,8 +66,11 @@ class SimulatedCase:
         lethal: LethalRule | None = None,
         monitors: Mapping[str, Point3] | None = None,
     ) -> SimulatedCase:
-        """Measure the zones of ``result`` along the applicators of ``problem``."""
-        axis = ZoneAxis.of(problem.placements)
+        """Measure the zones of ``result`` along the applicators of ``problem``.
+
+        Where these are pulled back, the axis reaches over all their active zones.
+        """
+        axis = ZoneAxis.of(_positions(problem))
         rule = lethal if problem.placements[0].applicator.kind == "cryo" else None
         zones = zone_fields(result, rule)
         return cls(
@@ -82,6 +88,18 @@ class SimulatedCase:
     def kind(self) -> Kind:
         """Modality."""
         return self.problem.placements[0].applicator.kind
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """Where the applicators lie when the last freeze or power phase ends."""
+        ends = []
+        for schedule in self.problem.schedules:
+            at = 0.0
+            for phase in schedule.phases:
+                at += phase.duration_s
+                if phase.kind in ("freeze", "power"):
+                    ends.append(at)
+        return tuple(placements_at(self.problem, max(ends)))
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:
@@ -116,3 +134,10 @@ class SimulatedCase:
         chosen = sorted({round(k * (count - 1) / max(1, most - 1)) for k in range(most)})
         for index in chosen:
             yield float(history.times_s[index]), history.temperature_c(index)
+
+
+def _positions(problem: AblationProblem) -> tuple[Placement, ...]:
+    """The applicators as placed and after every pull-back."""
+    moves = pull_backs(problem.placements, problem.schedules)
+    after = [p for m in moves for n, p in enumerate(m.after) if m.moved(n)]
+    return (*problem.placements, *after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,6 +199,10 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
     )
     sides = (n * s for n, s in zip(part.shape, grid.spacing_mm, strict=True))
     reach = math.sqrt(sum(side**2 for side in sides))
+    corners = [(s.start, s.stop - 1) for s in box]
+    away = grid.index_to_lps(np.array(list(product(*corners)))) - np.array(axis.distal_mm)
+    farthest = float(np.linalg.norm(away, axis=1).max())  # of a zone that lies off the axis' part
+    reach = max(reach, farthest - axis.active_length_mm)
     stations, radii = _radii(zone, signed, axis, h, reach)
     both = radii + np.roll(radii, _DIRECTIONS // 2, axis=1)  # diameters, opposite directions
     mean = radii.mean(axis=1)

@@ -138,8 +138,10 @@ class TomlTable:
         except FileFormatError:
             raise
         except IrplanError as error:
+            key = error.field.rsplit(".", 1)[-1]
+            place = f"{self.where(name)} ({error.field})"
             raise FileFormatError(
-                f"{self.where(name)} ({error.field})",
+                self.where(key) if not name and self.has(key) else place,
                 got=error.got,
                 expected=error.expected,
                 remedy=error.remedy,
@@ -205,7 +207,7 @@ def read_toml_text(path: str | Path, *, what: str) -> str:
 
     def fail(got: str, remedy: str) -> FileFormatError:
         return FileFormatError(
-            f"{what} '{file.name}'", got=got, expected="a TOML file", remedy=remedy
+            f"{what} '{file.name or path}'", got=got, expected="a TOML file", remedy=remedy
         )
 
     try:

@@ -36,7 +36,7 @@ def needle_planes(case: SimulatedCase) -> tuple[Plane, Plane]:
     sizes = [m.most_width_mm for m in case.measures if m.volume_ml > 0]
     spread = max(
         (float(np.linalg.norm(_across(np.array(p) - middle, up)))
-         for x in case.problem.placements for p in x.active_segment), default=0.0,
+         for x in case.placements for p in x.active_segment), default=0.0,
     )  # fmt: skip
     half = float(np.clip(0.5 * max(sizes, default=0.0) + 8.0, 18.0, 75.0))
     half = max(half, spread + 14.0)
@@ -44,7 +44,9 @@ def needle_planes(case: SimulatedCase) -> tuple[Plane, Plane]:
     tall = max(half, 0.5 * max(length, case.axis.active_length_mm) + 10.0)
     step = min(0.5, 0.5 * min(case.problem.grid.spacing_mm))
     along = Plane(middle, right, up, (-half, half), (-tall, tall), step)
-    across = Plane(middle, right, np.cross(up, right), (-half, half), (-half, half), step)
+    ends = np.array([p.active_segment for p in case.placements]).mean(axis=(0, 1))
+    here = middle + float((ends - middle) @ up) * up  # where they lie in the end
+    across = Plane(here, right, np.cross(up, right), (-half, half), (-half, half), step)
     return along, across
 
 
@@ -124,9 +126,7 @@ def _right(
     case: SimulatedCase, up: NDArray[np.float64], middle: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Across the needles: towards the farthest of them, or towards the patient's left."""
-    offsets = [
-        _across(np.mean(p.active_segment, axis=0) - middle, up) for p in case.problem.placements
-    ]
+    offsets = [_across(np.mean(p.active_segment, axis=0) - middle, up) for p in case.placements]
     far = max(offsets, key=lambda o: float(np.linalg.norm(o)))
     if float(np.linalg.norm(far)) < 1.0:
         far = _across(np.array([1.0, 0.0, 0.0]), up)
@@ -168,7 +168,7 @@ def _edge(axes: Axes, plane: Plane, zone: ZoneField, k: int) -> None:
 
 
 def _needles(axes: Axes, case: SimulatedCase, plane: Plane) -> None:
-    for placement in case.problem.placements:
+    for placement in case.placements:
         along = abs(float(placement.needle.direction @ plane.towards_viewer)) < 0.5
         if not along:  # it pierces the plane: a dot
             needle = placement.needle

@@ -236,3 +236,36 @@ def test_lookups_list_their_names():
 def test_segment_distance(first, second, expected):
     assert segment_distance_mm(first, second) == pytest.approx(expected)
     assert segment_distance_mm(second, first) == pytest.approx(expected)
+
+
+def test_active_zone_beyond_the_entry(make_problem, make_probe):
+    """A zone of 30 mm on a needle 20 mm deep reaches out of the skin."""
+    from irplan.ablation import Placement
+
+    short = Placement(Needle((0, 0, -10.0), (0, 0, 10.0)), make_probe(30.0))
+    with pytest.raises(InputError, match=r"20\.0 mm deep .* 30\.0 mm"):
+        make_problem(placements=(short,))
+    just = Placement(Needle((0, 0, -15.0), (0, 0, 15.0)), make_probe(30.0))
+    assert make_problem(placements=(just,)).placements == (just,)
+
+
+def test_shaft_through_another_active_zone(make_problem, make_placed, make_probe):
+    """A shaft of 1.5 mm may pass another zone's axis at 2 mm, not at 1 mm."""
+    seed = make_probe(10.0)
+    zone = make_placed((0, 0, 0), (0, 0, 1), make_probe(20.0))
+
+    def crossing(gap: float):  # its own zone 10 to 20 mm away, its shaft past the first one
+        return make_placed((-15.0, gap, 4.0), (1, 0, 0), seed)
+
+    assert make_problem(placements=(zone, crossing(2.0)))
+    with pytest.raises(InputError, match=r"placements\[1\].*shaft 1\.0 mm from .* probe 1"):
+        make_problem(placements=(zone, crossing(1.0)))
+    with pytest.raises(InputError, match=r"placements\[0\].*shaft 0\.0 mm from .* probe 2"):
+        make_problem(placements=(crossing(0.0), zone))
+
+
+def test_cryoprobe_that_does_not_freeze(make_problem, make_placed, make_probe):
+    with pytest.raises(InputError, match=r"working_temperature_c: got 50"):
+        make_probe(20.0, temperature_c=50.0)
+    cool = make_placed((0, 0, 0), (0, 0, 1), make_probe(20.0, temperature_c=5.0))
+    assert any("freezes nothing" in n for n in make_problem(placements=(cool,)).notes)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from irplan.ablation import Applicator, LethalRule, Placement
+from irplan.ablation import Applicator, LethalRule, Phase, Placement, Schedule, simulate
 from irplan.ablation.regions import Box, Cylinder, Halfspace, Sphere, Tube, mask_of
+from irplan.ablation.simulated_case import SimulatedCase
 from irplan.ablation.zone_measure import ZoneAxis, ZoneField, measure_zone, zone_fields
+from irplan.ablation.zone_size import zone_size
 from irplan.errors import InputError
 from irplan.geometry import Grid, Needle
 from irplan.image import Volume
@@ -133,3 +135,29 @@ def test_doses_that_vary_over_decades_are_measured_as_well(quantity):
     found = measure_zone(zone, ZoneAxis.of([placement((0, 0, 0), (0, 0, 1))]))
     assert found.width_mm == pytest.approx(20.0, abs=0.15)
     assert found.volume_ml == pytest.approx(4 / 3 * np.pi, rel=0.02)
+
+
+def test_a_long_pull_back_is_measured_all_along(make_problem, make_placed, make_probe):
+    """Ice of a 10 mm probe pulled back 60 mm: at its new place, the size of a probe left alone."""
+    schedule = Schedule(
+        (Phase("freeze", 30.0), Phase("active_thaw", 60.0), Phase("freeze", 90.0, None, 60.0))
+    )
+    first = make_placed((0, 0, -30), (0, 0, 1), make_probe(10.0, ramp_s=0.0))
+    problem = make_problem(shape=(120, 40, 40), placements=(first,), schedule=schedule)
+    case = SimulatedCase.of("back", problem, simulate(problem), lethal=LethalRule(-20.0, 1))
+    alone = make_problem(
+        shape=(48, 40, 40),
+        placements=(make_placed((0, 0, 0), (0, 0, 1), make_probe(10.0, ramp_s=0.0)),),
+        schedule=Schedule((Phase("freeze", 90.0),)),
+    )
+    expected = {m.name: m for m in SimulatedCase.of("one", alone, simulate(alone)).measures}
+    found = {m.name: m for m in case.measures}
+    for name in ("ice", "minus_20"):
+        assert found[name].volume_ml == pytest.approx(expected[name].volume_ml, rel=0.05)
+        assert found[name].width_mm == pytest.approx(expected[name].width_mm, abs=0.3)
+        assert found[name].length_mm == pytest.approx(expected[name].length_mm, abs=0.4)
+    (last,) = case.placements
+    assert np.mean(last.active_segment, axis=0) == pytest.approx((0, 0, 30))
+    size = zone_size(case.result, first)  # along the first place's axis as well
+    assert size.long_mm == pytest.approx(expected["ice"].length_mm, abs=0.4)
+    assert size.mean_mm == pytest.approx(expected["ice"].width_mm, abs=0.3)

@@ -58,7 +58,7 @@ def test_tables_know_their_path():
 def test_what_a_constructor_refuses_is_told_with_its_place():
     with pytest.raises(FileFormatError) as refused:
         table("[d]\nmax_probes = 900").table("d").build(CryoDevice)
-    assert refused.value.field == "'x.toml' d (CryoDevice.max_probes)"
+    assert refused.value.field == "'x.toml' d.max_probes"
     assert table("[d]\nmax_probes = 9").table("d").build(CryoDevice).max_probes == 9
 
 

@@ -2,7 +2,8 @@
 
 Plain explicit Euler in small steps on temperature and enthalpy of each voxel's own tissue;
 faces between unlike tissues conduct with the harmonic mean of both conductivities within each
-phase, faces of held tissue with half a voxel of the other; the box is surrounded by body temperature.
+phase, faces of held tissue with half a voxel of the other; the box is surrounded by body
+temperature.
 """
 
 from __future__ import annotations

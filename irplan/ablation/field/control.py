@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from irplan.ablation.given import Limits, check_text, take_numbers
 from irplan.errors import InputError
 
 Mode = Literal["power", "impedance", "temperature"]
@@ -56,18 +56,9 @@ class RfaControl:
     shortest_s: float = 0.5
 
     def __post_init__(self) -> None:
-        for field, allowed in (
-            ("mode", get_args(Mode)),
-            ("arrangement", get_args(Arrangement)),
-        ):
-            if getattr(self, field) not in allowed:
-                raise InputError(
-                    f"control.{field}",
-                    got=repr(getattr(self, field)),
-                    expected="one of " + ", ".join(repr(a) for a in allowed),
-                    remedy="Use one of these.",
-                )
-        limits = {
+        check_text("control.mode", self.mode, get_args(Mode))
+        check_text("control.arrangement", self.arrangement, get_args(Arrangement))
+        limits: Limits = {
             "rise_ohm": (1.0, 1000.0, "ohm"),
             "off_s": (1.0, 120.0, "s"),
             "start_w": (1.0, 1000.0, "W"),
@@ -81,15 +72,7 @@ class RfaControl:
             "longest_s": (0.25, 30.0, "s"),
             "shortest_s": (0.02, 5.0, "s"),
         }
-        for field, (low, high, unit) in limits.items():
-            value = getattr(self, field)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise InputError(
-                    f"control.{field}",
-                    got=f"{value}",
-                    expected=f"{low:g} to {high:g} {unit}".rstrip(),
-                    remedy="Leave it out for the default.",
-                )
+        take_numbers(self, "control", limits, "Leave it out for the default.")
         if self.shortest_s > self.longest_s:
             raise InputError(
                 "control.shortest_s",

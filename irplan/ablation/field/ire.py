@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.damage import Arrhenius, DamageModel
+from irplan.ablation.damage import Arrhenius, DamageModel, damage_record
 from irplan.ablation.device import IreDevice
 from irplan.ablation.field.electrode import Samples, check_apart, sample_wires, wires_of
 from irplan.ablation.field.mesh import FieldMesh
 from irplan.ablation.field.solver import Drive, PotentialSolver, Solution, at_most
 from irplan.ablation.field.tissue import Conductor
+from irplan.ablation.given import check_items, check_whole, take_numbers
 from irplan.ablation.heat.march import HeatMarch
 from irplan.ablation.problem import AblationProblem, check_range
 from irplan.ablation.result import ErrorEstimate, FieldResult
@@ -66,18 +67,15 @@ class PulseProtocol:
     rate_hz: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.pairs != "all":
-            object.__setattr__(self, "pairs", tuple((int(a), int(b)) for a, b in self.pairs))
-        if self.voltage_v is not None and not isinstance(self.voltage_v, int | float):
-            object.__setattr__(self, "voltage_v", tuple(float(v) for v in self.voltage_v))
-        given = self.voltage_v
-        volts = () if given is None else given if isinstance(given, tuple) else (given,)
-        for v in volts:
-            check_range("protocol.voltage_v", v, 10.0, 10000.0, "V", "1000 to 3000 is usual.")
-        check_range("protocol.v_per_cm", self.v_per_cm, 100.0, 4000.0, "V/cm", "1500 is usual.")
-        check_range("protocol.pulses", float(self.pulses), 1.0, 10000.0, "", "90 is usual.")
-        check_range("protocol.pulse_us", self.pulse_us, 1.0, 10000.0, "us", "100 is usual.")
-        check_range("protocol.rate_hz", self.rate_hz, 0.01, 1000.0, "Hz", "1 is usual.")
+        if not (isinstance(self.pairs, str) and self.pairs == "all"):
+            object.__setattr__(self, "pairs", tuple(_pair(n, p) for n, p in _listed(self.pairs)))
+        if self.voltage_v is not None:
+            object.__setattr__(self, "voltage_v", _volts(self.voltage_v))
+        take_numbers(self, "protocol", {"v_per_cm": (100.0, 4000.0, "V/cm")}, "1500 V/cm is usual.")
+        pulses = check_whole("protocol.pulses", self.pulses, 1, 10000, "90 is usual.")
+        object.__setattr__(self, "pulses", pulses)
+        take_numbers(self, "protocol", {"pulse_us": (1.0, 10000.0, "us")}, "100 us is usual.")
+        take_numbers(self, "protocol", {"rate_hz": (0.01, 1000.0, "Hz")}, "1 Hz is usual.")
         if self.pulse_us * 1e-6 * self.rate_hz > 0.5:
             raise InputError(
                 "protocol.rate_hz",
@@ -128,6 +126,33 @@ class PulseProtocol:
         else:
             volts = [float(given)] * len(pairs)
         return [(a, b, v) for (a, b), v in zip(pairs, volts, strict=True)]
+
+
+def _listed(pairs: object) -> list[tuple[int, object]]:
+    """``pairs`` by number, or refused."""
+    remedy = "Use 'all', or for example ((0, 1), (1, 2))."
+    return list(enumerate(check_items("protocol.pairs", pairs, object, remedy)))
+
+
+def _pair(number: int, given: object) -> tuple[int, int]:
+    """Two whole numbers."""
+    field, remedy = f"protocol.pairs[{number}]", "Electrodes count from 0, for example (0, 1)."
+    pair = check_items(field, given, object, remedy)
+    if len(pair) != 2:
+        raise InputError(field, got=f"{len(pair)} numbers", expected="two indexes", remedy=remedy)
+    first, second = (check_whole(field, v, 0, 1000, remedy) for v in pair)
+    return first, second
+
+
+def _volts(given: object) -> float | tuple[float, ...]:
+    """One voltage, or a tuple of them."""
+
+    def volt(field: str, value: object) -> float:
+        return check_range(field, value, 10.0, 10000.0, "V", "1000 to 3000 V is usual.")
+
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return tuple(volt(f"protocol.voltage_v[{n}]", v) for n, v in enumerate(given))
+    return volt("protocol.voltage_v", given)
 
 
 def simulate_ire(
@@ -368,6 +393,7 @@ class _Run:
                 "rate_hz": self.protocol.rate_hz,
                 "potential_solves": float(self.solves),
                 "pulse_energy_j": self.energy_j,
+                **damage_record(march.damage),
             },
             warnings=(*self.problem.notes, *march.warnings(), *self._current_warnings()),
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.damage import DamageModel
+from irplan.ablation.damage import DamageModel, damage_record
 from irplan.ablation.field.control import RfaControl
 from irplan.ablation.heat.march import HeatMarch
 from irplan.ablation.result import ErrorEstimate, HeatResult
@@ -64,6 +64,7 @@ def heat_result(
             "arrangement": control.arrangement,
             **options,
             "tissue_energy_j": march.source_j,
+            **damage_record(damage),
         },
         warnings=(*march.problem.notes, *march.warnings(), *warnings),
     )

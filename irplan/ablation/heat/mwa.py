@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation.damage import Arrhenius, Cem43, DamageModel, ThreeState
+from irplan.ablation.damage import Arrhenius, Cem43, DamageModel, ThreeState, damage_record
 from irplan.ablation.device import MwaDevice
 from irplan.ablation.heat.antenna import TABLE_STEP_MM, AntennaPattern, antenna_pattern
 from irplan.ablation.heat.coolant import Coolant, coolant
@@ -181,6 +181,7 @@ def _result(
             "dielectric_change": "sigmoid" if dielectric_change else "none",
             "source_j": march.source_j,
             "coolant_j": march.coolant_j,
+            **damage_record(march.damage),
         },
         warnings=tuple(notes),
     )

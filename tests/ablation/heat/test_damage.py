@@ -16,6 +16,7 @@ from irplan.ablation.damage import (
     Arrhenius,
     Cem43,
     ThreeState,
+    damage_record,
 )
 from irplan.ablation.heat.march import HeatMarch
 from irplan.errors import InputError
@@ -131,3 +132,19 @@ def test_bad_models():
         Cem43(dead_minutes=math.nan)
     with pytest.raises(InputError, match="at most 1"):
         ThreeState(alive_at_start=0.9, dead_at_start=0.2)
+
+
+def test_constants_of_two_fits_are_no_model():
+    """A of one published pair with Ea of another, or a pair of one's own under another's source."""
+    for mixed in ({"frequency_per_s": 5.49e41}, {"energy_j_per_mol": 2.81e5}):
+        with pytest.raises(InputError, match="one fit"):
+            Arrhenius(**mixed)
+    with pytest.raises(InputError, match=r"damage\.source"):
+        Arrhenius(frequency_per_s=3.1e98, energy_j_per_mol=6.27e5)
+    own = Arrhenius(3.1e98, 6.27e5, source="Henriques & Moritz 1947, skin")
+    record = damage_record((own, Cem43()))
+    assert record["damage arrhenius"].startswith("A 3.1e+98 /s, Ea 627000 J/mol, dead from 0.98; ")
+    assert record["damage arrhenius"].endswith("Henriques & Moritz 1947, skin")
+    assert "R 0.5 / 0.25, dead from 240 min" in record["damage cem43"]
+    for name, model in DAMAGE_SETS.items():
+        assert model.source in damage_record((model,))[f"damage {model.name}"], name
