@@ -207,3 +207,35 @@ def test_contrast_to_noise() -> None:
     assert result.contrast == pytest.approx(-6.0, rel=0.02)
     with pytest.raises(InputError):
         contrast_to_noise(images, inside, inside)
+
+
+# ---- pylinac 3.49.0, in an environment of its own (python -m venv v && v/bin/pip install pylinac):
+#
+#   import numpy as np; from scipy.special import erf; from scipy.ndimage import gaussian_filter
+#   from pylinac.core.nps import noise_power_spectrum_1d, noise_power_spectrum_2d
+#   from pylinac.core.mtf import EdgeSpreadFunctionMTF
+#   soft = [gaussian_filter(w, 1.2, mode="wrap")
+#           for w in np.random.default_rng(2).normal(size=(6, 256, 256))]
+#   rois = [f[r:r+128, c:c+128] for f in soft for r in (0, 64, 128) for c in (0, 64, 128)]
+#   one = noise_power_spectrum_1d(noise_power_spectrum_2d(0.2, rois)); print(one[[8, 12, 16, 20]])
+#   v, u = np.mgrid[:200, :200] - 99.5; a = np.radians(5)
+#   image = 100 + 50 * erf((u * np.cos(a) - v * np.sin(a)) / np.sqrt(2))
+#   m = EdgeSpreadFunctionMTF(list(image[60:140]), sample_spacing=0.2, windowing=None)
+#   print(np.interp([0.25, 0.5, 0.75, 1.0], m.freq, m.mtf))
+
+
+def test_noise_power_equals_pylinac() -> None:
+    white = np.random.default_rng(2).normal(size=(6, 256, 256))
+    soft = np.stack([gaussian_filter(w, 1.2, mode="wrap") for w in white])
+    power = noise_power(soft, PIXEL, region_px=128, degree=0).power
+    ring = np.hypot(*(np.indices(power.shape) - 64)).astype(int)  # pylinac rounds down
+    ours = [power[ring == k].mean() for k in (8, 12, 16, 20)]
+    assert ours == pytest.approx([0.0310303, 0.0241722, 0.0158678, 0.00971383], rel=1e-5)
+
+
+def test_edge_agrees_with_pylinac() -> None:
+    """pylinac takes numpy.gradient along each row and leaves its transfer, sinc(2 f p), in."""
+    result = edge_mtf(edge(1.0, 5.0), PIXEL)
+    f = np.array([0.25, 0.5, 0.75, 1.0])
+    ours = result.at(f) * np.sinc(2 * f * PIXEL)
+    assert ours == pytest.approx([0.9359, 0.7668, 0.5487, 0.3416], abs=0.005)

@@ -205,12 +205,13 @@ def _devices(
     for n, (name, seed) in enumerate(jobs):
         part = portion(progress, n / len(jobs), (n + 1) / len(jobs))
         made = scene(name, shape=size.scene_shape, frames=size.scene_frames, seed=seed)
-        for dose in dict.fromkeys((1.0, request.working_dose)):
-            low, mid = (0.0, 0.3) if dose == 1.0 else (0.3, 0.6)
-            pair = scene_pair(made, dose * request.full_dose_ngy, progress=portion(part, low, mid))
+        doses = tuple(dict.fromkeys((1.0, request.working_dose)))
+        for m, dose in enumerate(doses):
+            here = portion(part, m / len(doses), (m + 1) / len(doses))
+            pair = scene_pair(made, dose * request.full_dose_ngy, progress=portion(here, 0.0, 0.4))
             use = factories if dose == request.working_dose else _references(factories)
             for k, (label, factory) in enumerate(use.items()):
-                step = portion(part, mid + 0.4 * k / len(use) * (mid > 0.5), 1.0)
+                step = portion(here, 0.4 + 0.6 * k / len(use), 0.4 + 0.6 * (k + 1) / len(use))
                 if speeds[label] > _TOO_SLOW_MS:  # one frame of a filter that remembers little
                     few = pair.part(8, 7)
                     out.append(measure_devices(few, label, factory, from_frame=2, every=9,
