@@ -1,0 +1,78 @@
+"""The spatial stage: noise bands lowered by fixed gains, lines averaged along themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from irplan.compute.cpu import fluoro_spatial, fluoro_temporal
+from irplan.compute.parts import in_parts
+from irplan.fluoroscopy.filter import Frame
+from irplan.fluoroscopy.lines import line_offsets
+from irplan.fluoroscopy.settings import SpatialSettings
+
+_ORIENTATIONS, _HALF_TAPS, _TAPS = 16, 11, 13
+_BEST_OF = 2.2
+
+
+class SpatialStage:
+    """Works on variance-stabilised frames; see `SpatialSettings`."""
+
+    def __init__(self, shape: tuple[int, int], settings: SpatialSettings) -> None:
+        self.settings = settings
+        rows, columns = shape
+        sizes = [(rows // k, columns // k) for k in (2, 4, 8)]
+        self._small = [np.empty(s, np.float32) for s in sizes]
+        self._band = [np.empty(s, np.float32) for s in sizes[:2]]
+        self._joined = [np.empty(s, np.float32) for s in sizes[:2]]
+        self._line, self._which = np.empty(sizes[0], np.float32), np.empty(sizes[0], np.int8)
+        self._gate = np.empty(sizes[0], np.float32)
+        self._half_lines = line_offsets(_ORIENTATIONS, _HALF_TAPS)
+        self._full_lines = line_offsets(_ORIENTATIONS, _TAPS)
+        self._sample = np.empty(8192, np.float32)
+        self._sd = 0.0
+
+    def step(self, x: Frame, out: Frame | None = None) -> Frame:
+        """Filter one frame (no memory of earlier ones but the noise level)."""
+        s = self.settings
+        result = np.empty_like(x) if out is None else out
+        source = x
+        for target in self._small:
+            _rows(target, lambda a, b, f=source, t=target: fluoro_spatial.halved(f, a, b, t))
+            source = target
+        half, quarter, eighth = self._small
+        band1, band2 = self._band
+        _rows(band1, lambda a, b: fluoro_spatial.band(half, quarter, a, b, band1))
+        _rows(band2, lambda a, b: fluoro_spatial.band(quarter, eighth, a, b, band2))
+        self._find_lines(band1)
+        keep = [np.float32(k) for k in s.keep]
+        low2, low1 = self._joined[1], self._joined[0]
+        _rows(low2, lambda a, b: fluoro_spatial.joined(band2, keep[2], eighth, a, b, low2))
+        _rows(low1, lambda a, b: fluoro_spatial.joined(band1, keep[1], low2, a, b, low1))
+        _rows(
+            x,
+            lambda a, b: fluoro_spatial.finest(
+                x, low1, half, keep[0], self._gate, self._which, self._full_lines, _TAPS // 2,
+                np.float32(s.sharpen), a, b, result,
+            ),
+        )
+        return result
+
+    def _find_lines(self, band: Frame) -> None:
+        s = self.settings
+        padded = np.pad(band, _HALF_TAPS // 2, mode="edge")
+        _rows(
+            band,
+            lambda a, b: fluoro_temporal.lines(
+                padded, self._half_lines, a, b, self._line, self._which
+            ),
+        )
+        step = max(1, band.size // self._sample.size) | 1
+        n = fluoro_spatial.sampled(self._line, step, self._sample)
+        new = float(np.median(self._sample[:n])) * 1.4826 / _BEST_OF
+        self._sd = new if self._sd == 0.0 else self._sd + 0.1 * (new - self._sd)
+        low, high = np.float32(s.line_low * self._sd), np.float32(s.line_high * self._sd)
+        _rows(band, lambda a, b: fluoro_spatial.smooth_gate(self._line, low, high, a, b, self._gate))
+
+
+def _rows(like: Frame, work: object) -> None:
+    in_parts(like.shape[0], work)  # type: ignore[arg-type]
