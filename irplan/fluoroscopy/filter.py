@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.errors import InputError
+from irplan.fluoroscopy.settings import PRESETS
 from irplan.image import FluoroSequence, Photometry
 
 Frame = NDArray[np.float32]
@@ -155,7 +156,7 @@ def filtered(each: FluoroFilter, frames: Iterable[NDArray[Any]]) -> Iterator[Fra
 
 
 def make_filter(spec: str, facts: StreamFacts) -> FluoroFilter:
-    """The filter that ``spec`` names: "raw", "recursive:0.25", or "module:function".
+    """The filter that ``spec`` names: "raw", "recursive:0.25", a preset, or "module:function".
 
     The function is a `FilterFactory`.  Raises `InputError` where it cannot be had, or makes no
     filter.
@@ -169,16 +170,26 @@ def make_filter(spec: str, facts: StreamFacts) -> FluoroFilter:
         except ValueError:
             raise _no_filter(spec, "a number after 'recursive:'") from None
         return Recursive(facts, gain)
-    if not rest:
-        raise _no_filter(spec, "raw, recursive:GAIN, or module:function")
-    try:
-        factory = getattr(importlib.import_module(name), rest)
-    except (ImportError, AttributeError) as error:
-        raise _no_filter(spec, f"a function that can be imported ({error})") from error
-    made = factory(facts)
+    if name in PRESETS and not rest:
+        from irplan.fluoroscopy.pipeline import Pipeline
+
+        return Pipeline(facts, PRESETS[name])
+    made = find_factory(spec)(facts)
     if not all(callable(getattr(made, method, None)) for method in ("step", "state", "restore")):
         raise _no_filter(spec, "a function that returns an object with step, state and restore")
-    return made  # type: ignore[no-any-return]
+    return made
+
+
+def find_factory(spec: str) -> FilterFactory:
+    """The function "module:function" names; `InputError` where it cannot be imported."""
+    name, _, rest = spec.partition(":")
+    if not rest:
+        raise _no_filter(spec, f"raw, recursive:GAIN, {', '.join(PRESETS)}, or module:function")
+    try:
+        found: FilterFactory = getattr(importlib.import_module(name), rest)
+    except (ImportError, AttributeError) as error:
+        raise _no_filter(spec, f"a function that can be imported ({error})") from error
+    return found
 
 
 def _no_filter(spec: str, expected: str) -> InputError:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import NDArray
 
 from irplan.compute.cpu import fluoro_spatial, fluoro_temporal
-from irplan.compute.parts import in_parts
-from irplan.fluoroscopy.filter import Frame
+from irplan.compute.crew import share_rows
+from irplan.fluoroscopy.filter import Frame, State
 from irplan.fluoroscopy.lines import line_offsets
 from irplan.fluoroscopy.settings import SpatialSettings
+from irplan.fluoroscopy.temporal import gate_lines
 
 _ORIENTATIONS, _HALF_TAPS, _TAPS = 16, 11, 13
-_BEST_OF = 2.2
+_BEST_OF = 2.98
 
 
 class SpatialStage:
@@ -24,12 +28,13 @@ class SpatialStage:
         self._small = [np.empty(s, np.float32) for s in sizes]
         self._band = [np.empty(s, np.float32) for s in sizes[:2]]
         self._joined = [np.empty(s, np.float32) for s in sizes[:2]]
-        self._line, self._which = np.empty(sizes[0], np.float32), np.empty(sizes[0], np.int8)
+        self._line, self._which = np.empty(sizes[0], np.float32), np.empty(sizes[0], np.float32)
         self._gate = np.empty(sizes[0], np.float32)
         self._half_lines = line_offsets(_ORIENTATIONS, _HALF_TAPS)
         self._full_lines = line_offsets(_ORIENTATIONS, _TAPS)
         self._sample = np.empty(8192, np.float32)
         self._sd = 0.0
+        self.support = np.zeros(sizes[1], np.float32)
 
     def step(self, x: Frame, out: Frame | None = None) -> Frame:
         """Filter one frame (no memory of earlier ones but the noise level)."""
@@ -70,9 +75,19 @@ class SpatialStage:
         n = fluoro_spatial.sampled(self._line, step, self._sample)
         new = float(np.median(self._sample[:n])) * 1.4826 / _BEST_OF
         self._sd = new if self._sd == 0.0 else self._sd + 0.1 * (new - self._sd)
-        low, high = np.float32(s.line_low * self._sd), np.float32(s.line_high * self._sd)
-        _rows(band, lambda a, b: fluoro_spatial.smooth_gate(self._line, low, high, a, b, self._gate))
+        self.support = gate_lines(
+            self._line, self._sd, (s.line_low, s.line_high, s.line_drop), self.support, self._gate
+        )
+
+    def state(self) -> State:
+        """Noise level and where lines were."""
+        return {"sd": np.array(self._sd), "support": self.support.copy()}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on from a saved state."""
+        self._sd = float(np.asarray(state["sd"])) if "sd" in state else 0.0
+        self.support = np.array(state.get("support", 0.0 * self.support), np.float32)
 
 
 def _rows(like: Frame, work: object) -> None:
-    in_parts(like.shape[0], work)  # type: ignore[arg-type]
+    share_rows(like.shape[0], work)  # type: ignore[arg-type]

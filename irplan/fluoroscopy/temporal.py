@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, uniform_filter
 
-from irplan.compute.cpu import fluoro_spatial, fluoro_temporal
-from irplan.compute.parts import in_parts
+from irplan.compute.cpu import fluoro_motion, fluoro_spatial, fluoro_temporal
+from irplan.compute.crew import share_rows
 from irplan.fluoroscopy.filter import Frame, State
 from irplan.fluoroscopy.lines import line_offsets
 from irplan.fluoroscopy.settings import TemporalSettings
@@ -31,9 +31,7 @@ class Tables:
         p1 = np.maximum(1.0 / frames, s.short_gain / (2.0 - s.short_gain))
         p2 = np.maximum(1.0 / frames, s.long_gain / (2.0 - s.long_gain))
         # covariance of an exponential and a running mean: that of the longer one, at most
-        covariance = np.minimum(
-            p2, np.sqrt(p1 * p2)
-        ) * np.where(p1 > p2, 1.0, 1.0)
+        covariance = np.minimum(p1, p2)
         self.mix = s.short_share / max(1e-6, 1.0 - s.show)
         w = self.mix
         memory = w * w * p1 + (1 - w) ** 2 * p2 + 2 * w * (1 - w) * covariance
@@ -62,20 +60,23 @@ class TemporalStage:
         self.count = np.zeros(shape, np.uint8)
         self._e, self._half = np.empty(shape, np.float32), np.empty(half, np.float32)
         self._quarter = np.empty(quarter, np.float32)
-        self._line, self._which = np.empty(half, np.float32), np.empty(half, np.int8)
-        self._gate = np.empty(half, np.float32)
+        self._line, self._which = np.empty(half, np.float32), np.empty(half, np.float32)
+        self._gate, self._box = np.empty(half, np.float32), np.empty(quarter, np.float32)
+        self.support = np.zeros(quarter, np.float32)
         self._half_lines = line_offsets(_ORIENTATIONS, _HALF_TAPS)
         self._full_lines = line_offsets(_ORIENTATIONS, _TAPS)
         self._sample = np.empty(8192, np.float32)
         self._sd: dict[str, float] = {}
         self._begun = False
+        self._spare: tuple[Frame, Frame, NDArray[np.uint8]] | None = None
 
-    @property
-    def memory(self) -> Frame:
-        """(row, column) the mixture of the memories (a new array)."""
-        w = np.float32(self.tables.mix)
-        out: Frame = w * self._m1 + (1 - w) * self._m2
-        return out
+    def quarters(self, d: Frame, new: Frame, old: Frame) -> None:
+        """4 x 4 means of a frame into ``new``, of the memory into ``old``."""
+        mix = np.float32(self.tables.mix)
+        share_rows(
+            len(new),
+            lambda a, b: fluoro_temporal.quarters(d, self._m1, self._m2, mix, a, b, new, old),
+        )
 
     def step(self, d: Frame, out: Frame | None = None) -> Frame:
         """Take the next frame, give what to show."""
@@ -88,7 +89,7 @@ class TemporalStage:
         s, tables = self.settings, self.tables
         mix = np.float32(tables.mix)
         rows = d.shape[0]
-        in_parts(
+        share_rows(
             rows // 4,
             lambda a, b: fluoro_temporal.innovation(
                 d, self._m1, self._m2, self.count, mix, tables.scale, a, b,
@@ -97,48 +98,95 @@ class TemporalStage:
         )
         coarse, area, dot = self._areas()
         self._find_lines()
-        in_parts(
+        if s.lift > 0.0:
+            dot = np.maximum(dot, np.float32(s.lift) * self.support)
+        share_rows(
             rows,
             lambda a, b: fluoro_temporal.remember(
                 self._e, self._m1, self._m2, self.count, mix,
                 tables.gain1, tables.gain2, tables.show,
                 self._gate, self._which, self._full_lines, _TAPS // 2,
                 coarse, area, dot,
-                np.float32(s.follow), np.float32(s.forget), tables.most, a, b, x,
+                np.float32(s.follow), np.float32(s.forget), np.float32(tables.most), a, b, x,
             ),
         )
         return x
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has seen a frame."""
+        return self._begun
+
+    def noise_of_quarters(self) -> float:
+        """SD of the frame's 4 x 4 means, as found so far (0.25 for white noise)."""
+        return self._sd.get("quarter", 0.25)
+
+    def carry(self, shifts: NDArray[np.float32], pitch: int) -> None:
+        """Move the memories by (block, block, 2) pixels (row, column), a block every ``pitch``."""
+        if self._spare is None:
+            self._spare = (np.empty_like(self._m1), np.empty_like(self._m1), self.count.copy())
+        new1, new2, new_count = self._spare
+        share_rows(
+            self._m1.shape[0],
+            lambda a, b: fluoro_motion.carry(
+                self._m1, self._m2, self.count, shifts, pitch, a, b, new1, new2, new_count
+            ),
+        )
+        self._spare = (self._m1, self._m2, self.count)
+        self._m1, self._m2, self.count = new1, new2, new_count
+
+    def convert(self, change: Callable[[Frame], None]) -> None:
+        """Let ``change`` rewrite both memories in place (another noise model, another dose)."""
+        if self._begun:
+            change(self._m1)
+            change(self._m2)
+
+    def forget(self, frames: float) -> None:
+        """As if ``frames`` frames had been missed: what was seen counts less."""
+        if self._begun:
+            kept = np.maximum(self.count * 0.7**frames, _QUARTERS)
+            self.count[:] = kept.astype(np.uint8)
+
     def _areas(self) -> tuple[Frame, Frame, Frame]:
         """(coarse innovation gated, gate of areas, gate of dots), each (row/4, column/4)."""
-        s = self.settings
-        q = self._quarter
-        mean = uniform_filter(q, 3, mode="nearest")
+        s, q = self.settings, self._quarter
+        area, dot = np.empty_like(q), np.empty_like(q)
         noise = self._noise("quarter", q)
-        z = np.abs(mean) / np.float32(self._noise("area", mean))
-        energy = uniform_filter(np.square(q), 5, mode="nearest") / np.float32(noise**2)
-        area = np.maximum(_step(z, s.area_low, s.area_high), _step(energy, s.energy_low, s.energy_high))
-        small = uniform_filter(self._half, 3, mode="nearest")
-        dots = np.abs(small) / np.float32(self._noise("dot", small))
-        dot = _step(dots, s.dot_low, s.dot_high)
-        dot = dot.reshape(dot.shape[0] // 2, 2, -1, 2).max(axis=(1, 3))
-        area = uniform_filter(maximum_filter(area, 3), 3, mode="nearest")
+        box = self._box
+        share_rows(q.shape[0], lambda a, b: fluoro_spatial.box3(q, a, b, box))
+        wide = self._noise("area", box)
+        limits = np.array(
+            [
+                s.area_low, 1.0 / (s.area_high - s.area_low),
+                s.energy_low, 1.0 / (s.energy_high - s.energy_low),
+                s.dot_low, 1.0 / (s.dot_high - s.dot_low),
+            ],
+            np.float32,
+        )  # fmt: skip
+        small = noise * _DOT_OVER_QUARTER
+        ones = [np.float32(v) for v in (1.0 / wide, noise**-2, 1.0 / small)]
+        share_rows(
+            q.shape[0],
+            lambda a, b: fluoro_temporal.areas(q, self._half, *ones, limits, a, b, area, dot),
+        )
+        if area.max() > 0.0:
+            area = uniform_filter(maximum_filter(area, 3), 3, mode="nearest")
         return area * q, area, dot
 
     def _find_lines(self) -> None:
         s = self.settings
-        reach = _HALF_TAPS // 2
-        padded = np.pad(self._half, reach, mode="edge")
+        padded = np.pad(self._half, _HALF_TAPS // 2, mode="edge")
         rows = self._half.shape[0]
-        in_parts(
+        share_rows(
             rows,
             lambda a, b: fluoro_temporal.lines(
                 padded, self._half_lines, a, b, self._line, self._which
             ),
         )
         sd = self._noise("line", self._line) / _BEST_OF
-        low, high = np.float32(s.line_low * sd), np.float32(s.line_high * sd)
-        in_parts(rows, lambda a, b: fluoro_spatial.smooth_gate(self._line, low, high, a, b, self._gate))
+        self.support = gate_lines(
+            self._line, sd, (s.line_low, s.line_high, s.line_drop), self.support, self._gate
+        )
 
     def _noise(self, name: str, values: Frame) -> float:
         """SD of ``values`` by their median absolute value, averaged over the last frames."""
@@ -157,6 +205,7 @@ class TemporalStage:
             "m1": self._m1.copy(),
             "m2": self._m2.copy(),
             "count": self.count.copy(),
+            "support": self.support.copy(),
             **{f"sd.{k}": np.array(v) for k, v in self._sd.items()},
         }
 
@@ -167,13 +216,46 @@ class TemporalStage:
         if self._begun:
             self._m1[:], self._m2[:] = state["m1"], state["m2"]
             self.count[:] = state["count"]
+            self.support = np.array(state["support"], np.float32)
 
 
 #: Median |strongest of the line means| over median |one line mean|, for white noise.
-_BEST_OF = 2.2
+_BEST_OF = 2.98
+#: SD of 3 x 3 means of the half picture (36 pixels) over that of the quarter (16 pixels).
+_DOT_OVER_QUARTER = 4.0 / 6.0
 
 
-def _step(z: Frame, low: float, high: float) -> Frame:
-    t = np.clip((z - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
-    out: Frame = t * t * (3.0 - 2.0 * t)
-    return out
+def gate_lines(
+    line: Frame, sd: float, limits: tuple[float, float, float], support: Frame, gate: Frame
+) -> Frame:
+    """Fill ``gate`` (half) from line means; give the new ``support`` (quarter, 0..1).
+
+    ``limits``: low, high, and how far low falls where lines are sure, in SD.  What is sure is
+    decided with a limit that falls little (`_STICK`, where lines were sure in the frame before),
+    so that chance cannot feed itself.
+    """
+    low, high, drop = limits
+    span = np.float32((high - low) * sd)
+    for fall in (_STICK, drop):
+        near = support
+        share_rows(
+            len(gate),
+            lambda a, b, near=near, fall=fall: fluoro_temporal.line_gate(
+                line, near, np.float32(low * sd), span, np.float32(fall * sd), a, b, gate
+            ),
+        )
+        if fall == drop:
+            break
+        pool, support = np.empty_like(near), np.empty_like(near)
+        share_rows(len(pool), lambda a, b, p=pool: fluoro_temporal.pooled(gate, a, b, p))
+        share_rows(
+            len(pool),
+            lambda a, b, p=pool, t=support: fluoro_temporal.support_of(p, _LEAST, _SPAN, a, b, t),
+        )
+    return support
+
+
+_STICK = 0.4
+#: Share of a 28 x 28 pixel square (as quarter pixels) that is on lines: below the first it is
+#: chance, a span above it is a line that runs across (1/7).
+_LEAST, _SPAN = np.float32(0.09), np.float32(0.06)

@@ -80,24 +80,34 @@ def finest(
     up, low = np.empty(columns, np.float32), np.empty(columns, np.float32)
     taps = offsets.shape[1]
     share = _F(1.0) / _F(taps)
+    steps = offsets[:, :, 0] * columns + offsets[:, :, 1] - reach * (columns + 1)
+    flat = x.reshape(x.size)
     for i in range(r0, r1):
         doubled_row(base, i, line, up)
         doubled_row(plain, i, line, low)
+        here, there = x[i], out[i]
         for j in range(columns):
-            out[i, j] = low[j] + gain0 * (x[i, j] - up[j])
-        h = i // 2
-        for j in range(columns):
-            g = gate[h, j // 2]
+            there[j] = low[j] + gain0 * (here[j] - up[j])
+        open_half = gate[i // 2]
+        inside = reach <= i < rows - reach
+        for h in range(open_half.size):
+            g = open_half[h]
             if g > _F(0.0):
-                o = which[h, j // 2]
-                total = _F(0.0)
-                for k in range(taps):
-                    y = min(max(i + offsets[o, k, 0] - reach, 0), rows - 1)
-                    z = min(max(j + offsets[o, k, 1] - reach, 0), columns - 1)
-                    total += x[y, z]
-                kept = total * share
-                kept += sharpen * (kept - low[j])
-                out[i, j] += g * (kept - out[i, j])
+                o = int(which[i // 2, h])
+                for j in (2 * h, 2 * h + 1):
+                    total = _F(0.0)
+                    if inside and reach <= j < columns - reach:
+                        at = i * columns + j
+                        for k in range(taps):
+                            total += flat[at + steps[o, k]]
+                    else:
+                        for k in range(taps):
+                            y = min(max(i + offsets[o, k, 0] - reach, 0), rows - 1)
+                            z = min(max(j + offsets[o, k, 1] - reach, 0), columns - 1)
+                            total += x[y, z]
+                    kept = total * share
+                    kept += sharpen * (kept - low[j])
+                    there[j] += g * (kept - there[j])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)

@@ -1,0 +1,184 @@
+"""An angiography or fluoroscopy run from a DICOM file (XA, RF, Enhanced XA and XRF)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset
+from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
+
+from irplan.dicom.pixels import read_pixels
+from irplan.dicom.reading import number, numbers, quiet, read_dataset, text
+from irplan.errors import DicomError
+from irplan.image import FluoroSequence, Photometry, Technique
+from irplan.image.fluoro_sequence import Relation
+
+#: SOP classes that hold such runs.
+RUN_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.12.1": "X-Ray Angiographic Image Storage",
+    "1.2.840.10008.5.1.4.1.1.12.1.1": "Enhanced XA Image Storage",
+    "1.2.840.10008.5.1.4.1.1.12.2": "X-Ray Radiofluoroscopic Image Storage",
+    "1.2.840.10008.5.1.4.1.1.12.2.1": "Enhanced XRF Image Storage",
+}
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000)
+_USUAL_RATE_HZ = 15.0
+
+
+@dataclass(frozen=True, eq=False)
+class XaRun:
+    """A run as read.
+
+    ``run`` : frames with *more X-rays larger* (turned round where the file stores the contrary).
+    ``header`` : the data set without pixels; ``turned`` : whether values were turned round, with
+    ``top`` = value + turned value.  ``notes`` : what a reader must know, in words.
+    """
+
+    run: FluoroSequence
+    header: FileDataset
+    turned: bool
+    top: int
+    notes: tuple[str, ...]
+
+
+def read_xa(file: str | Path) -> XaRun:
+    """Read a run.
+
+    Raises `DicomError`: not such a run, a single frame, colour or palette pixels, a compression
+    that cannot be decoded here (named), truncated or damaged pixels.
+    """
+    path = Path(file)
+    data = read_dataset(path)
+    field = f"DICOM file '{path.name}'"
+    kind = text(data, "SOPClassUID")
+    if kind not in RUN_CLASSES:
+        raise DicomError(
+            field,
+            got=f"an object of the kind '{UID(kind).name or 'unknown'}'",
+            expected="an XA or RF run",
+            remedy="Give an angiography or fluoroscopy file.",
+        )
+    colour = text(data, "PhotometricInterpretation")
+    if colour not in ("MONOCHROME1", "MONOCHROME2"):
+        raise DicomError(
+            f"{field}, PhotometricInterpretation",
+            got=colour or "nothing",
+            expected="MONOCHROME1 or MONOCHROME2 (grey values)",
+            remedy="A screen shot in colour has no X-ray values; export the original run.",
+        )
+    if int(number(data, "NumberOfFrames") or 1) < 2:
+        raise DicomError(
+            field,
+            got="a single frame",
+            expected="a run of 2 frames or more",
+            remedy="A temporal filter has nothing to work on; give the whole run.",
+        )
+    pixels = read_pixels(path)
+    array = pixels.array
+    if array.min() < 0 or array.max() > 65535:
+        raise DicomError(
+            field,
+            got="negative values or values above 65535",
+            expected="unsigned 8 to 16 bit pixels",
+            remedy="Export the run as stored by the X-ray system.",
+        )
+    notes: list[str] = []
+    bits = int(number(data, "BitsStored") or 16)
+    top = 2**bits - 1
+    turned = _turned(data, colour)
+    values = array.astype(np.uint16)
+    if turned:
+        values = (top - np.minimum(values, top)).astype(np.uint16)
+        notes.append("more X-rays were smaller values in the file; turned round for the filter")
+    syntax = UID(text(data.file_meta, "TransferSyntaxUID"))
+    lossy = text(data, "LossyImageCompression") == "01" or syntax in _LOSSY
+    if lossy:
+        notes.append("lossy compression: the noise model does not hold; figures of dose or noise "
+                     "mean nothing for this run")  # fmt: skip
+    relation = _relation(data, bits, notes)
+    times = _times(data, len(values), notes)
+    imager = numbers(data, "ImagerPixelSpacing", 2)
+    if imager is None or min(imager) <= 0.0:
+        imager = None
+        notes.append("no pixel spacing (ImagerPixelSpacing): sizes in mm are not known")
+    sid, sod = number(data, "DistanceSourceToDetector"), number(data, "DistanceSourceToPatient")
+    isocentre = None
+    if imager and sid and sod and 0.0 < sod < sid:
+        isocentre = (imager[0] * sod / sid, imager[1] * sod / sid)
+    clipped = float((values >= top).mean())
+    if clipped > 1e-3:
+        notes.append(f"{100 * clipped:.1f} % of the pixels are at the highest value (saturated)")
+    photometry = Photometry(relation, saturation=float(top), lossy=lossy, bits=bits)
+    technique = Technique(
+        tube_kv=number(data, "KVP"),
+        tube_ma=number(data, "XRayTubeCurrent"),
+        pulse_ms=number(data, "AveragePulseWidth"),
+        primary_angle_deg=number(data, "PositionerPrimaryAngle"),
+        secondary_angle_deg=number(data, "PositionerSecondaryAngle"),
+        source_detector_mm=sid,
+        source_isocentre_mm=sod,
+    )
+    run = FluoroSequence(
+        values,
+        times,
+        photometry,
+        (imager[0], imager[1]) if imager else None,
+        isocentre,
+        technique,
+        None,
+        _masks(data, len(values)),
+    )
+    del data.PixelData
+    return XaRun(run, data, turned, top, tuple(notes))
+
+
+def _turned(data: FileDataset, colour: str) -> bool:
+    """Whether fewer X-rays are larger values: the sign if given, else how it is displayed."""
+    sign = number(data, "PixelIntensityRelationshipSign")
+    if sign in (1.0, -1.0):
+        return sign == -1.0
+    return colour == "MONOCHROME1"
+
+
+def _relation(data: FileDataset, bits: int, notes: list[str]) -> Relation:
+    stated = text(data, "PixelIntensityRelationship").upper()
+    if stated == "LIN" and bits > 8:
+        return "linear"
+    if stated == "LOG":
+        notes.append("values are logarithms of intensity: noise is learnt as a table")
+        return "log"
+    why = f"'{stated}' with {bits} bits" if stated else "not stated"
+    notes.append(f"relation of value to intensity: {why}; noise is learnt as a table")
+    return "display"
+
+
+def _times(data: FileDataset, frames: int, notes: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Start of each frame, seconds; gaps of 1.5 intervals or more are told."""
+    steps = numbers(data, "FrameTimeVector", frames)
+    if steps is not None and all(s > 0.0 for s in steps[1:]):
+        times = np.cumsum(np.concatenate(([0.0], np.array(steps[1:])))) / 1e3
+        usual = float(np.median(np.diff(times)))
+        lost = int(np.rint(np.diff(times) / usual - 1.0).clip(0).sum())
+        if lost:
+            notes.append(f"{lost} frames are missing in the run (gaps in FrameTimeVector)")
+        return times
+    step = number(data, "FrameTime")
+    if step is None or step <= 0.0:
+        rate = number(data, "CineRate") or number(data, "RecommendedDisplayFrameRate")
+        if rate is None or rate <= 0.0:
+            notes.append(f"no frame rate in the file: {_USUAL_RATE_HZ:g} a second assumed")
+            rate = _USUAL_RATE_HZ
+        step = 1e3 / rate
+    return np.arange(frames) * step / 1e3
+
+
+def _masks(data: FileDataset, frames: int) -> tuple[int, ...]:
+    with quiet():
+        for item in data.get("MaskSubtractionSequence") or []:
+            found = item.get("MaskFrameNumbers")
+            if found is None:
+                continue
+            listed = [found] if isinstance(found, int) else list(found)
+            return tuple(int(n) - 1 for n in listed if 1 <= int(n) <= frames)
+    return ()

@@ -1,0 +1,180 @@
+"""Runs as DICOM XA: a filtered run that keeps its source's header, and a simulated one."""
+
+from __future__ import annotations
+
+import copy
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from irplan import __version__
+from irplan.dicom.reading import quiet, text
+from irplan.dicom.xa_read import XaRun
+from irplan.errors import InputError
+from irplan.files.atomic import atomic_path
+from irplan.image import FluoroSequence
+
+_XA = "1.2.840.10008.5.1.4.1.1.12.1"
+_LONGEST = 1000  # characters of a DerivationDescription (ST allows 1024)
+#: What describes pixels that are no longer there.
+_STALE = (
+    "SmallestImagePixelValue",
+    "LargestImagePixelValue",
+    "SmallestPixelValueInSeries",
+    "LargestPixelValueInSeries",
+    "IconImageSequence",
+    "DigitalSignaturesSequence",
+)
+
+
+def write_filtered(
+    source: XaRun,
+    frames: NDArray[Any],
+    path: str | Path,
+    *,
+    description: str,
+    subtracted: bool = False,
+    written: datetime | None = None,
+) -> Path:
+    """Write ``frames`` (frame, row, column) as an image derived from ``source``.
+
+    All of the source's header is kept but its pixels, what describes them, and its identity:
+    new SOP instance and series, ImageType DERIVED, a DerivationDescription, the source image, and
+    irplan as processing equipment.  Values are rounded and kept within the stored bits; turned
+    back where the source was turned.
+    """
+    run = source.run
+    if frames.shape != run.frames.shape:
+        raise InputError(
+            "frames",
+            got=f"shape {frames.shape}",
+            expected=f"{run.frames.shape}, as the source",
+            remedy="Filter every frame of the run.",
+        )
+    with quiet():
+        data = copy.deepcopy(source.header)
+    allocated = int(data.BitsAllocated)
+    stored = np.clip(np.rint(frames), 0, source.top)
+    if source.turned:
+        stored = source.top - stored
+    pixels = stored.astype(np.uint8 if allocated == 8 else np.dtype("<u2"))
+    now = datetime.now() if written is None else written
+    with quiet():
+        original_class, original = text(data, "SOPClassUID"), text(data, "SOPInstanceUID")
+        for keyword in _STALE:
+            if keyword in data:
+                delattr(data, keyword)
+        kind = [str(v) for v in (data.get("ImageType") or ["ORIGINAL", "PRIMARY", "SINGLE PLANE"])]
+        kind[:2] = ["DERIVED", "SECONDARY"]
+        data.ImageType = kind
+        data.SOPInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data.SeriesDescription = (text(data, "SeriesDescription")[:40] + " irplan filtered").strip()
+        data.InstanceCreationDate, data.InstanceCreationTime = _date(now)
+        data.DerivationDescription = description[:_LONGEST]
+        codes = [("113087", "Smoothing")]
+        if subtracted:
+            codes.append(("113062", "Pixel by pixel subtraction"))
+        data.DerivationCodeSequence = Sequence(_code(v, m) for v, m in codes)
+        reference = Dataset()
+        reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = (
+            original_class,
+            original,
+        )
+        reference.PurposeOfReferenceCodeSequence = Sequence(
+            [_code("121322", "Source image for image processing operation")]
+        )
+        data.SourceImageSequence = Sequence([reference])
+        data.ContributingEquipmentSequence = Sequence(
+            [*(data.get("ContributingEquipmentSequence") or []), _equipment(now)]
+        )
+        _set_pixels(data, pixels, allocated)
+        with atomic_path(path) as place:
+            data.save_as(place, enforce_file_format=True, little_endian=True, implicit_vr=False)
+    return Path(path)
+
+
+def write_simulated(
+    run: FluoroSequence, path: str | Path, *, description: str, written: datetime | None = None
+) -> Path:
+    """Write a computed run (uint16) as an XA object of a phantom; no person is in it."""
+    if run.frames.dtype != np.uint16:
+        raise InputError(
+            "frames", got=str(run.frames.dtype), expected="uint16", remedy="Write the noisy run."
+        )
+    now = datetime.now() if written is None else written
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = _XA, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    data.SOPClassUID, data.SOPInstanceUID = _XA, meta.MediaStorageSOPInstanceUID
+    data.StudyInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
+    data.Modality, data.Manufacturer = "XA", "irplan (simulated)"
+    data.ImageType = ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
+    data.PatientName, data.PatientID = "PHANTOM^SIMULATED", "IRPLAN-PHANTOM"
+    data.PatientBirthDate = data.PatientSex = data.ReferringPhysicianName = ""
+    data.StudyID, data.AccessionNumber = "", ""
+    data.StudyDate, data.StudyTime = _date(now)
+    data.SeriesDate, data.SeriesTime = _date(now)
+    data.ContentDate, data.ContentTime = _date(now)
+    data.SeriesNumber = data.InstanceNumber = 1
+    data.SeriesDescription = description[:64]
+    data.PatientOrientation = ""
+    data.PixelIntensityRelationship, data.PixelIntensityRelationshipSign = "LIN", 1
+    data.RadiationSetting = "GR" if run.detector_dose_ngy is None else "SC"
+    data.PositionerMotion, data.TableMotion = "STATIC", "STATIC"
+    data.KVP = run.technique.tube_kv
+    data.Exposure = data.ExposureTime = data.XRayTubeCurrent = None
+    data.PositionerPrimaryAngle = data.PositionerSecondaryAngle = 0.0
+    if run.technique.pulse_ms:
+        data.AveragePulseWidth = run.technique.pulse_ms
+    if run.pixel_spacing_mm:
+        data.ImagerPixelSpacing = [float(v) for v in run.pixel_spacing_mm]
+    steps = np.diff(run.times_s, prepend=run.times_s[0]) * 1e3
+    data.FrameIncrementPointer = 0x00181065
+    data.FrameTimeVector = [round(float(s), 4) for s in steps]
+    data.NumberOfFrames = len(run)
+    data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+    data.Rows, data.Columns = run.shape
+    data.BitsAllocated, data.BitsStored, data.HighBit = 16, 16, 15
+    data.PixelRepresentation = 0
+    low, high = np.percentile(run.frames[len(run) // 2], [0.5, 99.5])
+    data.WindowCenter, data.WindowWidth = round(float(low + high) / 2), round(float(high - low) + 1)
+    _set_pixels(data, run.frames.astype("<u2"), 16)
+    with atomic_path(path) as place:
+        data.save_as(place, enforce_file_format=True, little_endian=True, implicit_vr=False)
+    return Path(path)
+
+
+def _set_pixels(data: FileDataset, pixels: NDArray[Any], allocated: int) -> None:
+    raw = pixels.tobytes()
+    data.PixelData = raw + b"\0" * (len(raw) % 2)
+    data["PixelData"].VR = "OB" if allocated == 8 else "OW"
+    data["PixelData"].is_undefined_length = False
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "DCM", meaning
+    return item
+
+
+def _equipment(now: datetime) -> Dataset:
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = Sequence([_code("109102", "Processing Equipment")])
+    item.Manufacturer, item.ManufacturerModelName = "irplan", "irplan fluoro run"
+    item.SoftwareVersions = __version__
+    item.ContributionDateTime = now.strftime("%Y%m%d%H%M%S")
+    item.ContributionDescription = "Noise filter for fluoroscopy; research use only"
+    return item
+
+
+def _date(now: datetime) -> tuple[str, str]:
+    return now.strftime("%Y%m%d"), now.strftime("%H%M%S")
