@@ -14,6 +14,7 @@ from irplan.cli.demo import demo
 from irplan.cli.dose import dose
 from irplan.cli.evaluate import evaluate
 from irplan.cli.gui import gui
+from irplan.cli.fluoro import fluoro
 from irplan.cli.info import info
 from irplan.cli.log import log
 from irplan.cli.pacs import pacs
@@ -86,6 +87,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(dose)
 app.add_typer(log, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(report)
 app.command(epilog=RESEARCH_USE_ONLY)(review)
+app.add_typer(fluoro, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)

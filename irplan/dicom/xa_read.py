@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
@@ -153,11 +154,11 @@ def _relation(data: FileDataset, bits: int, notes: list[str]) -> Relation:
     return "display"
 
 
-def _times(data: FileDataset, frames: int, notes: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _times(data: FileDataset, frames: int, notes: list[str]) -> NDArray[np.float64]:
     """Start of each frame, seconds; gaps of 1.5 intervals or more are told."""
     steps = numbers(data, "FrameTimeVector", frames)
     if steps is not None and all(s > 0.0 for s in steps[1:]):
-        times = np.cumsum(np.concatenate(([0.0], np.array(steps[1:])))) / 1e3
+        times = np.cumsum(np.array([0.0, *steps[1:]], np.float64)) / 1e3
         usual = float(np.median(np.diff(times)))
         lost = int(np.rint(np.diff(times) / usual - 1.0).clip(0).sum())
         if lost:
@@ -170,7 +171,8 @@ def _times(data: FileDataset, frames: int, notes: list[str]) -> np.ndarray[tuple
             notes.append(f"no frame rate in the file: {_USUAL_RATE_HZ:g} a second assumed")
             rate = _USUAL_RATE_HZ
         step = 1e3 / rate
-    return np.arange(frames) * step / 1e3
+    out: NDArray[np.float64] = np.arange(frames, dtype=np.float64) * (step / 1e3)
+    return out
 
 
 def _masks(data: FileDataset, frames: int) -> tuple[int, ...]:

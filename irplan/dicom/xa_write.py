@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from irplan import __version__
 from irplan.dicom.reading import quiet, text
@@ -111,9 +111,9 @@ def write_simulated(
         )
     now = datetime.now() if written is None else written
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = _XA, generate_uid()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = UID(_XA), generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = _XA, meta.MediaStorageSOPInstanceUID
     data.StudyInstanceUID, data.SeriesInstanceUID = generate_uid(), generate_uid()
     data.Modality, data.Manufacturer = "XA", "irplan (simulated)"

@@ -69,4 +69,6 @@ class MotionControl:
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from a saved state."""
-        self._before[:] = state.get("before", 0.0)  # type: ignore[call-overload]
+        self._before[:] = 0.0
+        if "before" in state:
+            self._before[:] = state["before"]

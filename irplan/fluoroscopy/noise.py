@@ -71,9 +71,7 @@ class NoiseModel:
         return NoiseModel(gain, floor, offset, np.array(state["knots"], np.float64))
 
 
-def block_noise(
-    new: Frame, old: Frame | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def block_noise(new: Frame, old: Frame | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(mean, variance) of 8 x 8 blocks (every second row of blocks).
 
     The variance is half that of new - old; without an older frame that of second differences

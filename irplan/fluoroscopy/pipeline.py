@@ -68,8 +68,7 @@ class Pipeline:
         shape = (self._padded[0], self._padded[1])
         inner = StreamFacts(shape, facts.rate_hz, facts.photometry, facts.pixel_mm)
         replaced = {
-            k: (find_factory(v) if isinstance(v, str) else v)(inner)
-            for k, v in (own or {}).items()
+            k: (find_factory(v) if isinstance(v, str) else v)(inner) for k, v in (own or {}).items()
         }
         self._own = replaced
         self._off = frozenset(off)
@@ -110,6 +109,14 @@ class Pipeline:
         x = self._run("temporal", d)
         x = self._run("spatial", x)
         return self._run("enhance", x)
+
+    def filtered_difference(self, difference: Frame) -> Frame:
+        """Temporal and spatial stage on a stabilised difference (frame less mask, noise SD 1)."""
+        rows, columns = self.facts.shape
+        if self._padded != self.facts.shape:
+            down, across = self._padded[0] - rows, self._padded[1] - columns
+            difference = np.pad(difference, ((0, down), (0, across)), mode="edge")
+        return self.stabilised(np.ascontiguousarray(difference))[:rows, :columns].copy()
 
     def skipped(self, frames: int) -> None:
         """Tell that ``frames`` frames are missing before the next one."""
@@ -154,10 +161,11 @@ class Pipeline:
 
     def _run(self, stage: Stage, x: Frame) -> Frame:
         if stage in self._own:
-            return checked(self._own[stage].step(x), x.shape)  # type: ignore[arg-type]
+            return checked(self._own[stage].step(x), x.shape)
         if stage in self._off:
             return x
         if stage == "temporal":
+            self._temporal.prior = self._spatial.support
             return self._temporal.step(x, self._x)
         if stage == "spatial":
             return self._spatial.step(x)
@@ -255,6 +263,17 @@ class Pipeline:
             out |= {f"learnt/{n}": v for n, v in enumerate(self._learnt)}
         return out
 
+    def stage_states(self) -> State:
+        """States of the temporal and spatial stage alone (for those who stabilise themselves)."""
+        out = {f"temporal/{k}": v for k, v in self._temporal.state().items()}
+        return out | {f"spatial/{k}": v for k, v in self._spatial.state().items()}
+
+    def restore_stages(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `stage_states` gave."""
+        parts = _by_part(state)
+        self._temporal.restore(parts.get("temporal", {}))
+        self._spatial.restore(parts.get("spatial", {}))
+
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""
         fresh = Pipeline(self.facts, self.settings, off=tuple(self._off))
@@ -297,4 +316,5 @@ def _levels(y: Frame, offset: float) -> NDArray[np.float64]:
     if not rows or not columns:
         return np.array([max(float(y.mean()) - offset, 1e-6)])
     cut = y[:rows:2, :columns].reshape(rows // 32, 16, columns // 32, 32)
-    return np.maximum(cut.mean(axis=(1, 3), dtype=np.float64) - offset, 1e-6)
+    levels: NDArray[np.float64] = np.maximum(cut.mean(axis=(1, 3), dtype=np.float64) - offset, 1e-6)
+    return levels

@@ -40,7 +40,7 @@ class TemporalSettings:
     forget : share of its past that a memory loses a frame where something moves.
     """
 
-    show: float = 0.37
+    show: float = 0.365
     short_share: float = 0.18
     short_gain: float = 0.5
     long_gain: float = 0.03
@@ -48,9 +48,9 @@ class TemporalSettings:
     area_high: float = 5.5
     energy_low: float = 1.9
     energy_high: float = 2.8
-    line_low: float = 3.4
-    line_high: float = 4.6
-    line_drop: float = 1.0
+    line_low: float = 3.8
+    line_high: float = 4.8
+    line_drop: float = 1.2
     lift: float = 0.0
     dot_low: float = 4.8
     dot_high: float = 6.5
@@ -80,11 +80,11 @@ class SpatialSettings:
     sharpen : how much of what the line's mean blurs across is restored.
     """
 
-    keep: tuple[float, float, float] = (0.4, 0.6, 0.85)
-    line_low: float = 3.0
-    line_high: float = 4.0
+    keep: tuple[float, float, float] = (0.5, 0.8, 1.0)
+    line_low: float = 3.8
+    line_high: float = 4.8
     line_drop: float = 1.8
-    sharpen: float = 0.15
+    sharpen: float = 0.4
 
     def __post_init__(self) -> None:
         if len(self.keep) != 3 or not all(0.0 <= k <= 1.0 for k in self.keep):

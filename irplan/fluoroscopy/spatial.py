@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.compute.cpu import fluoro_spatial, fluoro_temporal
+from irplan.compute.cpu import fluoro_spatial
 from irplan.compute.crew import share_rows
 from irplan.fluoroscopy.filter import Frame, State
-from irplan.fluoroscopy.lines import line_offsets
+from irplan.fluoroscopy.lines import LineFinder, line_offsets
 from irplan.fluoroscopy.settings import SpatialSettings
 from irplan.fluoroscopy.temporal import gate_lines
 
-_ORIENTATIONS, _HALF_TAPS, _TAPS = 16, 11, 13
-_BEST_OF = 2.98
+_TAPS = 13
 
 
 class SpatialStage:
@@ -28,10 +27,10 @@ class SpatialStage:
         self._small = [np.empty(s, np.float32) for s in sizes]
         self._band = [np.empty(s, np.float32) for s in sizes[:2]]
         self._joined = [np.empty(s, np.float32) for s in sizes[:2]]
-        self._line, self._which = np.empty(sizes[0], np.float32), np.empty(sizes[0], np.float32)
+        self._lines = LineFinder(sizes[0])
+        self._wide = np.empty(sizes[0], np.float32)
         self._gate = np.empty(sizes[0], np.float32)
-        self._half_lines = line_offsets(_ORIENTATIONS, _HALF_TAPS)
-        self._full_lines = line_offsets(_ORIENTATIONS, _TAPS)
+        self._full_lines = line_offsets(LineFinder.orientations, _TAPS)
         self._sample = np.empty(8192, np.float32)
         self._sd = 0.0
         self.support = np.zeros(sizes[1], np.float32)
@@ -48,7 +47,10 @@ class SpatialStage:
         band1, band2 = self._band
         _rows(band1, lambda a, b: fluoro_spatial.band(half, quarter, a, b, band1))
         _rows(band2, lambda a, b: fluoro_spatial.band(quarter, eighth, a, b, band2))
-        self._find_lines(band1)
+        wide = self._wide
+        one = np.float32(1.0)
+        _rows(wide, lambda a, b: fluoro_spatial.joined(band1, one, band2, a, b, wide))
+        self._find_lines(wide)
         keep = [np.float32(k) for k in s.keep]
         low2, low1 = self._joined[1], self._joined[0]
         _rows(low2, lambda a, b: fluoro_spatial.joined(band2, keep[2], eighth, a, b, low2))
@@ -56,27 +58,29 @@ class SpatialStage:
         _rows(
             x,
             lambda a, b: fluoro_spatial.finest(
-                x, low1, half, keep[0], self._gate, self._which, self._full_lines, _TAPS // 2,
-                np.float32(s.sharpen), a, b, result,
+                x,
+                low1,
+                half,
+                keep[0],
+                self._gate,
+                self._lines.which,
+                self._full_lines,
+                _TAPS // 2,
+                np.float32(s.sharpen),
+                a,
+                b,
+                result,
             ),
         )
         return result
 
     def _find_lines(self, band: Frame) -> None:
-        s = self.settings
-        padded = np.pad(band, _HALF_TAPS // 2, mode="edge")
-        _rows(
-            band,
-            lambda a, b: fluoro_temporal.lines(
-                padded, self._half_lines, a, b, self._line, self._which
-            ),
-        )
-        step = max(1, band.size // self._sample.size) | 1
-        n = fluoro_spatial.sampled(self._line, step, self._sample)
-        new = float(np.median(self._sample[:n])) * 1.4826 / _BEST_OF
+        s, lines = self.settings, self._lines
+        lines.find(band, self._sd)
+        new = lines.noise_sd(self._sample)
         self._sd = new if self._sd == 0.0 else self._sd + 0.1 * (new - self._sd)
         self.support = gate_lines(
-            self._line, self._sd, (s.line_low, s.line_high, s.line_drop), self.support, self._gate
+            lines.best, self._sd, (s.line_low, s.line_high, s.line_drop), self.support, self._gate
         )
 
     def state(self) -> State:

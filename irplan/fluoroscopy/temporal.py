@@ -11,10 +11,10 @@ from scipy.ndimage import maximum_filter, uniform_filter
 from irplan.compute.cpu import fluoro_motion, fluoro_spatial, fluoro_temporal
 from irplan.compute.crew import share_rows
 from irplan.fluoroscopy.filter import Frame, State
-from irplan.fluoroscopy.lines import line_offsets
+from irplan.fluoroscopy.lines import LineFinder, line_offsets
 from irplan.fluoroscopy.settings import TemporalSettings
 
-_ORIENTATIONS, _HALF_TAPS, _TAPS = 16, 11, 17
+_TAPS = 17
 _QUARTERS = 4  # counts are kept in quarters of a frame
 _MAD = 1.4826  # SD of a Gaussian from its median absolute value
 
@@ -60,11 +60,12 @@ class TemporalStage:
         self.count = np.zeros(shape, np.uint8)
         self._e, self._half = np.empty(shape, np.float32), np.empty(half, np.float32)
         self._quarter = np.empty(quarter, np.float32)
-        self._line, self._which = np.empty(half, np.float32), np.empty(half, np.float32)
+        self._lines = LineFinder(half)
         self._gate, self._box = np.empty(half, np.float32), np.empty(quarter, np.float32)
         self.support = np.zeros(quarter, np.float32)
-        self._half_lines = line_offsets(_ORIENTATIONS, _HALF_TAPS)
-        self._full_lines = line_offsets(_ORIENTATIONS, _TAPS)
+        #: Where the spatial stage was sure of lines in the frame before (quarter), or None.
+        self.prior: Frame | None = None
+        self._full_lines = line_offsets(LineFinder.orientations, _TAPS)
         self._sample = np.empty(8192, np.float32)
         self._sd: dict[str, float] = {}
         self._begun = False
@@ -92,8 +93,17 @@ class TemporalStage:
         share_rows(
             rows // 4,
             lambda a, b: fluoro_temporal.innovation(
-                d, self._m1, self._m2, self.count, mix, tables.scale, a, b,
-                self._e, self._half, self._quarter,
+                d,
+                self._m1,
+                self._m2,
+                self.count,
+                mix,
+                tables.scale,
+                a,
+                b,
+                self._e,
+                self._half,
+                self._quarter,
             ),
         )
         coarse, area, dot = self._areas()
@@ -103,11 +113,27 @@ class TemporalStage:
         share_rows(
             rows,
             lambda a, b: fluoro_temporal.remember(
-                self._e, self._m1, self._m2, self.count, mix,
-                tables.gain1, tables.gain2, tables.show,
-                self._gate, self._which, self._full_lines, _TAPS // 2,
-                coarse, area, dot,
-                np.float32(s.follow), np.float32(s.forget), np.float32(tables.most), a, b, x,
+                self._e,
+                self._m1,
+                self._m2,
+                self.count,
+                mix,
+                tables.gain1,
+                tables.gain2,
+                tables.show,
+                self._gate,
+                self._lines.which,
+                self._full_lines,
+                _TAPS // 2,
+                coarse,
+                area,
+                dot,
+                np.float32(s.follow),
+                np.float32(s.forget),
+                np.float32(tables.most),
+                a,
+                b,
+                x,
             ),
         )
         return x
@@ -174,25 +200,19 @@ class TemporalStage:
         return area * q, area, dot
 
     def _find_lines(self) -> None:
-        s = self.settings
-        padded = np.pad(self._half, _HALF_TAPS // 2, mode="edge")
-        rows = self._half.shape[0]
-        share_rows(
-            rows,
-            lambda a, b: fluoro_temporal.lines(
-                padded, self._half_lines, a, b, self._line, self._which
-            ),
-        )
-        sd = self._noise("line", self._line) / _BEST_OF
-        self.support = gate_lines(
-            self._line, sd, (s.line_low, s.line_high, s.line_drop), self.support, self._gate
-        )
+        s, lines = self.settings, self._lines
+        lines.find(self._half, self._sd.get("line", 0.0))
+        sd = self._smoothed("line", lines.noise_sd(self._sample))
+        limits = (s.line_low, s.line_high, s.line_drop)
+        self.support = gate_lines(lines.best, sd, limits, self.support, self._gate, self.prior)
 
     def _noise(self, name: str, values: Frame) -> float:
         """SD of ``values`` by their median absolute value, averaged over the last frames."""
         step = max(1, values.size // self._sample.size) | 1
         n = fluoro_spatial.sampled(values, step, self._sample)
-        new = max(float(np.median(self._sample[:n])) * _MAD, 1e-6)
+        return self._smoothed(name, max(float(np.median(self._sample[:n])) * _MAD, 1e-6))
+
+    def _smoothed(self, name: str, new: float) -> float:
         old = self._sd.get(name, new)
         self._sd[name] = old + 0.1 * (new - old)
         return self._sd[name]
@@ -219,40 +239,43 @@ class TemporalStage:
             self.support = np.array(state["support"], np.float32)
 
 
-#: Median |strongest of the line means| over median |one line mean|, for white noise.
-_BEST_OF = 2.98
 #: SD of 3 x 3 means of the half picture (36 pixels) over that of the quarter (16 pixels).
 _DOT_OVER_QUARTER = 4.0 / 6.0
 
 
 def gate_lines(
-    line: Frame, sd: float, limits: tuple[float, float, float], support: Frame, gate: Frame
+    line: Frame,
+    sd: float,
+    limits: tuple[float, float, float],
+    support: Frame,
+    gate: Frame,
+    prior: Frame | None = None,
 ) -> Frame:
     """Fill ``gate`` (half) from line means; give the new ``support`` (quarter, 0..1).
 
     ``limits``: low, high, and how far low falls where lines are sure, in SD.  What is sure is
     decided with a limit that falls little (`_STICK`, where lines were sure in the frame before),
-    so that chance cannot feed itself.
+    so that chance cannot feed itself.  ``prior`` (quarter): where lines are known from elsewhere.
     """
     low, high, drop = limits
     span = np.float32((high - low) * sd)
-    for fall in (_STICK, drop):
-        near = support
+
+    def gate_near(near: Frame, fall: float) -> None:
+        near = near if prior is None else np.maximum(near, prior)
+        values = [np.float32(v * sd) for v in (low, fall)]
         share_rows(
             len(gate),
-            lambda a, b, near=near, fall=fall: fluoro_temporal.line_gate(
-                line, near, np.float32(low * sd), span, np.float32(fall * sd), a, b, gate
+            lambda a, b: fluoro_temporal.line_gate(
+                line, near, values[0], span, values[1], a, b, gate
             ),
         )
-        if fall == drop:
-            break
-        pool, support = np.empty_like(near), np.empty_like(near)
-        share_rows(len(pool), lambda a, b, p=pool: fluoro_temporal.pooled(gate, a, b, p))
-        share_rows(
-            len(pool),
-            lambda a, b, p=pool, t=support: fluoro_temporal.support_of(p, _LEAST, _SPAN, a, b, t),
-        )
-    return support
+
+    gate_near(support, _STICK)
+    pool, sure = np.empty_like(support), np.empty_like(support)
+    share_rows(len(pool), lambda a, b: fluoro_temporal.pooled(gate, a, b, pool))
+    share_rows(len(pool), lambda a, b: fluoro_temporal.support_of(pool, _LEAST, _SPAN, a, b, sure))
+    gate_near(sure, drop)
+    return sure
 
 
 _STICK = 0.4

@@ -28,8 +28,17 @@ def _difference(new: Any, old: Any, i: Any, j: Any, p: Any, q: Any, size: Any) -
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def match(
-    new: Any, old: Any, before: Any, noise2: Any, gain: Any, reach: Any, pitch: Any, size: Any,
-    r0: Any, r1: Any, out: Any,
+    new: Any,
+    old: Any,
+    before: Any,
+    noise2: Any,
+    gain: Any,
+    reach: Any,
+    pitch: Any,
+    size: Any,
+    r0: Any,
+    r1: Any,
+    out: Any,
 ) -> None:
     """Where each block of ``new`` lay in ``old``: out (row, column, 3) shift and whether accepted.
 
@@ -47,7 +56,7 @@ def match(
             still = _difference(new, old, i, j, i, j, size)
             if still < _F(1.3) * noise2:
                 continue
-            py, px = int(round(before[b, c, 0])), int(round(before[b, c, 1]))
+            py, px = round(before[b, c, 0]), round(before[b, c, 1])
             best, by, bx = still, 0, 0
             for dy in range(-reach, reach + 1):
                 for dx in range(-reach, reach + 1):
@@ -73,8 +82,16 @@ def match(
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def carry(
-    m1: Any, m2: Any, count: Any, field: Any, pitch: Any, r0: Any, r1: Any,
-    new1: Any, new2: Any, new_count: Any,
+    m1: Any,
+    m2: Any,
+    count: Any,
+    field: Any,
+    pitch: Any,
+    r0: Any,
+    r1: Any,
+    new1: Any,
+    new2: Any,
+    new_count: Any,
 ) -> None:
     """Memories moved by ``field`` (block, block, 2: row, column in pixels; one every ``pitch``).
 
@@ -85,7 +102,7 @@ def carry(
     wy, wx = np.empty(4, np.float32), np.empty(4, np.float32)
     for i in range(r0, r1):
         v = (i + 0.5) / pitch - 0.5
-        a = int(math.floor(v))
+        a = math.floor(v)
         t = _F(v - a)
         b = min(max(a + 1, 0), blocks_down - 1)
         a = min(max(a, 0), blocks_down - 1)
@@ -109,7 +126,7 @@ def carry(
                 x = _F(j) - (x0 + s * (x1 - x0))
                 y = min(max(y, _F(0.0)), _F(rows - 1))
                 x = min(max(x, _F(0.0)), _F(columns - 1))
-                p, q = int(math.floor(y)), int(math.floor(x))
+                p, q = math.floor(y), math.floor(x)
                 _weights(y - _F(p), wy)
                 _weights(x - _F(q), wx)
                 s1 = s2 = _F(0.0)

@@ -66,8 +66,18 @@ def joined(detail: Any, gain: Any, small: Any, r0: Any, r1: Any, out: Any) -> No
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def finest(
-    x: Any, plain: Any, base: Any, gain0: Any, gate: Any, which: Any, offsets: Any, reach: Any,
-    sharpen: Any, r0: Any, r1: Any, out: Any,
+    x: Any,
+    plain: Any,
+    base: Any,
+    gain0: Any,
+    gate: Any,
+    which: Any,
+    offsets: Any,
+    reach: Any,
+    sharpen: Any,
+    r0: Any,
+    r1: Any,
+    out: Any,
 ) -> None:
     """Join the finest band; along lines the mean of the line instead.
 
@@ -111,9 +121,7 @@ def finest(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def unstabilise(
-    x: Any, gain: Any, extra: Any, offset: Any, r0: Any, r1: Any, out: Any
-) -> None:
+def unstabilise(x: Any, gain: Any, extra: Any, offset: Any, r0: Any, r1: Any, out: Any) -> None:
     """out = a (x/2)^2 - a/8 - se^2/a + offset, the unbiased inverse for values of little noise.
 
     ``extra`` = a/8 + se^2/a (Makitalo and Foi 2013, closed form).
@@ -138,19 +146,22 @@ def box3(x: Any, r0: Any, r1: Any, out: Any) -> None:
             )
         for j in (0, columns - 1):
             p, q = max(j - 1, 0), min(j + 1, columns - 1)
-            out[i, j] = ninth * (
-                a[p] + a[j] + a[q] + b[p] + b[j] + b[q] + c[p] + c[j] + c[q]
-            )
+            out[i, j] = ninth * (a[p] + a[j] + a[q] + b[p] + b[j] + b[q] + c[p] + c[j] + c[q])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def smooth_gate(z: Any, low: Any, high: Any, r0: Any, r1: Any, out: Any) -> None:
-    """out = smoothstep of |z| from ``low`` (0) to ``high`` (1)."""
-    span = _F(1.0) / (high - low)
+def soften(x: Any, pad: Any, r0: Any, r1: Any, out: Any) -> None:
+    """x smoothed by 1-2-1 both ways into the middle of ``out`` (``pad`` more on each side)."""
+    rows, columns = x.shape
+    row = np.empty(columns, np.float32)
     for i in range(r0, r1):
-        for j in range(out.shape[1]):
-            t = min(max((abs(z[i, j]) - low) * span, _F(0.0)), _F(1.0))
-            out[i, j] = t * t * (_F(3.0) - _F(2.0) * t)
+        a, b, c = x[max(i - 1, 0)], x[i], x[min(i + 1, rows - 1)]
+        for j in range(columns):
+            row[j] = _F(0.25) * (a[j] + _F(2.0) * b[j] + c[j])
+        to = out[i + pad, pad : pad + columns]
+        for j in range(1, columns - 1):
+            to[j] = _F(0.25) * (row[j - 1] + _F(2.0) * row[j] + row[j + 1])
+        to[0], to[columns - 1] = row[0], row[columns - 1]
 
 
 @njit(cache=True, nogil=True)

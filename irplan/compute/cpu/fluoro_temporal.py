@@ -32,8 +32,17 @@ def stabilise(y: Any, gain: Any, extra: Any, offset: Any, r0: Any, r1: Any, out:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def innovation(
-    d: Any, m1: Any, m2: Any, count: Any, mix: Any, scale: Any, r0: Any, r1: Any,
-    e: Any, half: Any, quarter: Any,
+    d: Any,
+    m1: Any,
+    m2: Any,
+    count: Any,
+    mix: Any,
+    scale: Any,
+    r0: Any,
+    r1: Any,
+    e: Any,
+    half: Any,
+    quarter: Any,
 ) -> None:
     """e = d - m with m = mix m1 + (1 - mix) m2, and its 2 x 2 and 4 x 4 means.
 
@@ -77,47 +86,71 @@ def quarters(d: Any, m1: Any, m2: Any, mix: Any, r0: Any, r1: Any, new: Any, old
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def lines(padded: Any, offsets: Any, r0: Any, r1: Any, best: Any, which: Any) -> None:
-    """Strongest of the line means of 11 taps through each pixel, and its orientation.
+def lines(
+    padded: Any, offsets: Any, far: Any, spare: Any, r0: Any, r1: Any, best: Any, which: Any
+) -> None:
+    """Strongest of the line means of 21 taps through each pixel, and its orientation (float32).
 
-    ``padded`` has 5 more values on each side than ``best``; ``offsets`` (orientation, 11, 2) are
-    added to the padded index of the pixel less 5 (so they lie in 0..10).  ``which`` float32.
+    A line is three pieces of 7 taps, one behind the other.  ``padded`` has 10 more values on each
+    side than ``best``; ``offsets`` (orientation, 7, 2) of a piece's taps lie in 0..6 (3 is the
+    middle); ``far`` (orientation, 2) is the step from piece to piece, at most 7 each way.  A
+    piece's sum that is off the middle one of the three by more than its size and ``spare`` counts
+    no more than that: a line that only grazes something strong is none.
     """
     n = best.shape[1]
-    share = _F(1.0 / 11.0)
+    rows, wide = r1 - r0, n + 14
+    share = _F(1.0 / 21.0)
+    piece = np.empty((rows + 14, wide), np.float32)
     for i in range(r0, r1):
-        top, at = best[i], which[i]
         for j in range(n):
-            top[j] = _F(0.0)
-            at[j] = _F(0.0)
-        for o in range(offsets.shape[0]):
-            f = offsets[o]
-            a = padded[i + f[0, 0], f[0, 1] : f[0, 1] + n]
-            b = padded[i + f[1, 0], f[1, 1] : f[1, 1] + n]
-            c = padded[i + f[2, 0], f[2, 1] : f[2, 1] + n]
-            d = padded[i + f[3, 0], f[3, 1] : f[3, 1] + n]
-            e = padded[i + f[4, 0], f[4, 1] : f[4, 1] + n]
-            g = padded[i + f[5, 0], f[5, 1] : f[5, 1] + n]
-            h = padded[i + f[6, 0], f[6, 1] : f[6, 1] + n]
-            k = padded[i + f[7, 0], f[7, 1] : f[7, 1] + n]
-            p = padded[i + f[8, 0], f[8, 1] : f[8, 1] + n]
-            q = padded[i + f[9, 0], f[9, 1] : f[9, 1] + n]
-            r = padded[i + f[10, 0], f[10, 1] : f[10, 1] + n]
-            mark = _F(o)
+            best[i, j] = _F(0.0)
+            which[i, j] = _F(0.0)
+    for o in range(offsets.shape[0]):
+        f = offsets[o]
+        for y in range(rows + 14):
+            a = padded[r0 + y + f[0, 0], f[0, 1] : f[0, 1] + wide]
+            b = padded[r0 + y + f[1, 0], f[1, 1] : f[1, 1] + wide]
+            c = padded[r0 + y + f[2, 0], f[2, 1] : f[2, 1] + wide]
+            d = padded[r0 + y + f[3, 0], f[3, 1] : f[3, 1] + wide]
+            e = padded[r0 + y + f[4, 0], f[4, 1] : f[4, 1] + wide]
+            g = padded[r0 + y + f[5, 0], f[5, 1] : f[5, 1] + wide]
+            h = padded[r0 + y + f[6, 0], f[6, 1] : f[6, 1] + wide]
+            p = piece[y]
+            for j in range(wide):
+                p[j] = a[j] + b[j] + c[j] + d[j] + e[j] + g[j] + h[j]
+        dy, dx = far[o, 0], far[o, 1]
+        mark = _F(o)
+        for y in range(rows):
+            a = piece[y + 7 - dy, 7 - dx : 7 - dx + n]
+            b = piece[y + 7, 7 : 7 + n]
+            c = piece[y + 7 + dy, 7 + dx : 7 + dx + n]
+            top, at = best[r0 + y], which[r0 + y]
             for j in range(n):
-                v = a[j] + b[j] + c[j] + d[j] + e[j] + g[j] + h[j] + k[j] + p[j] + q[j] + r[j]
+                p, q, r = a[j], b[j], c[j]
+                middle = max(min(p, q), min(max(p, q), r))
+                most = spare + abs(middle)
+                p = min(max(p, middle - most), middle + most)
+                q = min(max(q, middle - most), middle + most)
+                r = min(max(r, middle - most), middle + most)
+                v = (p + q + r) * share
                 old = top[j]
                 larger = abs(v) > abs(old)
                 top[j] = v if larger else old
                 at[j] = mark if larger else at[j]
-        for j in range(n):
-            top[j] *= share
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def areas(
-    quarter: Any, half: Any, one_over_area: Any, one_over_noise2: Any, one_over_dot: Any,
-    limits: Any, r0: Any, r1: Any, area: Any, dot: Any,
+    quarter: Any,
+    half: Any,
+    one_over_area: Any,
+    one_over_noise2: Any,
+    one_over_dot: Any,
+    limits: Any,
+    r0: Any,
+    r1: Any,
+    area: Any,
+    dot: Any,
 ) -> None:
     """Gates of areas and dots, rows r0..r1 of the quarter arrays.
 
@@ -219,7 +252,7 @@ def quarter_to_full(small: Any, i: Any, line: Any, out: Any) -> None:
     """out = row i of ``small`` magnified four times by linear interpolation; ``line`` scratch."""
     rows, columns = small.shape
     v = (_F(i) - _F(1.5)) * _F(0.25)
-    a = int(math.floor(v))
+    a = math.floor(v)
     t = v - _F(a)
     b = min(max(a + 1, 0), rows - 1)
     a = min(max(a, 0), rows - 1)
@@ -237,9 +270,27 @@ def quarter_to_full(small: Any, i: Any, line: Any, out: Any) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def remember(
-    e: Any, m1: Any, m2: Any, count: Any, mix: Any, gain1: Any, gain2: Any, show: Any,
-    gate: Any, which: Any, offsets: Any, reach: Any, coarse: Any, area: Any, dot: Any,
-    follow: Any, forget: Any, most: Any, r0: Any, r1: Any, x: Any,
+    e: Any,
+    m1: Any,
+    m2: Any,
+    count: Any,
+    mix: Any,
+    gain1: Any,
+    gain2: Any,
+    show: Any,
+    gate: Any,
+    which: Any,
+    offsets: Any,
+    reach: Any,
+    coarse: Any,
+    area: Any,
+    dot: Any,
+    follow: Any,
+    forget: Any,
+    most: Any,
+    r0: Any,
+    r1: Any,
+    x: Any,
 ) -> None:
     """Display x = m + A e + (1 - A) E, and the memories' next values.
 

@@ -1,0 +1,77 @@
+"""``irplan fluoro run`` from file to file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from irplan.cli.app import app
+from irplan.dicom.xa_write import write_simulated
+from irplan.fluoroscopy import DETECTORS, Exposure, scene, simulate
+
+RUN = CliRunner()
+
+
+@pytest.fixture(scope="module")
+def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fluoro")
+    made = scene("abdomen", shape=(128, 128), frames=12, seed=106)
+    noisy, clean = simulate(made, Exposure(10.0), DETECTORS["flat-panel-0.2"], seed=3)
+    np.save(folder / "clean.npy", clean.frames)
+    return write_simulated(noisy, folder / "in.dcm", description="phantom")
+
+
+def test_run_filters_and_records(run_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.dcm"
+    done = RUN.invoke(
+        app, ["fluoro", "run", str(run_file), "-o", str(out), "--preset", "abdomen", "--compare",
+              "--json"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    clean = np.load(run_file.parent / "clean.npy")[8:]
+    before = pydicom.dcmread(run_file).pixel_array[8:].astype(float)
+    after = pydicom.dcmread(out).pixel_array[8:].astype(float)
+    assert np.std(after - clean) < 0.45 * np.std(before - clean)
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["preset"] == "abdomen"
+    assert record["settings"]["temporal"]["show"] == 0.365
+    assert record["frames"] == 12
+    with Image.open(tmp_path / "out.gif") as film:
+        assert film.n_frames == 12
+        assert film.size == (2 * 128 + 4, 128)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--preset", "heart"], "preset"),
+        (["--show", "3"], "show"),
+        (["--stage", "spatial"], "STAGE=MODULE:FUNCTION"),
+        (["--stage", "spatial=no.such:thing"], "can be imported"),
+        (["--off", "colour"], "stage"),
+        (["--subtract", "bend"], "shift"),
+        (["--video", "film.avi"], "video"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_written(
+    run_file: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    out = tmp_path / "out.dcm"
+    done = RUN.invoke(app, ["fluoro", "run", str(run_file), "-o", str(out), *options, "-q"])
+    assert done.exit_code == 2, done.output
+    assert words in done.output
+    assert "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_source_is_never_replaced(run_file: Path) -> None:
+    before = run_file.read_bytes()
+    done = RUN.invoke(app, ["fluoro", "run", str(run_file), "-o", str(run_file), "-q"])
+    assert done.exit_code == 4
+    assert run_file.read_bytes() == before

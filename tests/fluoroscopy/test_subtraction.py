@@ -1,0 +1,79 @@
+"""Pixel shift against shifts put in, and vessels after subtraction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import fourier_shift
+
+from irplan.errors import InputError
+from irplan.fluoroscopy import DETECTORS, Exposure, StreamFacts, scene, simulate
+from irplan.fluoroscopy.anatomy import skull
+from irplan.fluoroscopy.filter import filtered
+from irplan.fluoroscopy.registration import moved, phase_shift, pixel_shift
+from irplan.fluoroscopy.simulate import photometry
+from irplan.fluoroscopy.subtraction import Subtraction, choose_mask
+from irplan.image import Photometry
+
+FLAT = DETECTORS["flat-panel-0.2"]
+
+
+def turned(image: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
+    return np.fft.ifft2(fourier_shift(np.fft.fft2(image), shift)).real.astype(np.float32)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (3.4, -7.3), (-12.0, 5.5)])
+def test_shift_is_found_to_a_fraction_of_a_pixel(shift: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    picture = 20.0 - 6.0 * skull((512, 512), 3100, 5.0)
+    mask = picture + 0.5 * rng.normal(size=picture.shape).astype(np.float32)
+    live = turned(picture, shift) + rng.normal(size=picture.shape).astype(np.float32)
+    assert np.allclose(phase_shift(mask, live), np.rint(shift), atol=1.01)
+    found = pixel_shift(mask, live)
+    assert np.hypot(*(np.array(found.rigid) - shift)) <= 0.2
+    back = moved(picture.astype(np.float32), found)[40:-40, 40:-40]
+    assert np.abs(back - turned(picture, shift)[40:-40, 40:-40]).mean() < 0.1
+
+
+def test_elastic_shift_follows_a_bend() -> None:
+    from scipy.ndimage import map_coordinates
+
+    picture = (20.0 - 6.0 * skull((384, 384), 3101, 5.0)).astype(np.float32)
+    rows, columns = np.meshgrid(*map(np.arange, picture.shape), indexing="ij")
+    bend = 2.5 * np.sin(np.pi * columns / 384)
+    live = map_coordinates(picture, [rows - bend, columns], order=3, mode="nearest")
+    live += 0.3 * np.random.default_rng(2).normal(size=live.shape).astype(np.float32)
+    inner = (slice(40, -40), slice(40, -40))
+    rigid = moved(picture, pixel_shift(picture, live))
+    elastic = moved(picture, pixel_shift(picture, live, blocks=12))
+    left = [float(np.std((m - live)[inner])) for m in (rigid, elastic)]
+    assert left[1] < 0.6 * left[0]
+    assert left[1] < 0.40  # noise alone is 0.30
+
+
+def test_vessels_at_a_quarter_of_the_dose_against_plain_subtraction() -> None:
+    made = scene("neuro-dsa", shape=(384, 384), frames=16, rate_hz=5.0, seed=104)
+    path = made.path("contrast", 15)
+    vessel, ground = path > 0.5 * path.max(), path == 0.0
+
+    def cnr(dose: float, use: bool) -> float:
+        noisy, _ = simulate(made, Exposure(dose), FLAT, seed=7)
+        each = Subtraction(StreamFacts((384, 384), 5.0, photometry(FLAT)), filtered=use)
+        last = list(filtered(each, noisy.frames))[-1]
+        return float((last[vessel].mean() - last[ground].mean()) / last[ground].std())
+
+    assert cnr(10.0, True) >= cnr(40.0, False)
+
+
+def test_mask_choice_and_refusals() -> None:
+    made = scene("neuro-dsa", shape=(192, 192), frames=14, rate_hz=5.0, seed=105)
+    noisy, _ = simulate(made, Exposure(40.0), FLAT, seed=7)
+    frames = choose_mask(noisy)
+    arrives = next(n for n in range(14) if made.path("contrast", n).max() > 0.02)
+    assert frames[0] == 0
+    assert len(frames) <= max(arrives + 1, 1)
+    facts = StreamFacts((192, 192), 5.0, Photometry("display"))
+    with pytest.raises(InputError, match="proportion"):
+        Subtraction(facts)
+    with pytest.raises(InputError, match="rigid"):
+        Subtraction(StreamFacts((192, 192)), shift="warp")
