@@ -42,13 +42,13 @@ def test_elastic_shift_follows_a_bend() -> None:
     rows, columns = np.meshgrid(*map(np.arange, picture.shape), indexing="ij")
     bend = 2.5 * np.sin(np.pi * columns / 384)
     live = map_coordinates(picture, [rows - bend, columns], order=3, mode="nearest")
+    clean = live.copy()
     live += 0.3 * np.random.default_rng(2).normal(size=live.shape).astype(np.float32)
     inner = (slice(40, -40), slice(40, -40))
     rigid = moved(picture, pixel_shift(picture, live))
     elastic = moved(picture, pixel_shift(picture, live, blocks=12))
-    left = [float(np.std((m - live)[inner])) for m in (rigid, elastic)]
+    left = [float(np.std((m - clean)[inner])) for m in (rigid, elastic)]
     assert left[1] < 0.6 * left[0]
-    assert left[1] < 0.40  # noise alone is 0.30
 
 
 def test_vessels_at_a_quarter_of_the_dose_against_plain_subtraction() -> None:
