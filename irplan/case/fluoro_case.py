@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan import RESEARCH_USE_ONLY, __version__
+from irplan.case.save_dicom import save_dicom
 from irplan.compute.progress import Progress, no_progress
 from irplan.dicom.xa_read import XaRun, read_xa
-from irplan.dicom.xa_write import write_filtered
+from irplan.dicom.xa_write import filtered_dataset
 from irplan.errors import InputError, OutputError
 from irplan.files.atomic import atomic_path
 from irplan.fluoroscopy import StreamFacts
@@ -61,7 +62,7 @@ def run_fluoro(request: FluoroRequest, *, progress: Progress = no_progress) -> F
     """Filter a run and write it, its record (``OUT.json``) and, if asked, a video.
 
     Nothing is written where any of it fails.  Raises what `read_xa`, `Pipeline` and
-    `write_filtered` raise, and `OutputError` where the output would replace the source.
+    `filtered_dataset` raise, and `OutputError` where the output would replace the source.
     """
     out = Path(request.out)
     if out.exists() and out.samefile(request.source):
@@ -92,13 +93,13 @@ def run_fluoro(request: FluoroRequest, *, progress: Progress = no_progress) -> F
     written = [out, out.with_suffix(".json")]
     with atomic_path(out.with_suffix(".json")) as place:
         place.write_text(text, encoding="utf-8")
-        write_filtered(
+        data = filtered_dataset(
             source,
             frames,
-            out,
             description=_describe(record),
             subtracted=request.subtract is not None,
         )
+        save_dicom(data, out)
     if request.video is not None:
         progress(0.9, "video")
         rate = source.run.rate_hz or 15.0

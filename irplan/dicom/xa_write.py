@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from irplan import __version__
 from irplan.dicom.reading import quiet, text
 from irplan.dicom.xa_read import XaRun
 from irplan.errors import InputError
-from irplan.files.atomic import atomic_path
 from irplan.image import FluoroSequence
 
 _XA = "1.2.840.10008.5.1.4.1.1.12.1"
@@ -33,16 +31,15 @@ _STALE = (
 )
 
 
-def write_filtered(
+def filtered_dataset(
     source: XaRun,
     frames: NDArray[Any],
-    path: str | Path,
     *,
     description: str,
     subtracted: bool = False,
     written: datetime | None = None,
-) -> Path:
-    """Write ``frames`` (frame, row, column) as an image derived from ``source``.
+) -> FileDataset:
+    """``frames`` (frame, row, column) as an image derived from ``source``.
 
     All of the source's header is kept but its pixels, what describes them, and its identity:
     new SOP instance and series, ImageType DERIVED, a DerivationDescription, the source image, and
@@ -96,15 +93,13 @@ def write_filtered(
             [*(data.get("ContributingEquipmentSequence") or []), _equipment(now)]
         )
         _set_pixels(data, pixels, allocated)
-        with atomic_path(path) as place:
-            data.save_as(place, enforce_file_format=True, little_endian=True, implicit_vr=False)
-    return Path(path)
+    return data
 
 
-def write_simulated(
-    run: FluoroSequence, path: str | Path, *, description: str, written: datetime | None = None
-) -> Path:
-    """Write a computed run (uint16) as an XA object of a phantom; no person is in it."""
+def simulated_dataset(
+    run: FluoroSequence, *, description: str, written: datetime | None = None
+) -> FileDataset:
+    """A computed run (uint16) as an XA object of a phantom; no person is in it."""
     if run.frames.dtype != np.uint16:
         raise InputError(
             "frames", got=str(run.frames.dtype), expected="uint16", remedy="Write the noisy run."
@@ -148,9 +143,7 @@ def write_simulated(
     low, high = np.percentile(run.frames[len(run) // 2], [0.5, 99.5])
     data.WindowCenter, data.WindowWidth = round(float(low + high) / 2), round(float(high - low) + 1)
     _set_pixels(data, run.frames.astype("<u2"), 16)
-    with atomic_path(path) as place:
-        data.save_as(place, enforce_file_format=True, little_endian=True, implicit_vr=False)
-    return Path(path)
+    return data
 
 
 def _set_pixels(data: FileDataset, pixels: NDArray[Any], allocated: int) -> None:

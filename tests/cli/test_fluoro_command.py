@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from irplan.case.save_dicom import save_dicom
 from irplan.cli.app import app
-from irplan.dicom.xa_write import write_simulated
+from irplan.dicom.xa_write import simulated_dataset
 from irplan.fluoroscopy import DETECTORS, Exposure, scene, simulate
 
 RUN = CliRunner()
@@ -24,7 +25,7 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = scene("abdomen", shape=(128, 128), frames=12, seed=106)
     noisy, clean = simulate(made, Exposure(10.0), DETECTORS["flat-panel-0.2"], seed=3)
     np.save(folder / "clean.npy", clean.frames)
-    return write_simulated(noisy, folder / "in.dcm", description="phantom")
+    return save_dicom(simulated_dataset(noisy, description="phantom"), folder / "in.dcm")
 
 
 def test_run_filters_and_records(run_file: Path, tmp_path: Path) -> None:
