@@ -168,7 +168,7 @@ def _negation(text: str, facts: Sequence[dict[str, Any]], language: Language) ->
         about = [name for name in negative if name in low]
         if any(w in low for w in _COMPLICATION[language.name]):
             about.append(language.word("fields", "complications").lower())
-        if said and not about:
+        if said and (not about or not _plainly_denied(low, said, facts, about, language)):
             return "a negation of something that no fact denies"
         for name in about:
             values = negative[name]
@@ -180,6 +180,25 @@ def _negation(text: str, facts: Sequence[dict[str, Any]], language: Language) ->
     return ""
 
 
+def _plainly_denied(
+    low: str, said: list[str], facts: Sequence[dict[str, Any]], about: list[str], language: Language
+) -> bool:
+    """A sentence with a negation holds one, and no word beyond the thing that is denied."""
+    allowed = set(_DENYING[language.name].split()) | set(_NEGATIONS[language.name])
+    for name in about:
+        allowed |= set(_TOKEN.findall(name))
+    for fact in facts:
+        if fact["name"].lower() in about:
+            allowed |= {w.lower() for w in _TOKEN.findall(str(fact["value"]))}
+    return len(said) == 1 and set(_TOKEN.findall(low)) <= allowed | _PUNCTUATION - {","}
+
+
+#: All that a sentence with a negation may say beside what it denies.
+_DENYING = {
+    "en": "there was were is are the a adverse event events complication complications seen "
+    "observed",
+    "nl": "er is was werd werden zijn waren de een complicatie complicaties gezien waargenomen",
+}
 _COMPLICATION = {"en": ("adverse", "complication"), "nl": ("complicatie",)}
 
 

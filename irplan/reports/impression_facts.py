@@ -32,9 +32,15 @@ _ORGANS = ("liver", "kidney", "lung", "bone", "adrenal", "soft tissue")
 
 
 def model_facts(report: ProcedureReport, language: Language) -> list[dict[str, Any]]:
-    """Recorded facts as (section, item, name, value in words), items numbered, not named."""
+    """Recorded facts as (section, item, name, value in words), items numbered, not named.
+
+    Of sections with several items (phases, say) there is none: a text that gave one item's number
+    to another could not be told from a true one.
+    """
     out = []
     for key, names in ALLOWED.items():
+        if len(report.of(key)) > 1:
+            continue
         for number, section in enumerate(report.of(key), start=1):
             for name in names:
                 field = section.field(name)

@@ -74,6 +74,8 @@ def model_impression(
 
     Never raises for what the server does: it may be down, slow, wrong or hostile.
     """
+    if len(report.of("lesion")) > 1 or len(report.of("result")) > 1:
+        return _refused(fallback, "more than one target: which is which cannot be checked")
     facts = model_facts(report, language)
     try:
         text = _ask(endpoint, facts, language)
