@@ -15,6 +15,7 @@ from irplan.files.plan_file import PLAN_SCHEMA, read_plan
 from irplan.procedure.events import Event, NewEvent
 from irplan.procedure.log import ProcedureLog
 from irplan.procedure.log_import import (
+    VERIFICATION_SCHEMA,
     events_from_dose,
     events_from_needles,
     events_from_plan,
@@ -59,7 +60,7 @@ def _events(
         digest = _sha256(file)
         if data.get("schema") == PLAN_SCHEMA:
             return events_from_plan(read_plan(file), digest, lesion=lesion, side=side)
-        if "needles" in data:
+        if "needles" in data and data.get("schema") != VERIFICATION_SCHEMA:
             return events_from_needles(data, digest, at=at)
         return events_from_verification(data, digest, at=at)
     from irplan.dicom.rdsr import read_dose

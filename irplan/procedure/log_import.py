@@ -11,6 +11,8 @@ from irplan.planning.plan import AblationPlan
 from irplan.procedure.dose import DoseEvent, DoseReport, total_of
 from irplan.procedure.events import NewEvent, Origin, Source
 
+#: Schema of what ``irplan verify`` writes.
+VERIFICATION_SCHEMA = "irplan-verification"
 #: Irradiation event types of an RDSR in the log's words.
 _ROTATIONAL, _FLUOROSCOPY = "rotational", "fluoroscopy"
 #: Evaluation fields (``irplan evaluate --json``) -> verification fields and the factor between.
@@ -64,7 +66,10 @@ def events_from_dose(report: DoseReport, *, zone: tzinfo | None = None) -> tuple
 def events_from_plan(
     plan: AblationPlan, sha256: str, *, lesion: str | None = None, side: str | None = None
 ) -> tuple[NewEvent, ...]:
-    """A "plan" event and a "needle" event (planned) for each placement; ``sha256`` of its file."""
+    """A "plan" event and a "needle" event for each placement; ``sha256`` of its file.
+
+    A file with achieved placements only is no plan that is used: it gives needles (placed) alone.
+    """
     energy = plan.placements[0].applicator.kind
     data = {
         "lesion": lesion,
@@ -75,7 +80,8 @@ def events_from_plan(
         "needles": len(plan.placements),
         "margin_goal_mm": float(plan.margin_goal_mm),
     }
-    out = [NewEvent("plan", data, _source("plan", sha256, "$"))]
+    used = any(p.status == "planned" for p in plan.placements)
+    out = [NewEvent("plan", data, _source("plan", sha256, "$"))] if used else []
     for number, placement in enumerate(plan.placements, start=1):
         needle = {
             "number": number,
@@ -120,9 +126,11 @@ def events_from_verification(
 ) -> tuple[NewEvent, ...]:
     """A "verification" event from what was measured afterwards.
 
-    ``data`` is a verification (fields as in the event), several under "verifications", or an
-    evaluation of a seen zone as ``irplan evaluate --json`` writes it.
+    ``data`` is a verification (fields as in the event), several under "verifications", what
+    ``irplan verify`` wrote, or an evaluation as ``irplan evaluate --json`` prints it.
     """
+    if data.get("schema") == VERIFICATION_SCHEMA:
+        return _from_verify(data, sha256, at)
     many = data.get("verifications")
     if isinstance(many, list):
         items = [(f"$.verifications[{n}]", v) for n, v in enumerate(many)]
@@ -134,15 +142,46 @@ def events_from_verification(
             raise _unusable(place, "no verification")
         kept = {k: each[k] for k in _VERIFICATION if each.get(k) is not None}
         if each.get("schema") == "irplan-evaluation":
-            kept = {
-                name: float(each[k]) * factor
-                for k, (name, factor) in _EVALUATION.items()
-                if isinstance(each.get(k), (int, float))
-            }
-            kept["method"] = "irplan evaluate"
+            kept = _evaluated(each, "irplan evaluate")
         if not kept:
             raise _unusable(place, "none of the fields of a verification")
         out.append(_placed("verification", kept, sha256, place, "verification", at))
+    return tuple(out)
+
+
+def _evaluated(data: Mapping[str, Any], method: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {
+        name: float(data[k]) * factor
+        for k, (name, factor) in _EVALUATION.items()
+        if isinstance(data.get(k), (int, float))
+    }
+    return kept | {"method": method} if kept else {}
+
+
+def _from_verify(data: Mapping[str, Any], sha256: str, at: datetime | None) -> tuple[NewEvent, ...]:
+    """The registration's stated error, and the zone that was seen (else the one simulated)."""
+    out = []
+    if isinstance(data.get("registration_error_mm"), (int, float)):
+        found = {
+            "moving": "control scan",
+            "fixed": "planning scan",
+            "error_mm": data["registration_error_mm"],
+            "error_kind": "as stated to irplan verify",
+        }
+        place = "$.registration_error_mm"
+        out.append(_placed("registration", found, sha256, place, "verification", at))
+    ways = {
+        "seen": "zone seen in the control scan (irplan verify)",
+        "simulated": "simulated with the needles as placed (irplan verify)",
+    }
+    for key, method in ways.items():
+        each = data.get(key)
+        kept = _evaluated(each, method) if isinstance(each, Mapping) else {}
+        if kept:
+            out.append(_placed("verification", kept, sha256, f"$.{key}", "verification", at))
+            break
+    if not out:
+        raise _unusable("$", "a verification without registration error and margins")
     return tuple(out)
 
 

@@ -138,6 +138,22 @@ def test_plan_needles_and_verification(tmp_path: Path, log: ProcedureLog) -> Non
         "minimal_margin_mm": 4.5,
         "method": "irplan evaluate",
     }
+    checked = {"schema": "irplan-verification", "needles": [], "registration_error_mm": 1.5,
+               "seen": None, "simulated": seen | {"minimal_margin_mm": 2.5}}  # fmt: skip
+    (tmp_path / "checked.json").write_text(json.dumps(checked))
+    registration, result = import_file(log, tmp_path / "checked.json")
+    assert registration.data["error_mm"] == 1.5
+    assert result.data["minimal_margin_mm"] == 2.5
+    assert "simulated" in result.data["method"]
+    write_plan(
+        AblationPlan(
+            plan.target, (Placement(placed.needle, placed.applicator, "achieved"),), plan.schedule,
+            5.0, plan.lethal, plan.provenance,
+        ),
+        tmp_path / "achieved.json",
+    )  # fmt: skip
+    (needle,) = import_file(log, tmp_path / "achieved.json")
+    assert (needle.kind, needle.data["status"]) == ("needle", "placed")
     for bad in ({}, {"needles": []}, {"needles": [1]}, {"needles": [{"tip_mm": [1]}]}, {"a": 1}):
         (tmp_path / "bad.json").write_text(json.dumps(bad))
         with pytest.raises(InputError):
