@@ -108,7 +108,7 @@ def run_report(request: ReportRequest, *, progress: Progress = no_progress) -> M
     draft, old = _draft(request, document)
     if draft is None:
         return MadeReport(document, old[1], ("The report is there already, with this content.",))  # type: ignore[index]
-    with OutputFolder(request.out) as stage:
+    with OutputFolder(request.out, keeps_evidence=old is not None) as stage:
         if old is not None:
             _keep(request.out, stage, old[1])
         timeline = _timeline(events)
@@ -159,7 +159,7 @@ def review_report(
     timeline = (folder / TIMELINE).read_bytes() if (folder / TIMELINE).is_file() else None
     if log is not None:
         _log_review(log, judged, who, why)
-    with OutputFolder(folder) as stage:
+    with OutputFolder(folder, keeps_evidence=True) as stage:
         if (folder / EARLIER).is_dir():
             shutil.copytree(folder / EARLIER, stage / EARLIER)
         if timeline is not None:

@@ -44,15 +44,23 @@ class OutputFolder:
     path : the folder to make; missing parents are made.  It may not exist, be empty, or be an
         earlier output of irplan to which nothing was added and whose plan is still a draft.
     need_bytes : free space demanded on its disk before anything is started.
+    keeps_evidence : the caller carries what was reviewed over into the new folder itself.
 
     Raises
     ------
-    OutputError : a file is there; foreign files or a reviewed plan are in it; it cannot be
+    OutputError : a file is there; foreign files, a reviewed plan or report are in it; it cannot be
         written; the disk is full.
     """
 
-    def __init__(self, path: str | Path, *, need_bytes: int = DEFAULT_NEED_BYTES) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        need_bytes: int = DEFAULT_NEED_BYTES,
+        keeps_evidence: bool = False,
+    ) -> None:
         self.path = resolved_path(path)
+        self._keeps_evidence = keeps_evidence
         self._need_bytes = need_bytes
         self._made_parents: list[Path] = []
         self._stage: Path | None = None
@@ -70,7 +78,7 @@ class OutputFolder:
     def __enter__(self) -> Path:
         try:
             _put_back(self.path)
-            _require_replaceable(self.path)
+            _require_replaceable(self.path, keeps_evidence=self._keeps_evidence)
             self._made_parents = make_parents(self.path.parent)
             self._inside = _must_stage_inside(self.path)
             self._stage = _new_stage(self.path, inside=self._inside)
@@ -95,7 +103,9 @@ class OutputFolder:
         try:
             if error is None:
                 _write_manifest(stage)
-                _require_replaceable(self.path, ignore=stage.name)
+                _require_replaceable(
+                    self.path, ignore=stage.name, keeps_evidence=self._keeps_evidence
+                )
                 if self._inside:
                     _move_into(stage, self.path)
                 else:
@@ -126,7 +136,7 @@ def _require_space(folder: Path, need_bytes: int) -> None:
         )
 
 
-def _require_replaceable(path: Path, *, ignore: str = "") -> None:
+def _require_replaceable(path: Path, *, ignore: str = "", keeps_evidence: bool = False) -> None:
     """Raise unless ``path`` is absent, an empty folder or an untouched draft of irplan's."""
     if not path.exists():
         return
@@ -152,15 +162,16 @@ def _require_replaceable(path: Path, *, ignore: str = "") -> None:
             expected="a new or empty folder, or an earlier output of irplan",
             remedy="Choose another output folder, or move those files away.",
         )
-    state = _review_state(path)
-    if state != "draft":
-        raise OutputError(
-            "output folder",
-            got=f"'{path.name}', whose plan is in the state '{state}'",
-            expected="a folder whose plan is still a draft",
-            remedy="A reviewed plan is evidence and is never overwritten; "
-            "choose another output folder.",
-        )
+    for name, what in () if keeps_evidence else (("plan.json", "plan"), ("review.json", "report")):
+        state = _review_state(path / name)
+        if state != "draft":
+            raise OutputError(
+                "output folder",
+                got=f"'{path.name}', whose {what} is in the state '{state}'",
+                expected=f"a folder whose {what} is still a draft",
+                remedy=f"A reviewed {what} is evidence and is never overwritten; "
+                "choose another output folder.",
+            )
 
 
 def _is_stage_part(item: Path, folder: Path, ignore: str) -> bool:
@@ -176,12 +187,11 @@ def _manifest_files(folder: Path) -> set[str]:
         return set()  # not ours: every file counts as foreign
 
 
-def _review_state(folder: Path) -> str:
-    plan = folder / "plan.json"
-    if not plan.exists():
+def _review_state(file: Path) -> str:
+    if not file.exists():
         return "draft"
     try:
-        return str(json.loads(plan.read_text(encoding="utf-8"))["review"]["state"])
+        return str(json.loads(file.read_text(encoding="utf-8"))["review"]["state"])
     except (OSError, ValueError, KeyError, TypeError):
         return "unreadable"
 

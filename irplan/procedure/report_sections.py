@@ -109,22 +109,26 @@ def technique(facts: Facts) -> list[Section]:
 
 def needles(facts: Facts) -> list[Section]:
     """Each applicator: what it is, planned against achieved, repositionings."""
-    numbers = sorted({e.data["number"] for e in facts.all("needle")})
+    in_file = _placements(facts)
+    numbers = sorted({e.data["number"] for e in facts.all("needle")} | set(in_file))
     out = []
     for number in numbers:
         planned = facts.all("needle", number=number, status="planned")[-1:]
         moved = facts.all("needle", number=number, status="moved")
         done = [e for e in _placed(facts) if e.data["number"] == number]
         device = facts.all("device", number=number, action="in")
-        same_frame = _same_frame(planned, done)
         a, b = _refs(facts, planned), _refs(facts, done)
-        both = bool(a and b and same_frame)
+        frames = _frames(planned) | _frames(done)
+        if not planned and number in in_file:
+            a, frame = in_file[number]
+            frames |= {frame} - {None}
+        both = bool(a and b and len(frames) <= 1)
         fields = (
             facts.last("number", [*planned, *done]),
-            facts.last("applicator", [*planned, *done]),
+            _applicator(facts, number, [*planned, *done]),
             *(facts.last(name, device, unit=unit) for name, unit in _DEVICE),
-            facts.last("planned_entry_mm", planned, "entry_mm", "mm"),
-            facts.last("planned_tip_mm", planned, "tip_mm", "mm"),
+            facts.derived("planned_entry_mm", "same", a[:1], "mm"),
+            facts.derived("planned_tip_mm", "same", a[1:], "mm"),
             facts.last("entry_mm", done, unit="mm"),
             facts.last("tip_mm", done, unit="mm"),
             facts.derived("entry_error_mm", "distance", [a[0], b[0]] if both else [], "mm"),
@@ -291,11 +295,23 @@ def comparison(facts: Facts) -> list[Section]:
     placed = _placed(facts)
     planned_needles = _planned_numbers(facts)
     energy = facts.last("planned", plans, "energy", choice=True)
+    if energy.state == "missing" and plan is not None and plan.data.get("placements"):
+        kind = [facts.file_ref(PLAN_FILE, "$.placements[0].applicator.kind")]
+        energy = facts.derived("planned", "same", kind, choice=True)
     used_energy = facts.agreed("done", used, "energy", choice=True)
     count = facts.last("planned", plans, "needles", "1")
     if count.state == "missing":
         count = facts.count("planned", planned_needles, "number")
+    if count.state == "missing":
+        refs = [
+            facts.file_ref(PLAN_FILE, f"$.placements[{n - 1}].status") for n in _placements(facts)
+        ]
+        count = facts.derived("planned", "count", refs, "1")
     goal = facts.last("planned", plans, "margin_goal_mm", "mm")
+    if goal.state == "missing" and plan is not None and "margin_goal_mm" in plan.data:
+        goal = facts.derived(
+            "planned", "same", [facts.file_ref(PLAN_FILE, "$.margin_goal_mm")], "mm"
+        )
     margin = facts.last("done", facts.all("verification"), "minimal_margin_mm", "mm")
     both = goal.state == margin.state == "recorded"
     refs = [*goal.sources, *margin.sources] if both else []
@@ -360,10 +376,37 @@ def _refs(facts: Facts, events: Sequence[Effective]) -> list[SourceRef]:
     return [facts.ref(whole[-1], p) for p in ("entry_mm", "tip_mm")] if whole else []
 
 
-def _same_frame(planned: Sequence[Effective], done: Sequence[Effective]) -> bool:
-    """Positions in two frames of reference have no distance: nothing is computed then."""
-    frames = {e.data["frame_uid"] for e in (*planned, *done) if "frame_uid" in e.data}
-    return len(frames) <= 1
+def _frames(events: Sequence[Effective]) -> set[str | None]:
+    """Frames of reference: positions in two of them have no distance, and none is computed."""
+    return {e.data["frame_uid"] for e in events if "frame_uid" in e.data}
+
+
+def _placements(facts: Facts) -> dict[int, tuple[list[SourceRef], str | None]]:
+    """Needles of the plan file by number: entry and tip, and their frame of reference."""
+    plan = facts.files.get(PLAN_FILE)
+    if plan is None:
+        return {}
+    listed: Any = plan.data.get("placements", ())
+    frame = plan.data.get("frame_of_reference_uid")
+    return {
+        n + 1: (
+            [
+                facts.file_ref(PLAN_FILE, f"$.placements[{n}].needle.{end}")
+                for end in ("entry_mm", "tip_mm")
+            ],
+            frame,
+        )
+        for n, p in enumerate(listed)
+        if p["status"] == "planned"
+    }
+
+
+def _applicator(facts: Facts, number: int, events: Sequence[Effective]) -> ReportField:
+    stated = facts.last("applicator", events)
+    if stated.state == "missing" and number in _placements(facts):
+        place = f"$.placements[{number - 1}].applicator.name"
+        return facts.derived("applicator", "same", [facts.file_ref(PLAN_FILE, place)])
+    return stated
 
 
 def _treatment(facts: Facts, has_plan: bool) -> tuple[ReportField, ReportField, ReportField]:

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from benchmarks.reports import HOSTILE
 from irplan.cli.app import app
-from irplan.errors import ReviewError
+from irplan.errors import OutputError, ReviewError
+from irplan.files.output import OutputFolder
 from irplan.files.report_file import read_review, releasable_bytes
 from irplan.procedure.events import NewEvent, Source
 from irplan.procedure.log import ProcedureLog
@@ -118,6 +119,8 @@ def test_a_change_after_acceptance_is_a_new_draft(reported: Path, tmp_path: Path
         releasable_bytes(out, "report.html")
     run("review", out, "rejected", *by)
     run("review", out, "accepted", *by, code=2)
+    with pytest.raises(OutputError, match="evidence"):
+        OutputFolder.check(out)  # no other command writes over a report that was judged
 
 
 def test_a_contradiction_of_side_blocks_acceptance_until_it_is_overruled(tmp_path: Path) -> None:

@@ -182,6 +182,26 @@ def test_nothing_seen_differs_from_not_recorded(tmp_path: Path) -> None:
     assert report(tmp_path / "b").one("complications").field("complications").state == "missing"
 
 
+def test_a_plan_file_that_the_log_does_not_name(tmp_path: Path) -> None:
+    needle = {"entry_mm": [0.0, 0.0, 80.0], "tip_mm": [0.0, 0.0, 0.0]}
+    placement = {"status": "planned", "needle": needle, "applicator": {"name": "a", "kind": "cryo"}}
+    data = {
+        "placements": [placement],
+        "margin_goal_mm": 6.0,
+        "frame_of_reference_uid": "1.2",
+        "schedule": {"phases": []},
+    }
+    placed = {"number": 1, "status": "placed", "entry_mm": [0, 0, 80], "tip_mm": [3, 4, 0]}
+    plan = CaseFile("plan.json", "b" * 64, data)
+    made = report(tmp_path / "a", ("needle", placed | {"frame_uid": "1.2"}), files=(plan,))
+    assert made.one("needle").field("tip_error_mm").value == 5.0
+    rows = {s.item: s.field("planned").value for s in made.of("comparison")}
+    assert (rows["energy"], rows["applicators"], rows["margin_mm"]) == ("cryo", 1, 6.0)
+    assert status(made)["plan"] == "not_checked"
+    made = report(tmp_path / "b", ("needle", placed | {"frame_uid": "9"}), files=(plan,))
+    assert made.one("needle").field("tip_error_mm").state == "missing"
+
+
 def test_the_plan_beside_what_was_done(tmp_path: Path) -> None:
     phases = [
         {"kind": "freeze", "duration_s": 600.0},
