@@ -105,6 +105,7 @@ class March:
         self.monitors, self.threads = monitors, threads
         self.time_s = 0.0 if start is None else start.time_s
         self.steps = self.stages = 0
+        self.many = False  # enough active voxels for more than one thread
         self.longest_step_s = 0.0
         self.boundary_rise_c = 0.0
         self.samples: list[tuple[float, list[float], float]] = []
@@ -232,7 +233,6 @@ class March:
         start = segment.start_s + number * dt_s
         at = start + np.append(stage_times_s(dt_s, cut.stages, cut.parts), dt_s)
         drives = np.stack([self._drive(segment, p, at) for p in range(count)], axis=1)
-        started, spent = time.perf_counter(), time.process_time()
         reach = reach_voxels(mesh, dt_s)
         shape = np.array(mesh.shape)
         active, chunks, inside = bioheat_window.grow(
@@ -240,7 +240,9 @@ class March:
             mesh.mixed_rows, self.lo, self.hi, self.work, probes.work,
         )  # fmt: skip
         voxels = int((self.hi[active] - self.lo[active]).sum())
-        threads = self.threads.pick() if voxels >= _FEW_VOXELS else 1
+        self.many = voxels >= _FEW_VOXELS
+        threads = self.threads.pick() if self.many else 1
+        started, spent = (time.perf_counter(), time.process_time()) if self.many else (0.0, 0.0)
         numba.set_num_threads(threads)
         lo, hi = self.near[:, probes.row]
         self.near[0, probes.row] = np.minimum(lo, probes.row_lo)
@@ -263,7 +265,7 @@ class March:
         self.steps += 1
         self.probe_tau = [float(t) for t in drives[-1]]
         self._sample()
-        if voxels >= _FEW_VOXELS:
+        if self.many:
             self.threads.learn(
                 threads,
                 float(len(weights) * voxels),
@@ -328,7 +330,8 @@ class March:
         mesh, body = self.mesh, self.problem.body_temperature_c
         low = self.scratch if self.low is None else self.low.reshape(-1)
         frozen = bioheat_window.survey(
-            self.tau[0], low, np.array(mesh.shape), self.active, self.chunks, self.threads.most > 1,
+            self.tau[0], low, np.array(mesh.shape), self.active, self.chunks,
+            self.many and self.threads.most > 1,
             self.lo, self.hi,
             np.float32(self.tolerance_k), np.float32(-body), mesh.tau[0], self.near,
             self.busy_lo, self.busy_hi, self.work,

@@ -77,6 +77,11 @@ def check_apart(moves: Sequence[PullBack], closest_mm: float, grid: Grid) -> Non
                 raise wrong(
                     move, n, "out of the image", "the whole active zone inside the image all along"
                 )
+            after = move.after[n]
+            if move.moved(n) and after.active_end_mm > after.needle.depth_mm + 1e-6:
+                raise wrong(
+                    move, n, "out of its entry", "the whole active zone behind the entry all along"
+                )
         for n, m in combinations(range(len(move.after)), 2):
             if not (move.moved(n) or move.moved(m)):
                 continue

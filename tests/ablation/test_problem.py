@@ -247,6 +247,9 @@ def test_active_zone_beyond_the_entry(make_problem, make_probe):
         make_problem(placements=(short,))
     just = Placement(Needle((0, 0, -15.0), (0, 0, 15.0)), make_probe(30.0))
     assert make_problem(placements=(just,)).placements == (just,)
+    back = Schedule((Phase("freeze", 60.0), Phase("freeze", 60.0, None, 5.0)))
+    with pytest.raises(InputError, match="out of its entry"):
+        make_problem(placements=(just,), schedule=back)
 
 
 def test_shaft_through_another_active_zone(make_problem, make_placed, make_probe):
