@@ -1,5 +1,6 @@
 """The planner's window in figures: first picture, scrolling, 3-D, drag, memory.
 
+    python -m benchmarks.planner                         # plan the demo, then measure on it
     python -m benchmarks.planner --prepare CASE          # the demo's plan as a saved case
     python -m benchmarks.planner --prepare CASE --open CT --centre x,y,z --diameter MM
     python -m benchmarks.planner CASE [--open CT]        # measure (needs Xvfb or a display)
@@ -10,25 +11,30 @@ software.  "First picture" is from the start of the process to the first slice p
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-LIMITS = {
-    "first picture, s": ("<=", 3.0),
-    "scroll axial, frames/s": (">=", 30.0),
-    "scroll all four slices, frames/s": (">=", 30.0),
-    "3-D, frames/s": (">=", 15.0),
-    "drag to zone and margins, s": ("<=", 0.2),
-    "drop to full resolution, s": ("<=", 1.0),
-    "memory, GB": ("<=", 4.0),
+from benchmarks.measure import arguments, report, row
+
+#: Figure -> unit, sign and limit (None: for information).
+KINDS: dict[str, tuple[str, str, float | None]] = {
+    "first picture": ("s", "<=", 3.0),
+    "scroll axial": ("1/s", ">=", 30.0),
+    "scroll all four slices": ("1/s", ">=", 30.0),
+    "3-D": ("1/s", ">=", 15.0),
+    "drag to zone and margins": ("s", "<=", 0.2),
+    "drag, slowest": ("s", "", None),
+    "drop to full resolution": ("s", "<=", 1.0),
+    "drop to all rows of the verdict": ("s", "", None),
+    "memory": ("GB", "<=", 4.0),
 }
 
 
@@ -123,7 +129,7 @@ def measure(case: str) -> dict[str, float]:
             for view in views:
                 view.repaint()
             app.processEvents()
-        out[f"scroll {name}, frames/s"] = 60.0 / (time.perf_counter() - start)
+        out[f"scroll {name}"] = 60.0 / (time.perf_counter() - start)
     plotter = window.view3d.plotter
     window.view3d.draw()
     start = time.perf_counter()
@@ -131,7 +137,7 @@ def measure(case: str) -> dict[str, float]:
         plotter.camera.azimuth += 4.0
         plotter.renderer.ResetCameraClippingRange()
         plotter.render()
-    out["3-D, frames/s"] = 40.0 / (time.perf_counter() - start)
+    out["3-D"] = 40.0 / (time.perf_counter() - start)
     edits = []
     for k in range(14):
         before = desk.live
@@ -141,49 +147,54 @@ def measure(case: str) -> dict[str, float]:
                and (b is None or desk.live.simulation is not b.simulation))  # fmt: skip
         edits.append(time.perf_counter() - began)
     edits.sort()
-    out["drag to zone and margins, s"] = edits[len(edits) // 2]
-    out["drag, slowest, s"] = edits[-1]
+    out["drag to zone and margins"] = edits[len(edits) // 2]
+    out["drag, slowest"] = edits[-1]
     began = time.perf_counter()
     window.planner.edit.drop()
     _until(app, lambda: desk.live is None and desk.state.simulation is not None
            and desk.state.simulation.exact)  # fmt: skip
-    out["drop to full resolution, s"] = time.perf_counter() - began
+    out["drop to full resolution"] = time.perf_counter() - began
     _until(app, lambda: desk.state.simulation.evaluation is not None)
-    out["drop to all rows of the verdict, s"] = time.perf_counter() - began
-    out["memory, GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    out["drop to all rows of the verdict"] = time.perf_counter() - began
+    out["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     window._end(keep=False)
     window.close()
     return out
 
 
 def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("case", nargs="?")
-    parser.add_argument("--prepare", type=Path)
-    parser.add_argument("--open", default="sample:demo")
-    parser.add_argument("--centre", default="-96.2,-11.6,-70.2")
-    parser.add_argument("--diameter", type=float, default=18.0)
-    parser.add_argument("--child-first")
-    options = parser.parse_args()
-    if options.prepare is not None:
-        centre = tuple(float(v) for v in options.centre.split(","))
-        prepare(options.prepare, options.open, centre, options.diameter)
+    options = arguments(__doc__)
+    options.add_argument("case", nargs="?")
+    options.add_argument("--prepare", type=Path)
+    options.add_argument("--open", default="sample:demo")
+    options.add_argument("--centre", default="-96.2,-11.6,-70.2")
+    options.add_argument("--diameter", type=float, default=18.0)
+    options.add_argument("--child-first")
+    given = options.parse_args()
+    centre = tuple(float(v) for v in given.centre.split(","))
+    if given.prepare is not None:
+        prepare(given.prepare, given.open, centre, given.diameter)
         return
     if not os.environ.get("DISPLAY"):
         screen = ["xvfb-run", "-a", "-s", "-screen 0 1600x900x24"]
-        sys.exit(
-            subprocess.call([*screen, sys.executable, "-m", "benchmarks.planner", *sys.argv[1:]])
-        )
-    if options.child_first:
-        child_first(options.child_first)
+        again = [sys.executable, "-m", "benchmarks.planner", *sys.argv[1:]]
+        sys.exit(subprocess.call([*screen, *again]))
+    if given.child_first:
+        child_first(given.child_first)
         return
-    found = {"first picture, s": first_picture(options.open)}
-    found |= measure(options.case)
+    with tempfile.TemporaryDirectory() as scratch:
+        case = given.case
+        if case is None:
+            case = str(Path(scratch) / "case")
+            prepare(Path(case), given.open, centre, given.diameter)
+        found = {"first picture": first_picture(given.open)} | measure(case)
+    rows = []
     for name, value in found.items():
-        sign, limit = LIMITS.get(name, ("", 0.0))
-        met = "" if not sign else "met" if (value <= limit) == (sign == "<=") else "MISSED"
-        print(f"{name:40s} {value:8.3f}   {sign} {limit if sign else '':<6} {met}")
+        unit, sign, limit = KINDS[name]
+        met = None if limit is None else (value <= limit) if sign == "<=" else (value >= limit)
+        words = None if limit is None else f"{sign} {limit:g}"
+        rows.append(row(name, value, unit, words, met))
+    report(f"Planner ({given.open})", rows, json_file=given.json)
 
 
 if __name__ == "__main__":

@@ -126,3 +126,22 @@ def test_target_keeps_its_voxels() -> None:
     assert np.array_equal(target.full(grid), mask)
     assert target.volume_ml(grid) == pytest.approx(9 * 2.0 / 1000.0)
     assert target.centre_mm(grid) == pytest.approx((7.0, 3.0, 6.0))
+
+
+def test_drr_is_the_line_integral_through_a_ball() -> None:
+    from irplan_planner.model.guiding import WATER_PER_MM, drr
+
+    from irplan.geometry import CArm
+
+    grid = Grid.from_spacing((60, 60, 60), (2.0, 2.0, 2.0), (-59.0, -59.0, -59.0))
+    index = np.stack(np.meshgrid(*[np.arange(60)] * 3, indexing="ij"), -1)
+    ball = np.linalg.norm(grid.index_to_lps(index), axis=-1) <= 40.0
+    volume = Volume(np.where(ball, 0, -1000).astype(np.int16), grid)  # water in air
+    c_arm = CArm(785.0, 1185.0, (0.0, 0.0, 0.0), 30.0, -20.0, (301, 301), (1.0, 1.0))
+    found = drr(volume, c_arm, pixels=301)
+    # The central ray crosses the ball's diameter; one 20 mm off the isocentre a chord.
+    assert found[150, 150] == pytest.approx(80.0 * WATER_PER_MM, rel=0.03)
+    column = 150 + round(20.0 * 1185.0 / 785.0)
+    chord = 2.0 * np.sqrt(40.0**2 - 20.0**2)
+    assert found[150, column] == pytest.approx(chord * WATER_PER_MM, rel=0.05)
+    assert found[150, 150 + round(45.0 * 1185.0 / 785.0)] == 0.0

@@ -273,3 +273,21 @@ def test_a_fault_in_a_job_keeps_the_window(window: PlannerWindow, qtbot: Any) ->
     assert "CUDA_ERROR_DEVICE_LOST" in window.status.words.toolTip()
     assert "case is unchanged" in window.status.words.toolTip()
     assert window.results.currentWidget() is window.results.messages
+
+
+def test_c_arm_pictures_of_each_needle(window: PlannerWindow, qtbot: Any) -> None:
+    window.steps.take("guide")
+    window.steps.press_main()
+    _idle(window, qtbot)
+    found = window.planner.guide.previews()
+    assert {p.needle for p in found} == {1, 2}
+    for one in found:
+        entry, tip = np.asarray(one.entry), np.asarray(one.tip)
+        # Bull's-eye: the needle is a point; progress: it is seen at its length.
+        if one.kind == "bull's-eye":
+            assert np.linalg.norm(entry - tip) < 0.5
+        else:
+            assert np.linalg.norm(entry - tip) > 10.0
+    rows, words = window.planner.guide.shown()
+    assert len(rows) == 4
+    assert "supine" in words

@@ -12,9 +12,11 @@ of older states are kept as differences, simulations only of the newest few (an 
 simulated again, which gives the same answer).
 
 *Jobs.*  What takes longer than a frame runs on a worker thread (`JobQueue`): one lane each for
-reading, heavy work, edits of needles, writing, and background.  Workers never touch the state: they
-return a value, which `JobQueue.poll` hands to the planner on the caller's thread.  Every job
-reports progress and can be cancelled.  A result whose inputs have changed meanwhile is put aside.
+reading, heavy work, edits of needles, writing, and background.  Segmentation and planning hold the
+interpreter for seconds at a time, so they run in a process of their own (`HeavyWorker`).  Workers
+never touch the state: they return a value, which `JobQueue.poll` hands to the planner on the
+caller's thread.  Every job reports progress and can be cancelled.  A result whose inputs have
+changed meanwhile is put aside.
 
 *Views.*  What a view shows is computed here as plain arrays and lines in millimetres: slices
 (`slices`), outlines (`outlines`), needle handles (`handles`), surfaces (`surfaces`).  Widgets only

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from irplan.ablation.placement import Placement
 from irplan.compute.progress import Progress
 from irplan.errors import InputError, IrplanError
+from irplan_planner.model.heavy import HeavyWorker
 from irplan_planner.model.history import History
 from irplan_planner.model.jobs import Job, JobQueue, Lane
 from irplan_planner.model.state import CaseState, Extras, Simulation
@@ -43,6 +44,7 @@ class Desk:
     """
 
     def __init__(self, *, wake: Callable[[], None] = lambda: None) -> None:
+        self.heavy = HeavyWorker()
         self.jobs = JobQueue(wake=wake, failed=self.complain)
         self.extras = Extras()
         self.live: Live | None = None

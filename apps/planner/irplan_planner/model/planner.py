@@ -77,6 +77,7 @@ class Planner:
     def close(self) -> None:
         """Cancel what runs, end the workers, give the lock back."""
         self.desk.jobs.close()
+        self.desk.heavy.close()
         self.files.close()
         self.edit.close()
 
@@ -100,6 +101,7 @@ class Planner:
     def warm_up(self) -> None:
         """Import what the first views and commands need, on a worker (quietly)."""
         if self._background:
+            self.desk.heavy.start()
             self.desk.work("Warming up", "setup", _imported, lambda _: None, quiet=True)
 
     def at_rest(self) -> None:

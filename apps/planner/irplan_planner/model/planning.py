@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from irplan.compute.progress import Progress, portion
+from irplan.compute.progress import Progress
 from irplan.errors import InputError
 from irplan_planner.model.desk import Desk
+from irplan_planner.model.segmenting import CHAIN
 from irplan_planner.model.state import CaseState, Simulation, next_revision
 
 if TYPE_CHECKING:
@@ -60,18 +61,11 @@ class Planning:
         source = state.target.words
 
         def work(progress: Progress) -> Any:
-            from irplan.case.warm_up import kernels_warming
-            from irplan.planning.case import plan_ablation
-            from irplan.planning.margins import TargetGeometry
-            from irplan.planning.obstacles import target_organ
-
-            with kernels_warming():
-                case = plan_ablation(
-                    volume, labels, mask, options=options, target_source=source,
-                    progress=portion(progress, 0.0, 0.97),
-                )  # fmt: skip
-            geometry = TargetGeometry.from_mask(mask, labels, target_organ(labels, mask))
-            return case, geometry
+            case, geometry = desk.heavy.call(
+                CHAIN + "planned", volume, labels, mask, options=options, source=source,
+                progress=progress,
+            )  # fmt: skip
+            return replace(case, volume=volume, target_mask=mask), geometry
 
         def done(outcome: Any) -> None:
             case, geometry = outcome

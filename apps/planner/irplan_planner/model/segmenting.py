@@ -23,6 +23,8 @@ SOFT = ("body", "fat", "muscle", "liver")
 IN_LIVER = ("tumour", "vessel", "portal_vein", "hepatic_vein")
 #: Radius of the brush, mm.
 BRUSH_MM = (1.0, 30.0)
+#: Where the long parts of the chain are, for the worker process.
+CHAIN = "irplan_planner.model.chain:"
 #: The brush's own name for the target (other names are structures).
 TARGET = "target"
 
@@ -63,11 +65,7 @@ class Segmenting:
         desk.require_writable()
 
         def work(progress: Progress) -> Any:
-            from irplan.case.warm_up import kernels_warming
-            from irplan.segmentation import segment_abdomen
-
-            with kernels_warming():
-                return segment_abdomen(volume, progress=progress)
+            return desk.heavy.call(CHAIN + "segmented", volume, progress=progress)
 
         def done(found: Any) -> None:
             now = desk.state

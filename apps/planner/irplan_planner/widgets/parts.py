@@ -154,4 +154,5 @@ def clear(layout: Any) -> None:
     while layout.count():
         item = layout.takeAt(0)
         if item.widget() is not None:
+            item.widget().hide()  # until it is deleted it would lie on the others
             item.widget().deleteLater()

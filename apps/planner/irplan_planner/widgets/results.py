@@ -10,22 +10,25 @@ from irplan_planner.model.planner import Planner
 from irplan_planner.model.reporting import rows_html
 from irplan_planner.widgets import parts, theme
 from irplan_planner.widgets.pages import coverage_words
+from irplan_planner.widgets.preview_view import PreviewView
+from irplan_planner.widgets.scene import SharedScene
 
 _TONES = {"plain": theme.INK, "good": theme.GOOD, "warning": theme.WARN, "error": theme.BAD}
 
 
 class Results(QTabWidget):
-    """Tabs: Verdict, Plans, Report, Messages."""
+    """Tabs: Verdict, Plans, Report, C-arm, Messages."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, scene: SharedScene) -> None:
         super().__init__()
-        self.planner = planner
+        self.planner = planner = scene.planner
         self.setObjectName("results")
         self.verdict, self.report, self.messages = QTextBrowser(), QTextBrowser(), QTextBrowser()
         self.plans = PlansTab(planner)
+        self.c_arm = PreviewView(scene)
         for name, widget in (
             ("Verdict", self.verdict), ("Plans", self.plans), ("Report", self.report),
-            ("Messages", self.messages),
+            ("C-arm", self.c_arm), ("Messages", self.messages),
         ):  # fmt: skip
             self.addTab(widget, name)
             widget.setAccessibleName(name)
@@ -35,6 +38,7 @@ class Results(QTabWidget):
     def refresh(self) -> None:
         """After a change of the case."""
         self._show_verdict()
+        self.c_arm.update()
         state = self.planner.state
         if state.report is not self._report_of or state.report is None:
             self._report_of = state.report

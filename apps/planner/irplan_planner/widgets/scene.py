@@ -43,7 +43,8 @@ class SharedScene(QObject):
         self.needle = 1
         self.time_s: float | None = None
         self.show_lines = True
-        self.eye_depth_mm: float | None = None
+        self.ui_scale = 1.0
+        """How much thicker lines and larger handles are drawn than on a usual screen."""
         self._cache = LineCache()
         self._target: tuple[Target, float, tuple[Level, ...]] | None = None
         self._zone: tuple[object, tuple[Level, ...]] | None = None

@@ -114,6 +114,13 @@ class SliceView(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
+        try:
+            self._paint(painter)
+        finally:
+            painter.end()
+        self.painted += 1
+
+    def _paint(self, painter: QPainter) -> None:
         painter.fillRect(self.rect(), QColor("black"))
         frame = self.scene.frame(self.name)
         if frame is None:
@@ -128,7 +135,6 @@ class SliceView(QWidget):
             self._needle(painter, frame, view)
         self._in_hand(painter, frame)
         self._words(painter, frame)
-        self.painted += 1
 
     def _empty(self, painter: QPainter) -> None:
         painter.setPen(QColor(theme.MUTED))
@@ -159,7 +165,7 @@ class SliceView(QWidget):
         painter.drawImage(QRectF(left, top, s * width, s * height), self._image)
 
     def _outline(self, painter: QPainter, frame: Frame, outline: Outline) -> None:
-        pen = QPen(QColor(outline.colour), outline.width)
+        pen = QPen(QColor(outline.colour), outline.width * self.scene.ui_scale)
         if outline.dashed:
             pen.setStyle(Qt.PenStyle.DashLine)
         pen.setCosmetic(True)
@@ -171,7 +177,7 @@ class SliceView(QWidget):
     def _crosshair(self, painter: QPainter, frame: Frame) -> None:
         uv, _ = frame.to_picture(self.scene.point_mm)
         x, y = self.to_screen(frame, uv)
-        painter.setPen(QPen(QColor(76, 194, 255, 150), 1))
+        painter.setPen(QPen(QColor(76, 194, 255, 150), self.scene.ui_scale))
         gap = 14
         for a, b in (
             ((0, y), (x - gap, y)), ((x + gap, y), (self.width(), y)),
@@ -182,10 +188,11 @@ class SliceView(QWidget):
     def _needle(self, painter: QPainter, frame: Frame, view: NeedleView) -> None:
         active = view.number == self.scene.needle and not view.achieved
         colour = QColor(theme.ACHIEVED if view.achieved else theme.NEEDLE)
+        k = self.scene.ui_scale
         for runs, pen in (
-            (view.dotted, QPen(colour, 1.2, Qt.PenStyle.DotLine)),
-            (view.solid, QPen(colour, 3.0 if active else 2.2)),
-            (view.active, QPen(QColor(theme.NEEDLE_ACTIVE), 4.0 if active else 3.2)),
+            (view.dotted, QPen(colour, 1.2 * k, Qt.PenStyle.DotLine)),
+            (view.solid, QPen(colour, (3.0 if active else 2.2) * k)),
+            (view.active, QPen(QColor(theme.NEEDLE_ACTIVE), (4.0 if active else 3.2) * k)),
         ):
             painter.setPen(pen)
             for run in runs:
@@ -195,14 +202,14 @@ class SliceView(QWidget):
             if point is None:
                 continue
             x, y = self.to_screen(frame, point)
-            size = 7.0 if active else 5.5
-            painter.setPen(QPen(QColor("black"), 1.4))
+            size = (7.0 if active else 5.5) * k
+            painter.setPen(QPen(QColor("black"), 1.4 * k))
             painter.setBrush(QColor(0, 0, 0, 90) if hollow else colour)
             if hollow:
-                painter.setPen(QPen(colour, 2.0))
+                painter.setPen(QPen(colour, 2.0 * k))
             painter.drawEllipse(QPointF(x, y), size, size)
             painter.setPen(colour)
-            painter.drawText(QPointF(x + 9, y - 7), str(view.number))
+            painter.drawText(QPointF(x + 9 * k, y - 7 * k), str(view.number))
 
     def _in_hand(self, painter: QPainter, frame: Frame) -> None:
         if len(self._trail) < 1 or self._drag is None:
@@ -276,7 +283,7 @@ class SliceView(QWidget):
     def _press(self, frame: Frame, u: float, v: float) -> None:
         scene = self.scene
         if scene.tool == "look":
-            found = grabbed(scene.needles(frame), u, v, self.scale(frame))
+            found = grabbed(scene.needles(frame), u, v, self.scale(frame) / scene.ui_scale)
             if found is not None and not scene.planner.desk.read_only:
                 scene.needle = found[0]
                 self._drag = ("needle", (found[0], found[1], u, v, frame))
@@ -302,7 +309,7 @@ class SliceView(QWidget):
         u, v = self.to_frame(frame, x, y)
         if self._drag is None:
             over = self.scene.tool == "look" and grabbed(
-                self.scene.needles(frame), u, v, self.scale(frame)
+                self.scene.needles(frame), u, v, self.scale(frame) / self.scene.ui_scale
             )
             shape = Qt.CursorShape.OpenHandCursor if over else Qt.CursorShape.CrossCursor
             self.setCursor(shape)

@@ -83,7 +83,11 @@ class View3D(QWidget):
         self._stack.addWidget(self.plotter.interactor)
         self._stack.setCurrentWidget(self.plotter.interactor)
         self.plotter.add_text(
-            "3-D", position="upper_left", font_size=8, color="white", name="title"
+            "3-D",
+            position="upper_left",
+            font_size=round(8 * self.scene.ui_scale),
+            color="white",
+            name="title",
         )
         self.refresh()
 
@@ -229,7 +233,8 @@ class View3D(QWidget):
         if self.shown["access"]:
             words += "\nSkin: green clear, amber not checked, dark blocked"
         self.plotter.add_text(
-            words or " ", position="lower_left", font_size=9, color="#d8e2ec", name="legend",
+            words or " ", position="lower_left", font_size=round(9 * self.scene.ui_scale),
+            color="#d8e2ec", name="legend",
             render=False,
         )  # fmt: skip
 
@@ -348,7 +353,9 @@ class View3D(QWidget):
             for part, place in parts:
                 at = self._display(np.asarray(place))
                 gap = float(np.hypot(*(at[:2] - here)))
-                if gap < GRAB_PX * self.devicePixelRatioF() and (best is None or gap < best[0]):
+                if gap < GRAB_PX * self.scene.ui_scale * self.devicePixelRatioF() and (
+                    best is None or gap < best[0]
+                ):
                     best = (gap, n, part, at)
         if best is None:
             return False

@@ -54,7 +54,7 @@ class PlannerWindow(QMainWindow):
             name: SliceView(self.scene, name) for name in ("axial", "coronal", "sagittal", "eye")
         }
         self.view3d = View3D(self.scene)
-        self.results = Results(self.planner)
+        self.results = Results(self.scene)
         self.steps = StepsPanel(self.scene)
         self.top = TopBar(
             self.scene,
@@ -133,6 +133,8 @@ class PlannerWindow(QMainWindow):
         scale = theme.scale_for(size.width(), size.height())
         self.setStyleSheet(theme.style_sheet(scale))
         self.steps.setFixedWidth(round(288 * scale))
+        self.top.opacity.setFixedWidth(round(110 * scale))
+        self.scene.ui_scale = scale
         self.resize(min(size.width(), round(1500 * scale)), min(size.height(), round(880 * scale)))
 
     def _every(self, ms: int, action: Any) -> QTimer:
@@ -209,6 +211,8 @@ class PlannerWindow(QMainWindow):
     def _step_taken(self, step: str) -> None:
         if step == "report":
             self.results.setCurrentWidget(self.results.report)
+        elif step == "guide":
+            self.results.setCurrentWidget(self.results.c_arm)
         elif step in ("plan", "simulate") and self.desk.state.plan is not None:
             self.results.setCurrentWidget(self.results.verdict)
 
