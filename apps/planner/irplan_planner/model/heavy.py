@@ -146,6 +146,8 @@ def _error(name: str, parts: dict[str, str], words: str) -> IrplanError:
 
 def _serve() -> None:
     """The child: take calls from stdin until it closes."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # the window comes first
     taken, given = os.fdopen(0, "rb", 0), os.fdopen(os.dup(1), "wb", 0)
     os.dup2(2, 1)  # what anything prints must not get between the messages
     for name in _NEEDED:

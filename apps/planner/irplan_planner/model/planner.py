@@ -24,11 +24,11 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def _imported(progress: Progress) -> None:
+def _imported(names: tuple[str, ...], progress: Progress) -> None:
     import importlib
 
-    for n, name in enumerate(_NEEDED):
-        progress(n / len(_NEEDED), "loading")
+    for n, name in enumerate(names):
+        progress(n / len(names), "loading")
         importlib.import_module(name)
 
 
@@ -98,11 +98,14 @@ class Planner:
         if found.evaluation is not None:
             self.edit.prepare()
 
-    def warm_up(self) -> None:
-        """Import what the first views and commands need, on a worker (quietly)."""
+    def warm_up(self, more: tuple[str, ...] = ()) -> None:
+        """Import what the first views and commands need (and ``more``), on a worker, quietly."""
         if self._background:
             self.desk.heavy.start()
-            self.desk.work("Warming up", "setup", _imported, lambda _: None, quiet=True)
+            names = (*_NEEDED, *more)
+            self.desk.work(
+                "Warming up", "setup", lambda p: _imported(names, p), lambda _: None, quiet=True
+            )
 
     def at_rest(self) -> None:
         """Nothing has been asked for a while: work out what is shown beside the plan."""

@@ -77,7 +77,7 @@ class PlannerWindow(QMainWindow):
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self.planner.at_rest)
         self._shortcuts()
-        self.planner.warm_up()
+        self.planner.warm_up(("pyvistaqt",))
         self._show_all()
 
     # ---------------------------------------------------------------- building
