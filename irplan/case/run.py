@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from irplan.case.open import open_image_and_notes, open_labels, open_mask_and_notes
 from irplan.case.warm_up import kernels_warming
 from irplan.case.write import write_files
-from irplan.case.write_ablation import write_ablation, write_alternatives
+from irplan.case.write_alternatives import write_alternatives
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
 from irplan.files.output import OutputFolder
@@ -19,7 +19,6 @@ from irplan.geometry import Point3
 from irplan.image import LabelMap, Volume
 from irplan.planning.case import (
     PlannedAblation,
-    PlannedCase,
     PlanOptions,
     paint_target,
     plan_ablation,
@@ -219,10 +218,7 @@ def _plan_and_write(
     )
     case = replace(case, messages=tuple(dict.fromkeys((*notes, *warnings, *case.messages))))
     writing = portion(progress, 0.8, 1.0)
-    if isinstance(case, PlannedCase):
-        missing = write_files(case, folder, picture_3d=picture_3d, progress=writing)
-    else:
-        missing = write_ablation(case, folder, progress=writing)
+    missing = write_files(case, folder, picture_3d=picture_3d, progress=writing)
     if options.alternatives > 1:
         write_alternatives(case.alternatives, folder)
     return Outcome(case, (*case.messages, *missing))

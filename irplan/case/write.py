@@ -27,7 +27,7 @@ from irplan.files import (
     write_volume,
 )
 from irplan.files.json_text import dump_json
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.reports import draw_figures, figure_notes, plan_report, render_html
 from irplan.viz import RenderError, RenderJob
 
@@ -41,10 +41,11 @@ FILES = {
     "labels.nii.gz": "segmented structures on the CT's grid (labels.json: names and codes; "
     "labels.ctbl: colours for 3D Slicer)",
     "target.nii.gz": "the target planned for, on the CT's grid, 0 or 1",
-    "zones.nii.gz": "ice at the end of the last freeze on the CT's grid: 1 = 0 to -20 degC, "
-    "2 = -20 to -40, 3 = -40 and colder (zones.json, zones.ctbl)",
+    "zones.nii.gz": "the zone in bands on the CT's grid, 1 the outermost (zones.json says which, "
+    "zones.ctbl: colours); cold: 0, -20 and -40 degC at the end of the last freeze",
     "lethal.nii.gz": "lethal zone of the plan's rule on the CT's grid, 0 or 1",
-    "temperature.nii.gz": "temperature at the end of the last freeze, degC, on the solver's grid",
+    "temperature.nii.gz": "temperature at the end of the last freeze or of the power, degC, on the "
+    "solver's grid",
     "evaluation.csv": "every check with value, rule and status",
     "needles/": "needles and target as 3D Slicer markups (.mrk.json) and a table (.csv), LPS mm",
     "figures/": "the report's pictures (PNG)",
@@ -53,7 +54,7 @@ FILES = {
 
 
 def write_case(
-    case: PlannedCase,
+    case: PlannedAblation,
     out: Path,
     *,
     picture_3d: bool = True,
@@ -73,7 +74,7 @@ def write_case(
 
 
 def write_files(
-    case: PlannedCase,
+    case: PlannedAblation,
     folder: Path,
     *,
     picture_3d: bool = True,
@@ -103,9 +104,7 @@ def write_files(
         (folder / "report.html").write_text(page, encoding="utf-8", newline="\n")
         clock.lap("report")
         _run_file(case, folder, written, clock)
-        (folder / "README.txt").write_text(
-            _readme(case.plan.review.state), encoding="utf-8", newline="\n"
-        )
+        (folder / "README.txt").write_text(_readme(case), encoding="utf-8", newline="\n")
         progress(1.0, "done")
     return (f"No 3D picture: {why}",) if picture_3d and missing else ()
 
@@ -123,18 +122,16 @@ class _Clock:
         self.started = now
 
 
-def _data(case: PlannedCase, folder: Path, progress: Progress) -> None:
+def _data(case: PlannedAblation, folder: Path, progress: Progress) -> None:
     grid = case.volume.grid
     steps: tuple[Callable[[], Any], ...] = (
         lambda: write_plan(case.plan, folder / "plan.json"),
         lambda: write_evaluation_csv(case.evaluation, folder / "evaluation.csv"),
         lambda: write_labels(case.labels, folder / "labels.nii.gz"),
         lambda: write_mask(case.target_mask, grid, folder / "target.nii.gz"),
-        lambda: write_labels(zone_labels(case.result, grid), folder / "zones.nii.gz"),
-        lambda: write_mask(
-            lethal_mask(case.result, case.plan, grid), grid, folder / "lethal.nii.gz"
-        ),
-        lambda: write_volume(case.result.end_of_freeze_c, folder / "temperature.nii.gz"),
+        lambda: write_labels(zone_labels(case), folder / "zones.nii.gz"),
+        lambda: write_mask(lethal_mask(case), grid, folder / "lethal.nii.gz"),
+        lambda: write_volume(case.result.volumes()["temperature"], folder / "temperature.nii.gz"),
         lambda: _needles(case, folder / "needles"),
     )
     for number, step in enumerate(steps):
@@ -143,7 +140,7 @@ def _data(case: PlannedCase, folder: Path, progress: Progress) -> None:
     progress(1.0, "writing plan, labels and zones")
 
 
-def _needles(case: PlannedCase, folder: Path) -> None:
+def _needles(case: PlannedAblation, folder: Path) -> None:
     folder.mkdir()
     write_needles_markups(case.plan, folder)
     write_needle_table(case.plan, folder / "needles.csv")
@@ -151,7 +148,7 @@ def _needles(case: PlannedCase, folder: Path) -> None:
 
 @contextmanager
 def _picture(
-    case: PlannedCase, *, wanted: bool
+    case: PlannedAblation, *, wanted: bool
 ) -> Iterator[Callable[[Progress], tuple[bytes | None, str]]]:
     """Start the 3D picture; yields a function that waits for it: (PNG, "") or (None, why)."""
     if not wanted:
@@ -178,7 +175,7 @@ def _reason(error: IrplanError) -> str:
     return f"{error.got[:1].upper()}{error.got[1:]}. {error.remedy}"
 
 
-def _run_file(case: PlannedCase, folder: Path, written: str, clock: _Clock) -> None:
+def _run_file(case: PlannedAblation, folder: Path, written: str, clock: _Clock) -> None:
     data = {
         "written": written,
         "versions": {"irplan": __version__, "python": platform.python_version()}
@@ -192,11 +189,13 @@ def _run_file(case: PlannedCase, folder: Path, written: str, clock: _Clock) -> N
     (folder / "run.json").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _readme(state: str) -> str:
+def _readme(case: PlannedAblation) -> str:
+    state, kind = case.plan.review.state, case.plan.placements[0].applicator.kind
     width = max(len(name) for name in FILES)
     listed = "\n".join(f"{name:<{width}}  {words}" for name, words in FILES.items())
     return (
-        f"A cryoablation plan made by irplan {__version__}: {state.upper()}, RESEARCH USE ONLY.\n"
+        f"An ablation plan ({kind}) made by irplan {__version__}: {state.upper()}, "
+        "RESEARCH USE ONLY.\n"
         f"{RESEARCH_USE_ONLY}\n\n{listed}\n\n"
         "In 3D Slicer: drag the CT, then labels.ctbl and labels.nii.gz (load as label map, choose\n"
         "the colour table 'labels'), likewise zones, and the files of needles/. All of them are\n"

@@ -79,7 +79,7 @@ def plan(
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
-    """Plan an ablation of a liver tumour and write plan, zones and, for cryo, a draft report.
+    """Plan an ablation of a liver tumour and write plan, zones and a draft report.
 
     The liver, vessels, bone, lung, gas and gallbladder are segmented, needle paths are searched
     under hard rules, the ice is simulated, and the margins are judged.
@@ -171,8 +171,7 @@ def show_plan(
             f"{e.minimal_margin_mm:.1f} mm, {_shown(100 * e.margin_coverage, '%')} % covered with "
             f"the margin, {one.healthy_ml:.1f} ml of healthy tissue, path cost {one.risk:.2f}"
         )
-    file = "report.html" if case.options.modality == "cryo" else "evaluation.csv"
-    console.say(f"DRAFT: {out / file}   (research use only)")
+    console.say(f"DRAFT: {out / 'report.html'}   (research use only)")
     console.result(
         {
             "out": str(out),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from irplan.compute.progress import Progress, no_progress
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.viz import (
     margin_map,
     needles_eye,
@@ -21,7 +21,7 @@ from irplan.viz import (
 FIGURE_DPI = 110
 
 
-def draw_figures(case: PlannedCase, *, progress: Progress = no_progress) -> dict[str, bytes]:
+def draw_figures(case: PlannedAblation, *, progress: Progress = no_progress) -> dict[str, bytes]:
     """PNG of every figure but the 3D picture (``"scene"``), which `irplan.viz.RenderJob` draws.
 
     Same case, same bytes.  About half a second a figure; ``progress`` is called before each.

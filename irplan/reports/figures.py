@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.reports.words import counted, measured, number
 from irplan.viz.orientation import orientation_letters
+from irplan.viz.zone_layers import zone_layers
 
 
 @dataclass(frozen=True)
@@ -18,16 +19,17 @@ class FigureNote:
     alt: str
 
 
-def figure_notes(case: PlannedCase) -> tuple[FigureNote, ...]:
+def figure_notes(case: PlannedAblation) -> tuple[FigureNote, ...]:
     """The figures a complete report on ``case`` holds, in reading order."""
     plan, evaluation = case.plan, case.evaluation
     count = len(plan.placements)
+    cold = plan.placements[0].applicator.kind == "cryo"
     notes = [
         FigureNote(
             "scene",
             "3D view",
-            f"3D view from the entry side: body, bone, liver, vessels, the target, the ice at 0, "
-            f"-20 and -40 °C and {counted(count, 'needle')}.",
+            "3D view from the entry side: body, bone, liver, vessels, the target, the zone at "
+            f"{_levels(case)} and {counted(count, 'needle')}.",
         )
     ]
     for k, placement in enumerate(plan.placements, start=1):
@@ -58,8 +60,8 @@ def figure_notes(case: PlannedCase) -> tuple[FigureNote, ...]:
         FigureNote(
             "temperature",
             "Temperature over time",
-            "Temperature at chosen points and frozen volume over the schedule: "
-            f"{phases.replace('_', ' ')}.",
+            f"Temperature at chosen points and {'frozen volume' if cold else 'power'} over the "
+            f"schedule: {phases.replace('_', ' ')}.",
         ),
         FigureNote(
             "paths",
@@ -69,3 +71,8 @@ def figure_notes(case: PlannedCase) -> tuple[FigureNote, ...]:
         ),
     ]
     return tuple(notes)
+
+
+def _levels(case: PlannedAblation) -> str:
+    names = [x.name.replace("degC", "°C") for x in zone_layers(case.result)]
+    return f"{', '.join(names[:-1])} and {names[-1]}"

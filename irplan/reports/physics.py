@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from irplan.ablation.tissue_table import TISSUE_OF_STRUCTURE, TISSUES
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.reports.content import Fact, Table
 from irplan.reports.quality import (
     balance_fact,
@@ -30,15 +30,37 @@ _SHOWN: tuple[tuple[str, str, float], ...] = (
 )
 
 
-def simulation_facts(case: PlannedCase) -> tuple[Fact, ...]:
+#: Of heat and electroporation; cold has `_SHOWN`.
+_WARM: tuple[tuple[str, str, float], ...] = (
+    ("k_unfrozen_w_per_mk", "k (W/(m K))", 1.0),
+    ("density_kg_per_m3", "Density (kg/m³)", 1.0),
+    ("c_unfrozen_j_per_kgk", "c (kJ/(kg K))", 1e-3),
+    ("perfusion_per_s", "Perfusion (10⁻³/s)", 1e3),
+    ("sigma_s_per_m", "Conductivity (S/m)", 1.0),
+    ("sigma_microwave_s_per_m", "at 2.45 GHz (S/m)", 1.0),
+    ("fixed_temperature_c", "Held at (°C)", 1.0),
+)
+_HEAT = "damage by Arrhenius; water boils at 100 °C; perfusion stops in dead tissue"
+_MODELS = {
+    "cryo": (
+        "Pennes bioheat with latent heat (enthalpy form), finite volumes, explicit in time",
+        "freezing between liquidus and solidus; perfusion stops where tissue freezes",
+    ),
+    "mwa": ("Pennes bioheat with the solved pattern of a coaxial antenna", _HEAT),
+    "rfa": ("Pennes bioheat with the quasi-static potential, generator under control", _HEAT),
+    "ire": (
+        "Quasi-static potential with conductivity that rises in the field, every pair of "
+        "electrodes; heating of tissue alongside",
+        "dead where the largest field exceeds the threshold",
+    ),
+}
+
+
+def simulation_facts(case: PlannedAblation) -> tuple[Fact, ...]:
     """Model, grid, backend, precision, balance of energy, and how the edge behaved."""
     result = case.result
     return (
-        Fact(
-            "Model",
-            "Pennes bioheat with latent heat (enthalpy form), finite volumes, explicit in time",
-            "freezing between liquidus and solidus; perfusion stops where tissue freezes",
-        ),
+        Fact("Model", *_MODELS[case.plan.placements[0].applicator.kind]),
         grid_fact(result),
         *processor_facts(result),
         balance_fact(result),
@@ -47,14 +69,15 @@ def simulation_facts(case: PlannedCase) -> tuple[Fact, ...]:
     )
 
 
-def tissue_table(case: PlannedCase) -> Table:
+def tissue_table(case: PlannedAblation) -> Table:
     """Constants of every tissue that lies in the simulated box: value, range, number of source."""
     sources: dict[str, int] = {}
     rows = []
+    shown = _SHOWN if case.plan.placements[0].applicator.kind == "cryo" else _WARM
     for name in _tissues_in_box(case):
         quantities = TISSUES[name].quantities
         cells = [name]
-        for key, _, scale in _SHOWN:
+        for key, _, scale in shown:
             q = quantities.get(key)
             if q is None:
                 cells.append("–")
@@ -67,7 +90,7 @@ def tissue_table(case: PlannedCase) -> Table:
     listed = "; ".join(f"[{n}] {source}" for source, n in sources.items())
     return Table(
         "Tissue constants in the simulated box",
-        ("Tissue", *(words for _, words, _ in _SHOWN)),
+        ("Tissue", *(words for _, words, _ in shown)),
         tuple(rows),
         "Value (plausible range) [source]. A tissue held at a temperature is a heat source, such "
         f"as a large vessel. Sources: {listed}. Labels: [V] read in the source, [M] measured, "
@@ -79,7 +102,7 @@ def _short(value: float) -> str:
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
-def _tissues_in_box(case: PlannedCase) -> list[str]:
+def _tissues_in_box(case: PlannedAblation) -> list[str]:
     grid, labels = case.result.grid, case.labels
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1).T
     part = labels.crop(*labels.grid.box_around(grid.index_to_lps(corners), 0.0))

@@ -6,49 +6,61 @@ import numpy as np
 
 from irplan import RESEARCH_USE_ONLY
 from irplan.image import STRUCTURES
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.planning.evaluation import Row, Status
 from irplan.planning.ice_distance import LOOK_MM
+from irplan.planning.modality import lethal_field
+from irplan.planning.obstacles import target_organ
 from irplan.reports.content import Fact, ReportContent, Structure, Table, Verdict
 from irplan.reports.physics import simulation_facts, tissue_table
 from irplan.reports.quality import energy_table
 from irplan.reports.words import counted, measured, number, plain, point, rule, sentence
 from irplan.viz.orientation import orientation_letters, position_words
 from irplan.viz.style import STATUS
+from irplan.viz.zone_layers import DEVICE_WORDS
 
 _COUNTED = {"ok": "OK", "error": "failed", "not_checked": "not checked"}
-_PHASES = {"freeze": "Freeze", "passive_thaw": "Passive thaw", "active_thaw": "Active thaw"}
+_PHASES = {
+    "freeze": "Freeze", "passive_thaw": "Passive thaw", "active_thaw": "Active thaw",
+    "power": "Power", "pause": "Pause",
+}  # fmt: skip
+_METHODS = {
+    "cryo": "Cryoablation", "mwa": "Microwave ablation", "rfa": "Radiofrequency ablation",
+    "ire": "Irreversible electroporation",
+}  # fmt: skip
 #: What no part of this version looks at, whatever the case.
 _ALWAYS_UNCHECKED = (
     "Breathing and motion between this CT and the treatment are not modelled; "
     "the plan holds for the position of this scan.",
     "Needle bending, placement error and the gantry's or table's clearance are not simulated.",
     "Skin is the CT's body surface; what lies on it (ports, wounds, drapes) is not known.",
-    "The ice depends most on perfusion and latent heat, whose published values differ widely; "
-    "the constants below are single values, without the patient's own measurements.",
-    "The lethal temperature is a rule for dead tissue, not a finding of pathology.",
-    "Applicators are generic classes, not a maker's validated ice charts.",
+    "The lethal rule is a rule for dead tissue, not a finding of pathology.",
+    "Applicators are generic classes, not a maker's validated charts.",
 )
+#: What decides most, by kind.
+_DECIDES = {
+    "cryo": "The ice depends most on perfusion and latent heat",
+    "mwa": "The zone depends most on perfusion and on how drying tissue absorbs",
+    "rfa": "The zone depends most on perfusion, thermal conductivity and roll-off",
+    "ire": "The zone depends most on the conductivity of tissue and on the field's threshold",
+}
 
 
-def plan_report(case: PlannedCase) -> ReportContent:
+def plan_report(case: PlannedAblation) -> ReportContent:
     """All statements of the report on ``case``; the same case gives the same content."""
     evaluation, plan = case.evaluation, case.plan
+    kind = plan.placements[0].applicator.kind
     verdicts = tuple(_verdict(row) for row in evaluation.rows)
     structures = _structures(case)
     return ReportContent(
-        title="Cryoablation plan: liver target",
+        title=f"{_METHODS[kind]} plan: {_organ(case)} target",
         banner=plan.review.state.upper(),
         research_notice=RESEARCH_USE_ONLY,
         overall=_overall(evaluation.status),
         summary=_summary(case),
         target=_target(case),
         placements=_placements(case),
-        schedule=Table(
-            "Schedule",
-            ("Phase", "What", "Length (min)", "Ends at (min)"),
-            _schedule_rows(case),
-        ),
+        schedule=_schedule(case),
         verdicts=verdicts,
         margins=_margins(case),
         shells=Table(
@@ -61,19 +73,21 @@ def plan_report(case: PlannedCase) -> ReportContent:
             "Each shell reaches from the target's surface to the distance given.",
         ),
         zones=Table(
-            "Size of the ice",
+            "Size of the ice" if kind == "cryo" else "Size of the zone",
             ("Zone", "Volume (ml)"),
             tuple(
                 (name.replace("degC", "°C").replace("-", "\N{MINUS SIGN}"), number(ml))
                 for name, ml in evaluation.zone_volume_ml.items()
             ),
-            "Isotherms at the end of the last freeze; lethal: " + _lethal_rule(case) + ".",
+            ("Isotherms at the end of the last freeze; lethal: " if kind == "cryo" else "Lethal: ")
+            + f"{_lethal_rule(case)}.",
         ),
         organs=Table(
-            "Distance of the ice's edge (0 °C) to structures",
+            f"Distance of the {'ice' if kind == 'cryo' else 'zone'}'s edge "
+            f"{'(0 °C) ' if kind == 'cryo' else ''}to structures",
             ("Structure", "Smallest distance (mm)"),
             tuple(
-                (sentence(name), _ice_distance(mm))
+                (sentence(name), _distance(mm, "ice" if kind == "cryo" else "zone"))
                 for name, mm in sorted(evaluation.organ_distance_mm.items(), key=lambda x: x[1])
             ),
             "Only structures that were segmented are listed.",
@@ -91,7 +105,7 @@ def plan_report(case: PlannedCase) -> ReportContent:
         tissues=tissue_table(case),
         structures=structures,
         messages=(*case.messages, *case.result.warnings),
-        limits=_limits(verdicts, structures),
+        limits=_limits(verdicts, structures, kind),
         provenance=_provenance(case),
         options=Table(
             "Options of this plan",
@@ -105,13 +119,20 @@ def plan_report(case: PlannedCase) -> ReportContent:
     )
 
 
-def _lethal_rule(case: PlannedCase) -> str:
+def _organ(case: PlannedAblation) -> str:
+    organ = target_organ(case.labels, case.target_mask)
+    return "soft tissue" if organ is None else plain(organ)
+
+
+def _lethal_rule(case: PlannedAblation) -> str:
     lethal = case.plan.lethal
+    if case.plan.placements[0].applicator.kind != "cryo":
+        return plain(lethal_field(case.result, lethal, case.plan.placements)[2])
     times = "one freeze" if lethal.cycles == 1 else f"each of {lethal.cycles} freezes"
     return f"{measured(lethal.threshold_c, 'degC')} or colder in {times}"
 
 
-def _side(case: PlannedCase) -> str:
+def _side(case: PlannedAblation) -> str:
     towards = np.array(case.evaluation.minimal_margin_at_mm) - np.array(
         case.plan.target.centroid_mm
     )
@@ -134,10 +155,10 @@ def _verdict(row: Row) -> Verdict:
     )
 
 
-def _ice_distance(mm: float) -> str:
+def _distance(mm: float, zone: str) -> str:
     if mm >= LOOK_MM:
         return f"more than {number(LOOK_MM, 0)}"
-    return number(mm) + (" (ice reaches in)" if mm < 0 else "")
+    return number(mm) + (f" ({zone} reaches in)" if mm < 0 else "")
 
 
 def _overall(status: Status) -> Verdict:
@@ -151,8 +172,9 @@ def _overall(status: Status) -> Verdict:
     return Verdict("Overall", words[status], "", status, word, symbol, colour, "", "")
 
 
-def _summary(case: PlannedCase) -> tuple[str, ...]:
+def _summary(case: PlannedAblation) -> tuple[str, ...]:
     plan, evaluation = case.plan, case.evaluation
+    kind = plan.placements[0].applicator.kind
     kinds = ", ".join(dict.fromkeys(p.applicator.name for p in plan.placements))
     goal = plan.margin_goal_mm
     reached = evaluation.minimal_margin_mm >= goal
@@ -163,7 +185,7 @@ def _summary(case: PlannedCase) -> tuple[str, ...]:
         if names
     )
     return (
-        f"{counted(len(plan.placements), 'cryoprobe')} ({kinds}) for a target of "
+        f"{counted(len(plan.placements), DEVICE_WORDS[kind])} ({kinds}) for a target of "
         f"{number(plan.target.diameter_mm)} mm diameter ({number(plan.target.volume_ml)} ml).",
         f"Simulated minimal ablative margin {measured(evaluation.minimal_margin_mm, 'mm')} "
         f"({_side(case)} of the target's centre); the goal of {number(goal, 0)} mm is "
@@ -175,7 +197,7 @@ def _summary(case: PlannedCase) -> tuple[str, ...]:
     )
 
 
-def _target(case: PlannedCase) -> tuple[Fact, ...]:
+def _target(case: PlannedAblation) -> tuple[Fact, ...]:
     target = case.plan.target
     return (
         Fact("Given by", target.source),
@@ -187,7 +209,7 @@ def _target(case: PlannedCase) -> tuple[Fact, ...]:
     )
 
 
-def _placements(case: PlannedCase) -> Table:
+def _placements(case: PlannedAblation) -> Table:
     rows = []
     for k, placement in enumerate(case.plan.placements):
         needle = placement.needle
@@ -224,15 +246,26 @@ def _placements(case: PlannedCase) -> Table:
     )
 
 
-def _schedule_rows(case: PlannedCase) -> tuple[tuple[str, ...], ...]:
-    rows, end = [], 0.0
+def _schedule(case: PlannedAblation) -> Table:
+    kind = case.plan.placements[0].applicator.kind
+    if kind == "ire":
+        facts = {k: v for k, v in case.result.options.items() if "pulse" in k or "v_per_cm" in k}
+        rows = tuple((plain(k), f"{v:g}" if isinstance(v, float) else str(v))
+                     for k, v in facts.items())  # fmt: skip
+        return Table("Pulses", ("Setting", "Value"), rows, "Every pair of electrodes in turn.")
+    powered = kind != "cryo"
+    lines, end = [], 0.0
     for k, phase in enumerate(case.plan.schedule.phases, start=1):
         end += phase.duration_s / 60.0
-        rows.append((str(k), _PHASES[phase.kind], number(phase.duration_s / 60.0), number(end)))
-    return tuple(rows)
+        line = [str(k), _PHASES[phase.kind], number(phase.duration_s / 60.0), number(end)]
+        if powered:
+            line.append("by the generator" if phase.power_w is None else number(phase.power_w, 0))
+        lines.append(tuple(line))
+    heads = ("Phase", "What", "Length (min)", "Ends at (min)")
+    return Table("Schedule", (*heads, "Power (W)") if powered else heads, tuple(lines))
 
 
-def _margins(case: PlannedCase) -> tuple[Fact, ...]:
+def _margins(case: PlannedAblation) -> tuple[Fact, ...]:
     evaluation = case.evaluation
     left_out = float(
         evaluation.margin.area_mm2[~evaluation.margin.counted].sum()
@@ -269,7 +302,7 @@ def _margins(case: PlannedCase) -> tuple[Fact, ...]:
     )
 
 
-def _paths(case: PlannedCase) -> tuple[Table, ...]:
+def _paths(case: PlannedAblation) -> tuple[Table, ...]:
     tables = []
     for k, path in enumerate(case.paths, start=1):
         nearest = ", ".join(
@@ -298,7 +331,7 @@ def _paths(case: PlannedCase) -> tuple[Table, ...]:
     return tuple(tables)
 
 
-def _search(case: PlannedCase) -> tuple[Fact, ...]:
+def _search(case: PlannedAblation) -> tuple[Fact, ...]:
     search = case.search
     facts = [
         Fact("Paths tested", str(search.tested)),
@@ -310,7 +343,7 @@ def _search(case: PlannedCase) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _structures(case: PlannedCase) -> tuple[Structure, ...]:
+def _structures(case: PlannedAblation) -> tuple[Structure, ...]:
     labels = case.labels
     count = np.bincount(labels.array.reshape(-1), minlength=256)
     known = {x.name: x.value for x in labels.labels}
@@ -326,17 +359,23 @@ def _structures(case: PlannedCase) -> tuple[Structure, ...]:
     return tuple(out)
 
 
-def _limits(verdicts: tuple[Verdict, ...], structures: tuple[Structure, ...]) -> tuple[str, ...]:
+def _limits(
+    verdicts: tuple[Verdict, ...], structures: tuple[Structure, ...], kind: str
+) -> tuple[str, ...]:
     rows = [f"{v.name}: {v.note or 'could not be measured'}." for v in verdicts
             if v.status == "not_checked"]  # fmt: skip
     unseen = [s.name.lower() for s in structures if s.state == "not checked"]
     if unseen:
-        rows.append("Not segmented, so the needles and the ice were not checked against: "
+        rows.append("Not segmented, so the needles and the zone were not checked against: "
                     + ", ".join(unseen) + ".")  # fmt: skip
+    rows.append(
+        f"{_DECIDES[kind]}, whose published values differ widely; the constants below are single "
+        "values, without the patient's own measurements."
+    )
     return tuple(r.replace("..", ".") for r in rows) + _ALWAYS_UNCHECKED
 
 
-def _provenance(case: PlannedCase) -> tuple[Fact, ...]:
+def _provenance(case: PlannedAblation) -> tuple[Fact, ...]:
     made, review = case.plan.provenance, case.plan.review
     facts = [
         Fact("Software", f"irplan {made.irplan_version}"),

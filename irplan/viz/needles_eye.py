@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.viz import overlay, style
 from irplan.viz.orientation import position_words
 from irplan.viz.reslice import Plane
@@ -15,7 +15,7 @@ from irplan.viz.three_planes import check_index
 _HALF_MM = 50.0
 
 
-def needles_eye(case: PlannedCase, placement_index: int = 0) -> Figure:
+def needles_eye(case: PlannedAblation, placement_index: int = 0) -> Figure:
     """The view along the needle at the target's depth, and two longitudinal views.
 
     The longitudinal views run with the depth from the skin in mm, entry on the left.  Raises

@@ -14,10 +14,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from irplan.geometry import Grid
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.viz import style
 from irplan.viz.orientation import orientation_letters
 from irplan.viz.reslice import Plane
+from irplan.viz.zone_layers import ZoneLayer, lethal_layer, zone_layers
 
 #: Abdominal CT window, HU.
 WINDOW_HU, LEVEL_HU = 400.0, 40.0
@@ -36,7 +37,7 @@ STRUCTURES = (
 _HALO = [withStroke(linewidth=2.2, foreground="black", alpha=0.75)]
 
 
-def draw_reslice(axes: Axes, case: PlannedCase, plane: Plane, *, placement_index: int) -> None:
+def draw_reslice(axes: Axes, case: PlannedAblation, plane: Plane, *, placement_index: int) -> None:
     """CT, structures, target with margin, isotherms, needles, orientation letters, scale bar.
 
     Axes are (u, v) of the plane in mm with equal scale; the caller names them.
@@ -55,7 +56,7 @@ def draw_reslice(axes: Axes, case: PlannedCase, plane: Plane, *, placement_index
     )
     _structures(axes, case, plane)
     _target(axes, case, plane)
-    _isotherms(axes, case, plane)
+    _zones(axes, case, plane)
     _needles(axes, case, plane, placement_index)
     _letters(axes, plane)
     _scale_bar(axes, plane)
@@ -63,7 +64,7 @@ def draw_reslice(axes: Axes, case: PlannedCase, plane: Plane, *, placement_index
     axes.set_ylim(plane.extent[2], plane.extent[3])
 
 
-def draw_legend(figure: Figure, case: PlannedCase) -> None:
+def draw_legend(figure: Figure, case: PlannedAblation) -> None:
     """One legend for all panels at the figure's foot, dark because its lines lie on a CT."""
     legend = figure.legend(
         handles=_legend_handles(case), loc="lower center", bbox_to_anchor=(0.5, 0.008), ncols=5,
@@ -77,7 +78,7 @@ def draw_legend(figure: Figure, case: PlannedCase) -> None:
         text.set_color("white")
 
 
-def _legend_handles(case: PlannedCase) -> list[Line2D]:
+def _legend_handles(case: PlannedAblation) -> list[Line2D]:
     """What the lines mean, for one legend of a whole figure."""
     handles = [_line(colour, name) for names, colour, name in STRUCTURES if _found(case, names)]
     handles.append(_line(style.TARGET, "Target", width=2.0))
@@ -85,26 +86,20 @@ def _legend_handles(case: PlannedCase) -> list[Line2D]:
         handles.append(
             _line(style.TARGET, f"Target + {case.plan.margin_goal_mm:g} mm", dash=(0, (3, 2)))
         )
-    handles += [_line(c, f"{t:g} °C, end of last freeze", width=2.0) for t, c in _isotherm_items()]
-    rule = case.plan.lethal
-    times = "once" if rule.cycles == 1 else f"in {rule.cycles} freezes"
+    handles += [_line(x.colour, x.words, width=2.0) for x in zone_layers(case.result)]
     handles += [
-        _line(style.LETHAL, f"Lethal zone (≤ {rule.threshold_c:g} °C {times})", dash=(0, (1, 1.2))),
+        _line(style.LETHAL, lethal_layer(case).words, dash=(0, (1, 1.2))),
         _line(style.NEEDLE, f"Needle within {SLAB_MM:g} mm of the slice", width=2.6),
         _line(style.NEEDLE, "Needle off the slice (projected)", dash=(0, (1, 2)), width=1.2),
     ]
     return handles
 
 
-def _isotherm_items() -> list[tuple[float, str]]:
-    return sorted(style.ISOTHERMS.items(), reverse=True)
-
-
 def _line(colour: str, label: str, *, dash: Any = "-", width: float = 1.6) -> Line2D:
     return Line2D([], [], color=colour, linestyle=dash, linewidth=width, label=label)
 
 
-def _found(case: PlannedCase, names: tuple[str, ...]) -> bool:
+def _found(case: PlannedAblation, names: tuple[str, ...]) -> bool:
     return any(case.labels.checked(n) for n in names)
 
 
@@ -115,7 +110,7 @@ def _contour(axes: Axes, plane: Plane, values: NDArray[Any], level: float, **kwa
         axes.contour(plane.u_axis_mm, plane.v_axis_mm, values, levels=[level], **kwargs)
 
 
-def _structures(axes: Axes, case: PlannedCase, plane: Plane) -> None:
+def _structures(axes: Axes, case: PlannedAblation, plane: Plane) -> None:
     grid = case.labels.grid
     for names, colour, _ in STRUCTURES:
         values = [x.value for x in case.labels.labels if x.name in names]
@@ -145,7 +140,7 @@ def _label_occupancy(
     return plane.sample(lut[array[part]], grid.crop(start, shape), outside=0.0)
 
 
-def _target(axes: Axes, case: PlannedCase, plane: Plane) -> None:
+def _target(axes: Axes, case: PlannedAblation, plane: Plane) -> None:
     occupancy = plane.sample(case.target_mask, case.volume.grid, outside=0.0)
     occupancy = _smooth(occupancy, case.volume.grid, plane)
     _contour(axes, plane, occupancy, 0.5, colors=style.TARGET, linewidths=1.8)
@@ -159,7 +154,7 @@ def _target(axes: Axes, case: PlannedCase, plane: Plane) -> None:
     )
 
 
-def surface_distance(plane: Plane, case: PlannedCase) -> NDArray[np.float64]:
+def surface_distance(plane: Plane, case: PlannedAblation) -> NDArray[np.float64]:
     """(v, u) distance in mm of each pixel to the target's surface (unsigned); inf far away."""
     points = case.evaluation.margin.points_mm
     tree = cKDTree(points)
@@ -172,26 +167,32 @@ def surface_distance(plane: Plane, case: PlannedCase) -> NDArray[np.float64]:
     return out.reshape(plane.points().shape[:2])
 
 
-def _isotherms(axes: Axes, case: PlannedCase, plane: Plane) -> None:
-    end = case.result.end_of_freeze_c
-    temperature = plane.sample(end.array, end.grid, outside=np.nan)
-    for level, colour in _isotherm_items():
-        _contour(axes, plane, temperature, level, colors=colour, linewidths=1.8, linestyles="solid")
-    rule = case.plan.lethal
-    lethal = case.result.lethal_temperature(rule)
-    field = plane.sample(lethal.array, lethal.grid, outside=np.nan)
+def _zones(axes: Axes, case: PlannedAblation, plane: Plane) -> None:
+    drawn: dict[int, NDArray[np.float32]] = {}
+    for layer in zone_layers(case.result):
+        if id(layer.field) not in drawn:
+            drawn[id(layer.field)] = _sampled(plane, layer)
+        _contour(
+            axes, plane, drawn[id(layer.field)], layer.level,
+            colors=layer.colour, linewidths=1.8, linestyles="solid",
+        )  # fmt: skip
+    lethal = lethal_layer(case)
     _contour(
         axes,
         plane,
-        field,
-        rule.threshold_c,
+        _sampled(plane, lethal),
+        lethal.level,
         colors=style.LETHAL,
         linewidths=1.2,
         linestyles=[(0, (1, 1.2))],
     )
 
 
-def _needles(axes: Axes, case: PlannedCase, plane: Plane, placement_index: int) -> None:
+def _sampled(plane: Plane, layer: ZoneLayer) -> NDArray[np.float32]:
+    return plane.sample(layer.field.array, layer.field.grid, outside=np.nan)
+
+
+def _needles(axes: Axes, case: PlannedAblation, plane: Plane, placement_index: int) -> None:
     left, right, bottom, top = plane.extent
     for number, placement in enumerate(case.plan.placements):
         needle = placement.needle

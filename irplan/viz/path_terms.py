@@ -6,13 +6,13 @@ from textwrap import fill
 
 from matplotlib.figure import Figure
 
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.viz import style
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
 
-def path_terms(case: PlannedCase) -> Figure:
+def path_terms(case: PlannedAblation) -> Figure:
     """Cost of each term as bars (dimensionless, 0 = ideal), the measured value written beside.
 
     One colour and hatch a placement; terms are in the order of the score.  Terms that cost

@@ -54,7 +54,10 @@ _LIVER = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
 _LIVER_COLOUR = "#c4623f"
 _BONE_COLOUR = "#efe6cf"
 _SKIN_COLOUR = "#e8bfa3"
-_ICE = ((0.0, "#d4f4ff", 0.36), (-20.0, "#62bcff", 0.24), (-40.0, "#5a6cff", 0.20))
+#: Of the zone's surfaces, the outermost first.
+_ZONE_OPACITY = (0.36, 0.24, 0.20)
+#: Colours of the flat figures as they look right on a lit, translucent surface.
+_DEEPER = {"#c8f4ff": "#d4f4ff", "#3fb6ff": "#62bcff", "#5b6bff": "#5a6cff"}
 #: The picture is drawn this many times larger and averaged down: anti-aliasing.
 _SUPERSAMPLE = 2
 #: Room left round a structure when it is cut out of the labels: more than any blur reaches, mm.
@@ -140,14 +143,16 @@ def draw(data: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.uint8], list[tupl
     if target is not None:
         add_solid(plotter, target, style.TARGET, ambient=0.45)
         legend.append((style.TARGET, "Target"))
-    cold_grid = Grid(data["temperature_c"].shape, data["temperature_affine"])
-    for level, colour, ice_opacity in _ICE:
-        ice = isosurface(data["temperature_c"], cold_grid, level)
-        if ice is not None:
-            glass.append(glass_surface(ice, colour, ice_opacity))
-            legend.append((colour, f"{level:g} °C, end of last freeze"))
+    zone_grid = Grid(data["zone_field"].shape, data["zone_affine"])
+    for n, level in enumerate(data["zone_levels"]):
+        zone = isosurface(data["zone_field"], zone_grid, float(level))
+        if zone is not None:
+            tint = _DEEPER.get(str(data["zone_colours"][n]), str(data["zone_colours"][n]))
+            glass.append(glass_surface(zone, tint, _ZONE_OPACITY[min(n, 2)]))
+            legend.append((tint, str(data["zone_words"][n])))
     add_needles(plotter, data)
-    legend.append((style.NEEDLE, "Cryoprobe (active zone orange)"))
+    device = str(data["device_words"]).capitalize()
+    legend.append((style.NEEDLE, f"{device} (active zone orange)"))
     shown = data["needles_mm"][:, 0] - 90.0 * needle_directions(data)
     organ = liver.vertices if liver is not None else centre + 70.0 * np.array(_CORNERS)
     place_camera(plotter, np.vstack([shown, organ, centre[None]]), eye)

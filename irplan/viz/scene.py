@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from irplan.compute.progress import Progress, no_progress
 from irplan.errors import InputError, IrplanError
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
+from irplan.viz.zone_layers import DEVICE_WORDS, zone_layers
 
 #: Longest time the picture may take, s.
 RENDER_TIMEOUT_S = 60.0
@@ -39,7 +40,7 @@ class RenderJob:
 
     def __init__(
         self,
-        case: PlannedCase,
+        case: PlannedAblation,
         *,
         width_px: int = 1600,
         height_px: int = 1150,
@@ -139,13 +140,13 @@ class RenderJob:
 
 
 def render_scene(
-    case: PlannedCase,
+    case: PlannedAblation,
     *,
     width_px: int = 1600,
     height_px: int = 1150,
     timeout_s: float = RENDER_TIMEOUT_S,
 ) -> NDArray[np.uint8]:
-    """(row, column, 3) picture of body, organs, target, iceball and needles.
+    """(row, column, 3) picture of body, organs, target, zone and needles.
 
     Raises `RenderError`, with what to install, when this machine cannot draw it.
     """
@@ -158,9 +159,9 @@ def render_scene(
     return out
 
 
-def scene_arrays(case: PlannedCase, width_px: int, height_px: int) -> dict[str, NDArray[Any]]:
+def scene_arrays(case: PlannedAblation, width_px: int, height_px: int) -> dict[str, NDArray[Any]]:
     """What the child needs, as plain arrays (see `irplan.viz.render3d`)."""
-    end = case.result.end_of_freeze_c
+    layers = zone_layers(case.result)
     needles = [(p.needle.entry_mm, p.needle.tip_mm) for p in case.plan.placements]
     active = [p.active_segment for p in case.plan.placements]
     target = np.argwhere(case.target_mask)
@@ -183,8 +184,12 @@ def scene_arrays(case: PlannedCase, width_px: int, height_px: int) -> dict[str, 
         "label_names": np.array([x.name for x in case.labels.labels]),
         "target": case.target_mask[part],
         "target_affine": case.volume.grid.crop(low, high - low).affine,
-        "temperature_c": end.array,
-        "temperature_affine": end.grid.affine,
+        "zone_field": layers[0].field.array,
+        "zone_affine": layers[0].field.grid.affine,
+        "zone_levels": np.array([x.level for x in layers]),
+        "zone_colours": np.array([x.colour for x in layers]),
+        "zone_words": np.array([x.words for x in layers]),
+        "device_words": np.array(DEVICE_WORDS[case.plan.placements[0].applicator.kind]),
         "needles_mm": np.array(needles),
         "active_mm": np.array(active),
         "shaft_mm": np.array([p.applicator.shaft_diameter_mm for p in case.plan.placements]),

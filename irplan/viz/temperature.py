@@ -1,11 +1,13 @@
-"""Temperature at named points and frozen volume over the schedule."""
+"""Temperature at named points, and frozen volume or power, over the schedule."""
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.viz import style
 
 #: Okabe-Ito without yellow: told apart by colour-blind eyes; lines also differ in dash.
@@ -15,13 +17,23 @@ _PHASES = {
     "freeze": ("#dff1fb", "freeze"),
     "passive_thaw": ("#fdf3e3", "passive thaw"),
     "active_thaw": ("#fbe3dc", "active thaw"),
+    "power": ("#fdebdc", "power"),
+    "pause": ("#f0f2f4", "pause"),
 }
+#: Temperatures above this are left outside the picture, which says so, degC.
+_TOP_C = 130.0
 
 
-def temperature_over_time(case: PlannedCase) -> Figure:
-    """Traces in degC above, frozen volume in cm^3 below, over minutes, phases shaded."""
-    trace = case.result.trace
+def temperature_over_time(case: PlannedAblation) -> Figure:
+    """Traces in degC above; below, by cold, the frozen volume in cm^3, else the power in W.
+
+    Over minutes, phases shaded; pulses of electroporation have no phases.
+    """
+    trace, kind = case.result.trace, case.plan.placements[0].applicator.kind
     minutes = trace.time_s / 60.0
+    levels = sorted({0.0, -20.0, -40.0, case.plan.lethal.threshold_c})
+    if kind != "cryo":
+        levels = [50.0, 60.0, 100.0]
     with style.styled():
         figure = style.new_figure(9.6, 6.0)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1.0))
@@ -30,18 +42,26 @@ def temperature_over_time(case: PlannedCase) -> Figure:
                 minutes, trace.temperature_c[:, k], label=name, linewidth=1.8,
                 color=_COLOURS[k % len(_COLOURS)], linestyle=_DASHES[k % len(_DASHES)],
             )  # fmt: skip
-        for level in sorted({0.0, -20.0, -40.0, case.plan.lethal.threshold_c}):
+        for level in levels:
             upper.axhline(level, color=style.MUTED, linewidth=0.9, linestyle=":")
+        dotted = f"dotted: {_listed(levels)} °C"
+        highest = float(trace.temperature_c.max())
+        if highest > _TOP_C:
+            upper.set_ylim(top=_TOP_C)
+            dotted += f"; up to {highest:.0f} °C above the picture"
         upper.set_ylabel("temperature (°C)")
-        upper.set_title("Temperature at chosen points (dotted: 0, -20 and -40 °C)", pad=34)
+        upper.set_title(f"Temperature at chosen points ({dotted})", pad=34)
         upper.set_xlim(0.0, float(minutes[-1]))
-        lower.plot(minutes, trace.frozen_volume_cm3, color=_COLOURS[0], linewidth=2.0)
-        lower.fill_between(minutes, trace.frozen_volume_cm3, color=_COLOURS[0], alpha=0.15)
+        values, words = _below(case)
+        lower.plot(minutes, values, color=_COLOURS[0], linewidth=2.0)
+        lower.fill_between(minutes, values, color=_COLOURS[0], alpha=0.15)
         lower.set_ylim(bottom=0.0)
-        lower.set_ylabel("frozen volume (cm³)")
-        lower.set_xlabel("time since the first freeze began (min)")
-        _shade(upper, case, named=True)
-        _shade(lower, case, named=False)
+        lower.set_ylabel(words)
+        start = "the first freeze began" if kind == "cryo" else "the start"
+        lower.set_xlabel(f"time since {start} (min)")
+        if kind != "ire":
+            _shade(upper, case, named=True)
+            _shade(lower, case, named=False)
         figure.legend(
             *upper.get_legend_handles_labels(), loc="outside lower center",
             ncols=min(4, max(1, len(trace.names))),
@@ -51,7 +71,23 @@ def temperature_over_time(case: PlannedCase) -> Figure:
     return figure
 
 
-def _shade(axes: Axes, case: PlannedCase, *, named: bool) -> None:
+def _below(case: PlannedAblation) -> tuple[NDArray[np.float64], str]:
+    trace = case.result.trace
+    if case.plan.placements[0].applicator.kind == "cryo":
+        return trace.frozen_volume_cm3, "frozen volume (cm³)"
+    for end, words in (("power_w", "power (W)"), ("_w", "power (W)"), ("_a", "current (A)")):
+        found = [v for k, v in trace.extra.items() if k.endswith(end)]
+        if found:
+            return np.sum(found, axis=0), words
+    return np.zeros_like(trace.time_s), "power (W): not recorded"
+
+
+def _listed(levels: list[float]) -> str:
+    texts = [f"{v:g}" for v in sorted(levels, reverse=levels[0] < 0)]
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _shade(axes: Axes, case: PlannedAblation, *, named: bool) -> None:
     start = 0.0
     for phase in case.plan.schedule.phases:
         end = start + phase.duration_s / 60.0

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter
 
 from irplan.ablation.placement import Placement
 from irplan.errors import InputError
-from irplan.planning.case import PlannedCase
+from irplan.planning.case import PlannedAblation
 from irplan.planning.plan import AblationPlan
 from irplan.viz import overlay, style
 from irplan.viz.reslice import anatomical_plane
@@ -22,7 +22,7 @@ _PLANES = (
 _THROUGH = {"axial": ("z", 2), "coronal": ("y", 1), "sagittal": ("x", 0)}
 
 
-def three_planes(case: PlannedCase, placement_index: int = 0) -> Figure:
+def three_planes(case: PlannedAblation, placement_index: int = 0) -> Figure:
     """Three reslices through the tip of one placement; axes are LPS mm, equal scale.
 
     Works for any orientation and spacing of the grid (everything is sampled in LPS).  Raises

@@ -46,16 +46,12 @@ class Reporting:
         case = planned_now(state)
 
         def work(progress: Progress) -> Any:
+
             from irplan.case.write import write_files
-            from irplan.case.write_ablation import write_ablation
             from irplan.files.output import OutputFolder
-            from irplan.planning.case import PlannedCase
 
             with OutputFolder(folder) as out:
-                if isinstance(case, PlannedCase):
-                    notes = write_files(case, out, picture_3d=True, progress=progress)
-                else:
-                    notes = write_ablation(case, out, progress=progress)
+                notes = write_files(case, out, picture_3d=True, progress=progress)
                 page = f"<!doctype html><meta charset='utf-8'>{draft_html(state)}"
                 (out / "draft.html").write_text(page, encoding="utf-8", newline="\n")
                 return notes
