@@ -14,6 +14,7 @@ from irplan.cli.demo import demo
 from irplan.cli.dose import dose
 from irplan.cli.evaluate import evaluate
 from irplan.cli.fluoro import fluoro
+from irplan.cli.gateway import gateway
 from irplan.cli.gui import gui
 from irplan.cli.info import info
 from irplan.cli.log import log
@@ -92,6 +93,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)
 app.add_typer(pacs, epilog=RESEARCH_USE_ONLY)
+app.command(epilog=RESEARCH_USE_ONLY)(gateway)
 
 
 def main() -> None:

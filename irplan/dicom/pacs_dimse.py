@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,8 @@ from irplan.errors import MissingExtraError, PacsError
 _FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 _GET = "1.2.840.10008.5.1.4.1.2.2.3"
 _VERIFY = "1.2.840.10008.1.1"
-_SYNTAXES = [
+#: Transfer syntaxes that objects may come in, the best first.
+STORED_SYNTAXES = [
     str(s)
     for s in (
         ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLosslessSV1, JPEGLSLossless,
@@ -53,13 +55,14 @@ class DimseClient:
             from pynetdicom import AE
         except ImportError as error:
             raise MissingExtraError("DICOM network", package="pynetdicom", extra="pacs") from error
+        silence()
         self._node = node
         self._ae_class = AE
         self._open: tuple[tuple[str, str], Any, Any] | None = None
 
     def check(self) -> None:
         """C-ECHO."""
-        with self._association([(_VERIFY, _SYNTAXES[:2])]) as association:
+        with self._association([(_VERIFY, STORED_SYNTAXES[:2])]) as association:
             self._require(association.send_c_echo(), "C-ECHO")
 
     def find(self, level: Level, filters: Mapping[str, str]) -> list[Dataset]:
@@ -71,7 +74,7 @@ class DimseClient:
         for keyword, value in filters.items():
             setattr(query, keyword, value)
         found = []
-        with self._association([(_FIND, _SYNTAXES[:2])]) as association:
+        with self._association([(_FIND, STORED_SYNTAXES[:2])]) as association:
             for status, answer in association.send_c_find(query, _FIND):
                 self._require(status, "C-FIND", also=_PENDING)
                 if answer is not None:
@@ -105,7 +108,7 @@ class DimseClient:
             def work(query: Dataset = query, classes: Any = classes, roles: Any = roles) -> None:
                 try:
                     with self._association(
-                        [(_GET, _SYNTAXES[:2]), *((c, _SYNTAXES) for c in classes)],
+                        [(_GET, STORED_SYNTAXES[:2]), *((c, STORED_SYNTAXES) for c in classes)],
                         roles=roles,
                         handlers=[(evt.EVT_C_STORE, take)],
                     ) as association:
@@ -200,6 +203,13 @@ class DimseClient:
                 remedy="Check both AE titles; ours must be registered at the PACS.",
                 passing=why == "too busy",
             )
+        if association.rejected_contexts and not association.accepted_contexts:
+            return PacsError(
+                f"PACS {where}",
+                got="an answer that accepts nothing of what was offered",
+                expected="a peer for this kind of question or object",
+                remedy="It may be send-only, or not take this kind of object or compression.",
+            )
         return PacsError(
             f"PACS {where}",
             got="no connection, or one that broke off",
@@ -233,6 +243,11 @@ class DimseClient:
             remedy="See the PACS's log for the reason.",
             passing=0xA700 <= code <= 0xA7FF,
         )
+
+
+def silence() -> None:
+    """pynetdicom writes what it receives to its log, patients included: no more."""
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 
 
 def send_at_once(event: Any) -> None:

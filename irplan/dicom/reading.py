@@ -30,6 +30,10 @@ READ_ERRORS = (
     zlib.error,
     struct.error,
 )
+#: "Deflated Explicit VR Little Endian" as it stands in a file's head.
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+#: Most bytes that a deflated data set may unpack to.
+_MOST_UNPACKED = 1 << 30
 
 
 @contextmanager
@@ -64,6 +68,7 @@ def read_dataset(
     """
     field = f"DICOM file '{path.name}'"
     try:
+        _require_bounded(path, field)
         with quiet():
             data = pydicom.dcmread(
                 path,
@@ -85,6 +90,32 @@ def read_dataset(
     if len(data) == 0:
         raise _broken(field, EOFError("no elements"))
     return data
+
+
+def _require_bounded(path: Path, field: str) -> None:
+    """Refuse a deflated file that unpacks without bound: pydicom would unpack it in one go."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+        if _DEFLATED not in head or head[128:132] != b"DICM":
+            return
+        length = int.from_bytes(head[140:144], "little") if head[132:136] == b"\2\0\0\0" else -1
+        if not 0 < length < 65536:
+            raise _broken(field, ValueError("deflated, without the length of its file meta group"))
+        file.seek(144 + length)
+        unpacked, packed = 0, 1
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        while chunk := file.read(1 << 16):
+            packed += len(chunk)
+            while chunk:
+                unpacked += len(unpacker.decompress(chunk, 1 << 20))
+                chunk = unpacker.unconsumed_tail
+                if unpacked > min(_MOST_UNPACKED, max(64 << 20, 400 * packed)):
+                    raise DicomError(
+                        field,
+                        got="deflated data that unpack without bound",
+                        expected=f"at most {_MOST_UNPACKED >> 20} MB, and 400 times the file",
+                        remedy="Such a file is made to fill memory; leave it out.",
+                    )
 
 
 def _broken(field: str, error: Exception) -> DicomError:

@@ -1,0 +1,90 @@
+"""The DICOM node: C-ECHO and C-STORE, objects straight to disk."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from irplan.dicom.pacs_dimse import STORED_SYNTAXES, send_at_once, silence
+from irplan.errors import MissingExtraError, OutputError
+from irplan_gateway.config import GatewayConfig
+from irplan_gateway.incoming import Limits, take_object
+from irplan_gateway.store import Store
+
+#: C-STORE statuses (PS3.4 B.2.3): stored or had; duplicate; cannot understand; out of resources.
+_STATUS = {"stored": 0x0000, "had": 0x0000, "differs": 0x0111, "refused": 0xC000, "full": 0xA700}
+
+
+class Node:
+    """A server on ``config.host``:``config.port``; ``start`` and ``stop``."""
+
+    def __init__(self, config: GatewayConfig, store: Store) -> None:
+        try:
+            from pynetdicom import AE, StoragePresentationContexts, _config, evt
+        except ImportError as error:
+            raise MissingExtraError("DICOM node", package="pynetdicom", extra="pacs") from error
+        silence()
+        _config.STORE_RECV_CHUNKED_DATASET = True  # to a file as it comes: memory stays flat
+        self._config, self._store = config, store
+        self._limits = Limits(config.max_object_mb << 20, config.min_free_mb << 20)
+        self._entity = AE(ae_title=config.ae_title)
+        self._entity.require_called_aet = True
+        self._entity.require_calling_aet = list(config.allowed_ae)
+        self._entity.maximum_associations = 20
+        self._entity.maximum_pdu_size = 262144
+        for name in ("acse_timeout", "dimse_timeout", "network_timeout"):
+            setattr(self._entity, name, 60)
+        for context in StoragePresentationContexts:
+            self._entity.add_supported_context(context.abstract_syntax, list(STORED_SYNTAXES))
+        self._entity.add_supported_context("1.2.840.10008.1.1")
+        self._received: dict[int, int] = defaultdict(int)
+        self._handlers = [
+            (evt.EVT_CONN_OPEN, send_at_once),
+            (evt.EVT_DATA_RECV, self._count),
+            (evt.EVT_C_STORE, self._take),
+            (evt.EVT_CONN_CLOSE, self._forget),
+            (evt.EVT_REJECTED, self._rejected),
+        ]
+        self._server: Any = None
+
+    def start(self) -> None:
+        """Listen; `OutputError` where the port is taken."""
+        config = self._config
+        try:
+            self._server = self._entity.start_server(
+                (config.host, config.port), block=False, evt_handlers=self._handlers
+            )
+        except OSError as error:
+            raise OutputError(
+                "node.port",
+                got=f"{config.port}, which cannot be used ({(error.strerror or '').lower()})",
+                expected="a free port",
+                remedy="Change node.port, or stop the other program.",
+            ) from error
+
+    def stop(self) -> None:
+        """Close every association and the port."""
+        self._entity.shutdown()
+
+    def _take(self, event: Any) -> int:
+        self._received[id(event.assoc)] = 0
+        outcome = take_object(self._store, Path(event.dataset_path), self._limits)
+        if outcome != "stored":
+            self._store.note(f"arrived: {outcome}", "")
+        return _STATUS[outcome]
+
+    def _count(self, event: Any) -> None:
+        """Break off a sender whose object grows beyond the limit, before it fills the disk."""
+        key = id(event.assoc)
+        self._received[key] += len(event.data)
+        if self._received[key] > self._limits.object_bytes + (1 << 20):
+            self._received[key] = 0
+            self._store.note("arrived: too large, broken off", "")
+            event.assoc.abort()
+
+    def _forget(self, event: Any) -> None:
+        self._received.pop(id(event.assoc), None)
+
+    def _rejected(self, event: Any) -> None:
+        self._store.note("association rejected", "")
