@@ -231,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Content-Length": str(len(body)),
             "Content-Security-Policy": _POLICY,
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "same-origin",  # with none a browser says Origin: null
             "Cache-Control": "no-store",
             "Cross-Origin-Resource-Policy": "same-origin",
             **(headers or {}),

@@ -31,6 +31,9 @@ th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
 th, td { padding: 7px 12px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
+th, td.short { white-space: nowrap; }
+form { margin-top: 14px; }
+h3 { margin: 0; font-size: 14px; color: var(--soft); font-weight: 600; }
 a { color: var(--blue); }
 .tag { display: inline-block; padding: 1px 9px; border-radius: 10px; font-size: 13px;
   border: 1px solid currentColor; white-space: nowrap; }
@@ -48,6 +51,7 @@ input, select { font: inherit; padding: 6px 9px; border: 1px solid #9aa6b5; bord
 .buttons { grid-column: 2; display: flex; gap: 10px; flex-wrap: wrap; }
 button { font: inherit; padding: 7px 16px; border-radius: 4px; border: 1px solid var(--blue);
   background: var(--blue); color: #fff; cursor: pointer; }
+button.reviewed, button.accepted { color: #fff; }
 button.rejected { background: #fff; color: var(--red); border-color: var(--red); }
 .problem { border-left: 4px solid var(--red); padding: 8px 12px; background: #fbeeee; }
 .empty { color: var(--soft); }
@@ -88,12 +92,13 @@ def list_page(
 ) -> bytes:
     """All drafts, what is being worked on, what failed and what no rule fits."""
     rows = [
-        f'<tr><td><a href="/draft/{esc(d.draft_id)}">{esc(d.draft_id)}</a></td>'
+        f'<tr><td class="short"><a href="/draft/{esc(d.draft_id)}">{esc(d.draft_id)}</a></td>'
         f"<td>{esc(patients.get(d.draft_id, ''))}</td><td>{esc(facts['rule'])}</td>"
         f"<td>{tag(d.review.state)}"
         + (" replaced by a newer draft" if facts["replaced"] else "")
         + (f" {tag(facts['sending'])}" if facts["sending"] else "")
-        + f"</td><td>{len(d.open_objections) or 'none'}</td><td>{esc(_time(d.made_at))}</td></tr>"
+        + f"</td><td>{len(d.open_objections) or 'none'}</td>"
+        f'<td class="short">{esc(_time(d.made_at))}</td></tr>'
         for d, facts in drafts
     ]
     head = ("Result", "Patient", "Rule", "State", "Open objections", "Made (UTC)")
