@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from irplan.ablation import AblationProblem, simulate_cryo
 from irplan.case.open import open_mask_and_notes
+from irplan.case.plan_folder import open_plan_folder
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import FileFormatError, InputError
-from irplan.files import OutputFolder, read_labels, read_plan, write_evaluation_csv
+from irplan.files import OutputFolder, write_evaluation_csv
 from irplan.files.evaluation_file import write_evaluation
 from irplan.image import LabelMap
 from irplan.planning import (
@@ -25,10 +26,8 @@ from irplan.planning import (
     evaluate_plan,
     evaluate_zone,
 )
-from irplan.planning.case import voxel_hash
 from irplan.planning.obstacles import target_organ
 from irplan.planning.robustness_uncertainty import PRESETS, preset, uncertainty_from_mapping
-from irplan.planning.target import check_target
 from irplan.viz import margin_globe, margin_map, png_bytes
 
 _DPI = 110
@@ -79,7 +78,9 @@ def run_evaluate(request: EvaluateRequest, *, progress: Progress = no_progress) 
             expected="one of them",
             remedy="A zone that is there already is not uncertain by placement: leave one out.",
         )
-    plan, labels, target, messages = _opened(request)
+    opened = open_plan_folder(request.plan, labels=request.labels, target=request.target)
+    plan, labels, target = opened.plan, opened.labels, opened.target
+    messages = opened.messages
     if request.zone is not None:
         zone, notes = open_mask_and_notes(request.zone, labels.grid)
         evaluation = evaluate_zone(plan, zone, labels, target)
@@ -92,33 +93,6 @@ def run_evaluate(request: EvaluateRequest, *, progress: Progress = no_progress) 
             _write(judged, folder)
     progress(1.0, "done")
     return judged
-
-
-def _opened(
-    request: EvaluateRequest,
-) -> tuple[AblationPlan, LabelMap, NDArray[np.bool_], tuple[str, ...]]:
-    file = request.plan / "plan.json" if request.plan.is_dir() else request.plan
-    plan = read_plan(file)
-    places = {}
-    for name, given, option in (
-        ("labels.nii.gz", request.labels, "--labels"),
-        ("target.nii.gz", request.target, "--target"),
-    ):
-        places[option] = file.parent / name if given is None else given
-        if not places[option].exists():
-            raise FileFormatError(
-                option,
-                got=f"no '{places[option].name}' beside the plan",
-                expected="the structures and the target the plan was made on",
-                remedy=f"Keep the folder that irplan wrote together, or give {option} FILE.",
-            )
-    labels = read_labels(places["--labels"])
-    target, notes = open_mask_and_notes(places["--target"], labels.grid)
-    messages = [*notes, *check_target(labels, target)]
-    made_on = plan.provenance.inputs.get("target mask")
-    if made_on is not None and made_on != voxel_hash(target):
-        messages.append("The target is not the one this plan was made for (its voxels differ).")
-    return plan, labels, target, tuple(messages)
 
 
 def _simulated(

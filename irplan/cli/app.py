@@ -16,6 +16,7 @@ from irplan.cli.evaluate import evaluate
 from irplan.cli.fluoro import fluoro
 from irplan.cli.gateway import gateway
 from irplan.cli.gui import gui
+from irplan.cli.export import export
 from irplan.cli.info import info
 from irplan.cli.log import log
 from irplan.cli.pacs import pacs
@@ -28,6 +29,8 @@ from irplan.cli.simulate import simulate
 from irplan.cli.study import study
 from irplan.cli.tissue import tissue
 from irplan.cli.validate import validate
+from irplan.cli.verify import verify
+from irplan.cli.views import views
 
 _HELP = """
 From a CT to an ablation plan that can be trusted. Research use only.
@@ -78,6 +81,9 @@ app.command(epilog=RESEARCH_USE_ONLY)(segment)
 app.command(epilog=RESEARCH_USE_ONLY)(compare)
 app.command(epilog=RESEARCH_USE_ONLY)(evaluate)
 app.command("compare-plans", epilog=RESEARCH_USE_ONLY)(compare_plans)
+app.command(epilog=RESEARCH_USE_ONLY)(views)
+app.command(epilog=RESEARCH_USE_ONLY)(verify)
+app.command(epilog=RESEARCH_USE_ONLY)(export)
 app.command(epilog=RESEARCH_USE_ONLY)(simulate)
 app.command(epilog=RESEARCH_USE_ONLY)(study)
 app.command(epilog=RESEARCH_USE_ONLY)(applicators)

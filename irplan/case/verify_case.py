@@ -1,0 +1,166 @@
+"""What was achieved, from a plan's folder and a control scan's needles and zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from irplan.case.fixed_needles import read_fixed_needles
+from irplan.case.open import open_mask_and_notes
+from irplan.case.plan_folder import PlanFolder, open_plan_folder
+from irplan.compute.progress import Progress, no_progress, portion
+from irplan.errors import FileFormatError, IrplanError, PlanningError
+from irplan.files import OutputFolder, write_plan
+from irplan.files.json_text import load_json
+from irplan.files.verification_file import write_verification
+from irplan.geometry import Needle
+from irplan.guidance.verification import (
+    NEEDLE_ERROR_MM,
+    Verification,
+    propose_more_needles,
+    verify,
+)
+from irplan.planning import AblationPlan, PlanEvaluation
+from irplan.viz import margin_globe, margin_map, png_bytes
+
+_DPI = 110
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What ``irplan verify`` is asked.
+
+    ``needles`` is a table, markups, plan.json or JSON of the needles of the control scan in the
+    plan's frame; ``zone`` a mask on the plan's grid; ``registration_error_mm`` how well the two
+    scans lie on each other.
+    """
+
+    plan: Path
+    out: Path
+    needles: Path | None = None
+    zone: Path | None = None
+    registration_error_mm: float | None = None
+    needle_error_mm: float = NEEDLE_ERROR_MM
+    wanted_mm: float | None = None
+    include_extra: bool = False
+    replan: bool = False
+    labels: Path | None = None
+    target: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class VerifyOutcome:
+    """The verification, the proposal (None where there is none), what the user should know."""
+
+    done: Verification
+    replan: AblationPlan | None
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    plan: AblationPlan
+    evaluation: PlanEvaluation
+
+
+def run_verify(
+    request: VerifyRequest,
+    *,
+    found: tuple[Needle, ...] = (),
+    progress: Progress = no_progress,
+) -> VerifyOutcome:
+    """Verify and write verification.json, needles.csv, the achieved plan and figures.
+
+    ``found`` are needles recognised in a control scan, already in the plan's frame, beside those
+    of the file.  The folder is whole or absent.  Raises `FileFormatError`, `InputError` and
+    `GridMismatchError` for missing or unfitting files (frames of reference that differ, too).
+    """
+    with OutputFolder(request.out) as folder:
+        progress(0.0, "opening the plan")
+        opened = open_plan_folder(request.plan, labels=request.labels, target=request.target)
+        needles, notes = _needles(request, opened)
+        zone = None
+        if request.zone is not None:
+            zone, more = open_mask_and_notes(request.zone, opened.labels.grid)
+            notes += more
+        done = verify(
+            opened.plan, (*found, *needles), opened.labels, opened.target,
+            zone=zone,
+            registration_error_mm=request.registration_error_mm,
+            needle_error_mm=request.needle_error_mm,
+            wanted_mm=request.wanted_mm,
+            include_extra=request.include_extra,
+            progress=portion(progress, 0.05, 0.5 if request.replan else 0.85),
+        )  # fmt: skip
+        proposal = None
+        if request.replan:
+            proposal, more = _proposal(done, opened, portion(progress, 0.5, 0.85))
+            notes += more
+        progress(0.9, "writing")
+        write_verification(
+            done, folder / "verification.json", folder / "needles.csv", replan=proposal
+        )
+        if done.achieved is not None:
+            write_plan(done.achieved, folder / "achieved.json")
+        if proposal is not None:
+            write_plan(proposal, folder / "proposal.json")
+        for name, evaluation in (("simulated", done.simulated), ("seen", done.seen)):
+            if evaluation is not None:
+                case = _Judged(done.achieved or done.plan, evaluation)
+                (folder / f"margin_{name}.png").write_bytes(png_bytes(margin_map(case), _DPI))
+                globe = png_bytes(margin_globe(case), _DPI)
+                (folder / f"margin_globe_{name}.png").write_bytes(globe)
+        progress(1.0, "done")
+    return VerifyOutcome(
+        done, proposal, tuple(dict.fromkeys((*opened.messages, *notes, *done.messages)))
+    )
+
+
+def _needles(
+    request: VerifyRequest, opened: PlanFolder
+) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
+    if request.needles is None:
+        return (), ()
+    file = request.needles
+    if file.suffix == ".json" and not file.name.endswith(".mrk.json"):
+        uid = load_json(file, what="needle file").get("frame_of_reference_uid")
+        own = opened.plan.frame_of_reference_uid
+        if uid is not None and own is not None and uid != own:
+            raise FileFormatError(
+                f"needle file '{file.name}', frame_of_reference_uid",
+                got="another frame of reference than the plan's",
+                expected="needles in the frame of the image that was planned on",
+                remedy="Register the control scan to the planning image and carry the needles "
+                "over first.",
+            )
+    default = opened.plan.placements[0].applicator.name
+    try:
+        placed = read_fixed_needles(file, default=default)
+    except FileFormatError as error:
+        if error.got != "no needle":
+            raise
+        placed = ()
+    return tuple(p.needle for p in placed), ()
+
+
+def _proposal(
+    done: Verification, opened: PlanFolder, progress: Progress
+) -> tuple[AblationPlan | None, tuple[str, ...]]:
+    """More needles where the margin is short, or why there are none."""
+    if done.achieved is None:
+        return None, ("No proposal: no needle of the plan is in place; make a new plan.",)
+    try:
+        made = propose_more_needles(
+            done, opened.labels, np.asarray(opened.target, bool), progress=progress
+        )
+    except PlanningError as error:
+        return None, (f"No proposal: {error.field}: {error.got}.",)
+    except IrplanError as error:
+        if error.field.startswith("options."):
+            return None, (f"No proposal: {error.got}; {error.expected}.",)
+        raise
+    if made is None:
+        return None, ("No needle more is needed by the simulation of those in place.",)
+    return made, ()
