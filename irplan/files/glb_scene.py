@@ -82,6 +82,9 @@ def write_glb(
             )
         v = part.vertices_mm @ GLTF_FROM_LPS[:3, :3].T + GLTF_FROM_LPS[:3, 3]
         mesh = trimesh.Trimesh(v, part.faces, process=False)
+        normals = np.array(mesh.vertex_normals)
+        normals[np.linalg.norm(normals, axis=1) < 0.5] = (0.0, 1.0, 0.0)  # of no area: any unit
+        mesh = trimesh.Trimesh(v, part.faces, vertex_normals=normals, process=False)
         material = trimesh.visual.material.PBRMaterial(
             name=part.name,
             baseColorFactor=[round(255 * c) for c in part.rgba],
