@@ -13,10 +13,10 @@ from irplan.cli.deid import deid
 from irplan.cli.demo import demo
 from irplan.cli.dose import dose
 from irplan.cli.evaluate import evaluate
+from irplan.cli.export import export
 from irplan.cli.fluoro import fluoro
 from irplan.cli.gateway import gateway
 from irplan.cli.gui import gui
-from irplan.cli.export import export
 from irplan.cli.info import info
 from irplan.cli.log import log
 from irplan.cli.pacs import pacs
