@@ -207,7 +207,7 @@ def organ_rows(
             rows.append(Row(title, None, "mm", words, "not_checked", "no ice was formed", _SPEC))
             continue
         if found.at_mm is None:
-            note = f"at least; none within {LOOK_MM:g} mm of the ice"
+            note = f"at least; none within {LOOK_MM:g} mm of the {what}"
             rows.append(Row(title, found.distance_mm, "mm", words, "ok", note, _SPEC))
             continue
         status = _three(found.distance_mm >= ICE_WARNING_MM, found.distance_mm > 0.0)

@@ -1,5 +1,6 @@
 """Every example runs and says what its text claims."""
 
+import csv
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ def test_every_example_is_listed_and_tested() -> None:
         "ice_of_one_probe",
         "perfusion_of_a_problem_file",
         "plan_synthetic_patient",
+        "study_dose_detectability",
         "study_perfusion_and_vessel",
         "study_probe_spacing",
     }
@@ -36,6 +38,23 @@ def test_the_vessel_or_the_blood_decides_the_margin(tmp_path: Path) -> None:
     shares = example.run(example.setup(2), tmp_path / "o")
     assert set(shares) == {"perfusion_per_s", "vessel_distance_mm"}
     assert len((tmp_path / "o" / "table.csv").read_text().splitlines()) == 1 + 2 * 4
+
+
+def test_more_dose_and_a_filter_make_a_still_disc_clearer(tmp_path: Path) -> None:
+    example = load("study_dose_detectability")
+    study = example.setup(("raw", "recursive:0.25"), (2.5, 10.0), (0.0,))
+    found = example.run(study, tmp_path / "o")
+    with (tmp_path / "o" / "table.csv").open(encoding="utf-8") as file:
+        low, high = (
+            [float(r["d_prime_low"]), float(r["d_prime_high"])]
+            for r in csv.DictReader(file) if r["filter"] == "raw"
+        )  # fmt: skip
+    # d' follows the square root of dose where quanta alone make the noise (Rose): the 95 %
+    # intervals of d' at four times the dose and of twice d' meet.
+    assert high[0] <= 2.0 * low[1]
+    assert high[1] >= 2.0 * low[0]
+    assert found["raw", 10.0, 0.0] > found["raw", 2.5, 0.0]
+    assert found["recursive:0.25", 2.5, 0.0] > 1.3 * found["raw", 2.5, 0.0]
 
 
 def test_more_probes_cover_more_of_a_kidney_tumour(tmp_path: Path) -> None:
