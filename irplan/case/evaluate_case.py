@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationProblem, simulate_cryo
+from irplan.ablation import AblationProblem, CryoResult
 from irplan.case.open import open_mask_and_notes
 from irplan.case.plan_folder import open_plan_folder
 from irplan.compute.progress import Progress, no_progress, portion
@@ -26,6 +26,7 @@ from irplan.planning import (
     evaluate_plan,
     evaluate_zone,
 )
+from irplan.planning.modality import modality
 from irplan.planning.obstacles import target_organ
 from irplan.planning.robustness_uncertainty import PRESETS, preset, uncertainty_from_mapping
 from irplan.viz import margin_globe, margin_map, png_bytes
@@ -104,18 +105,21 @@ def _simulated(
     progress: Progress,
 ) -> PlanEvaluation:
     kind = plan.placements[0].applicator.kind
-    if kind != "cryo":
+    if kind != "cryo" and uncertainty is not None:
         raise InputError(
-            "plan",
+            "--robust",
             got=f"applicators of kind '{kind}'",
-            expected="cryoprobes, or a zone given with --zone",
-            remedy="Give the ablation zone as a mask.",
+            expected="cryoprobes",
+            remedy="Leave --robust out: the probability of coverage is known for cold only.",
         )
-    problem = AblationProblem.from_labels(labels, plan.placements, plan.schedule)
-    result = simulate_cryo(problem, progress=portion(progress, 0.0, 0.4))
+    way = modality(kind, lethal=plan.lethal)
+    problem = AblationProblem.from_labels(
+        labels, plan.placements, plan.schedule, spacing_mm=way.final_mm
+    )
+    result = way.simulate(problem, search=False, progress=portion(progress, 0.0, 0.4))
     geometry = TargetGeometry.from_mask(target, labels, target_organ(labels, target))
     chance = None
-    if uncertainty is not None:
+    if uncertainty is not None and isinstance(result, CryoResult):
         chance = coverage_probability(
             plan, labels, geometry, uncertainty,
             result=result, samples=request.samples, seed=request.seed,

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationProblem, CryoResult, Placement, Schedule, simulate
+from irplan.ablation import AblationProblem, Placement, Schedule
 from irplan.case.open import open_mask_and_notes
 from irplan.errors import FileFormatError, InputError
 from irplan.files import read_labels, read_plan
 from irplan.geometry import as_point
 from irplan.image import LabelMap
 from irplan.planning import AblationPlan, TargetGeometry, evaluate_plan
+from irplan.planning.modality import modality
 from irplan.planning.obstacles import target_organ
 from irplan.studies.factor import Factor
 from irplan.studies.study import Case, Outputs, Parameters
@@ -71,12 +72,8 @@ class PlanTask:
         """Minimal margin, coverage, shells and zone volumes."""
         opened = _open(str(Path(case.source).resolve()))
         plan, problem = _problem(opened, factors, parameters)
-        result = simulate(problem)
-        if not isinstance(result, CryoResult):
-            raise InputError(
-                "plan", got=f"a plan of kind {plan.placements[0].applicator.kind}",
-                expected="cryoprobes", remedy="Use the task simulate for heat.",
-            )  # fmt: skip
+        way = modality(plan.placements[0].applicator.kind, lethal=plan.lethal)
+        result = way.simulate(problem, search=False)
         judged = evaluate_plan(plan, result, opened.labels, opened.mask, target=opened.geometry)
         out: Outputs = {
             "minimal_margin_mm": judged.minimal_margin_mm,
@@ -125,7 +122,8 @@ def _problem(
             else:
                 raise _wrong(factor, key, repr(key), _SHAPES)
     plan = replace(opened.plan, placements=tuple(placements), schedule=schedule)
-    problem = AblationProblem.from_labels(opened.labels, placements, schedule)
+    spacing = modality(placements[0].applicator.kind, lethal=plan.lethal).final_mm
+    problem = AblationProblem.from_labels(opened.labels, placements, schedule, spacing_mm=spacing)
     return plan, _with_tissues(problem, tissues)
 
 

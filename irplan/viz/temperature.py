@@ -75,10 +75,11 @@ def _below(case: PlannedAblation) -> tuple[NDArray[np.float64], str]:
     trace = case.result.trace
     if case.plan.placements[0].applicator.kind == "cryo":
         return trace.frozen_volume_cm3, "frozen volume (cm³)"
-    for end, words in (("power_w", "power (W)"), ("_w", "power (W)"), ("_a", "current (A)")):
-        found = [v for k, v in trace.extra.items() if k.endswith(end)]
-        if found:
-            return np.sum(found, axis=0), words
+    found = [v for k, v in trace.extra.items() if k.endswith("power_w")]
+    if found and case.plan.placements[0].applicator.kind == "ire":
+        return np.sum(found, axis=0) / 1000.0, "power in a pulse (kW)"
+    if found:
+        return np.sum(found, axis=0), "power (W)"
     return np.zeros_like(trace.time_s), "power (W): not recorded"
 
 
