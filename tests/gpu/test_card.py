@@ -24,6 +24,7 @@ from irplan.ablation.steps import StepRule
 from irplan.ablation.timeline import timeline
 from irplan.compute.device import Device
 from irplan.geometry import Grid, Needle
+from tests.cuda_host.fluoro_case import FLUORO_LIMIT, FluoroCase, fluoro_differences
 from tests.cuda_host.heat_case import HEAT_LIMITS, HeatCase, heat_differences
 from tests.cuda_host.potential_case import POTENTIAL_LIMIT, PotentialCase, potential_differences
 from tests.cuda_host.problems import (
@@ -70,6 +71,14 @@ def test_heating_and_damage(card: Device, record: Rows, use_alive: bool) -> None
     for name, value in found.items():
         record.append((f"heat.cu: {name}", f"{value:.2g}", f"<= {HEAT_LIMITS[name]:g}"))
     assert all(v <= HEAT_LIMITS[k] for k, v in found.items()), found
+
+
+def test_fluoroscopy(card: Device, record: Rows) -> None:
+    case = FluoroCase()
+    found = fluoro_differences(case.on_device(card), case.on_cpu())
+    for name, value in found.items():
+        record.append((f"fluoro.cu: {name}", f"{value:.2g}", f"<= {FLUORO_LIMIT:g}"))
+    assert all(v <= FLUORO_LIMIT for v in found.values()), found
 
 
 def test_potential(card: Device, record: Rows) -> None:
