@@ -34,7 +34,7 @@ print("IRPLAN" + json.dumps({"discs": rows, "mtf50": None if half is None else f
 
 @dataclass(frozen=True)
 class LeedsDisc:
-    """One of the 18 discs: Michelson contrast, contrast over noise, whether pylinac calls it seen."""
+    """One of the 18 discs: Michelson contrast, contrast over noise, whether pylinac sees it."""
 
     contrast: float
     cnr: float
@@ -112,6 +112,6 @@ def _failed(got: str) -> BackendError:
         "phantom, pylinac",
         got=got,
         expected="an interpreter with pylinac that finds the phantom in the image",
-        remedy="python -m venv qa && qa/bin/pip install pylinac; then --pylinac qa/bin/python. Where "
-        "it finds no phantom, give --centre, --radius and --angle.",
+        remedy="python -m venv qa && qa/bin/pip install pylinac; then --pylinac qa/bin/python. "
+        "Where it finds no phantom, give --centre, --radius and --angle.",
     )

@@ -15,6 +15,8 @@ from irplan.cli.dose import dose
 from irplan.cli.evaluate import evaluate
 from irplan.cli.export import export
 from irplan.cli.fluoro import fluoro
+from irplan.cli.fluoro_bench import bench as fluoro_bench
+from irplan.cli.fluoro_bench import phantom as fluoro_phantom
 from irplan.cli.gateway import gateway
 from irplan.cli.gui import gui
 from irplan.cli.info import info
@@ -94,6 +96,8 @@ app.command(epilog=RESEARCH_USE_ONLY)(dose)
 app.add_typer(log, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(report)
 app.command(epilog=RESEARCH_USE_ONLY)(review)
+fluoro.command("bench", epilog=RESEARCH_USE_ONLY)(fluoro_bench)
+fluoro.command("phantom", epilog=RESEARCH_USE_ONLY)(fluoro_phantom)
 app.add_typer(fluoro, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(info)

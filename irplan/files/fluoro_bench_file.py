@@ -6,8 +6,9 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from irplan.fluoroscopy.bench.recorded import RecordedBench
 from irplan.fluoroscopy.bench.suite import BenchResult
-from irplan.fluoroscopy.bench.summary import demands, device_summary
+from irplan.fluoroscopy.bench.summary import demands, device_summary, dsa_demands
 
 _SCHEMA, _VERSION = "irplan-fluoro-bench", 1
 
@@ -28,9 +29,19 @@ def bench_to_data(result: BenchResult) -> dict[str, Any]:
         "device_summary": [asdict(s) for s in device_summary(result)],
         "cells": [asdict(c) for c in result.cells],
         "dose_factors": [asdict(f) for f in result.factors],
+        "dsa": [asdict(r) for r in result.dsa],
+        "dsa_demands": [asdict(d) for d in dsa_demands(result)],
         "demands": {name: [asdict(d) for d in demands(result, name)] for name in own},
     }
     out: dict[str, Any] = _finite(data)
+    return out
+
+
+def recorded_to_data(result: RecordedBench) -> dict[str, Any]:
+    """A recorded run's rows as JSON data."""
+    out: dict[str, Any] = _finite(
+        {"schema": _SCHEMA + "-recorded", "schema_version": _VERSION, **asdict(result)}
+    )
     return out
 
 

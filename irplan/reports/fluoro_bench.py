@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from irplan.fluoroscopy.bench.device_runs import DEVICE_MEASURES
 from irplan.fluoroscopy.bench.peers import PEERS
+from irplan.fluoroscopy.bench.recorded import RecordedBench
 from irplan.fluoroscopy.bench.suite import BenchResult
-from irplan.fluoroscopy.bench.summary import cells_of, demands, device_summary, worst_cell
+from irplan.fluoroscopy.bench.summary import (
+    Demand,
+    cells_of,
+    demands,
+    device_summary,
+    dsa_demands,
+    worst_cell,
+)
 from irplan.reports.content import Table
 from irplan.reports.sheet import Note, Part, SheetFigure, sheet_html
 
@@ -90,8 +98,31 @@ def factors_table(result: BenchResult) -> Table:
                  "the ladder: extrapolated by the nearest power law.")  # fmt: skip
 
 
+def dsa_tables(result: BenchResult) -> tuple[Table, ...]:
+    """Subtraction: demands, and every method at both doses."""
+    if not result.dsa:
+        return ()
+    rows = tuple(
+        (
+            r.method, f"{r.dose_ngy:g} nGy", str(r.seed), f"{r.true_shift_px:.2f}",
+            _interval(r.misregistration_px, math.nan, math.nan),
+            _interval(r.worst_px, math.nan, math.nan), f"{r.vessel_cnr:.3g}",
+        )
+        for r in result.dsa
+    )  # fmt: skip
+    return (
+        _demand_rows("Demands: subtraction", dsa_demands(result)),
+        Table("Subtraction", ("method", "dose", "seed", "true shift, px", "misregistration, px",
+              "worst frame, px", "vessel CNR"), rows),
+    )  # fmt: skip
+
+
 def demands_table(result: BenchResult, name: str) -> Table:
     """What is asked of a filter, met or MISSED."""
+    return _demand_rows(f"Demands: {name}", demands(result, name))
+
+
+def _demand_rows(title: str, found: Sequence[Demand]) -> Table:
     rows = tuple(
         (
             d.verdict, d.name,
@@ -100,9 +131,9 @@ def demands_table(result: BenchResult, name: str) -> Table:
                 math.nan if d.high is None else d.high),
             d.limit, d.note,
         )
-        for d in demands(result, name)
+        for d in found
     )  # fmt: skip
-    return Table(f"Demands: {name}", ("", "demand", "measured", "limit", ""), rows)
+    return Table(title, ("", "demand", "measured", "limit", ""), rows)
 
 
 def bench_html(result: BenchResult, figures: Mapping[str, tuple[str, bytes]]) -> str:
@@ -134,6 +165,8 @@ def bench_html(result: BenchResult, figures: Mapping[str, tuple[str, bytes]]) ->
         Part("Dose factors", (), tuple(f for k, f in drawn.items() if k.startswith("factors")),
              (factors_table(result),)),
     ]  # fmt: skip
+    if result.dsa:
+        parts.append(Part("Subtraction (DSA)", (), (), dsa_tables(result)))
     return sheet_html(
         "Fluoroscopy filters: dose and quality", f"irplan {result.version}, simulated scenes.",
         parts, banner="BENCHMARK",
@@ -146,3 +179,29 @@ def _interval(value: float, low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return f"{value:.3g}"
     return f"{value:.3g} ({low:.3g} to {high:.3g})"
+
+
+def recorded_table(result: RecordedBench) -> Table:
+    """What each filter did to a recorded run."""
+    rows = tuple(
+        (
+            r.filter_name, f"{r.noise_left:.3g}", f"{r.edges_kept:.3g}", f"{r.motion_loss:.3g}",
+            f"{r.frame_correlation:.2g}", f"{r.ms_per_frame:.3g}",
+        )
+        for r in result.rows
+    )  # fmt: skip
+    rows += tuple((name, "–", "–", "–", "–", why) for name, why in result.refused)
+    heads = ("filter", "noise left", "edges kept", "motion loss", "frame correlation", "ms/frame")
+    return Table("Recorded run", heads, rows, "Noise left: temporal SD in quiet blocks over the "
+                 "run's own. Motion loss: what was taken away where things move over where nothing "
+                 "does; 1 is noise alone. There is no truth: no d', no dose factor.")  # fmt: skip
+
+
+def recorded_html(result: RecordedBench) -> str:
+    """The page of a recorded run."""
+    notes = tuple(Note(n, strong=True) for n in result.notes)
+    part = Part(result.file_name, notes, (), (recorded_table(result),))
+    return sheet_html(
+        "Fluoroscopy filters on a recorded run", f"irplan {result.version}.", [part],
+        banner="BENCHMARK",
+    )  # fmt: skip

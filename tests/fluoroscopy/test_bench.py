@@ -24,6 +24,7 @@ from irplan.fluoroscopy.bench.disc_runs import (
     frames_with_discs,
 )
 from irplan.fluoroscopy.bench.dose_factor import dose_factor
+from irplan.fluoroscopy.bench.dsa_runs import measure_dsa
 from irplan.fluoroscopy.bench.recorded import measure_recorded
 from irplan.fluoroscopy.bench.suite import BenchRequest, run_bench
 from irplan.fluoroscopy.bench.summary import demands, worst_cell
@@ -232,3 +233,23 @@ def test_requests_that_cannot_be_run(change: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         BenchRequest(("raw",), **change)
     assert len(DISC_CELLS) == 48
+
+
+def test_subtraction_finds_the_drift() -> None:
+    """Half a run at full dose: within the limit of 0.2 px, and filtered beats unprocessed."""
+    rows = {
+        r.method: r
+        for r in measure_dsa(
+            40.0,
+            ("unprocessed", "rigid shift, filtered"),
+            seeds=(100,),
+            shape=(384, 384),
+            frames=18,
+        )
+    }
+    assert rows["rigid shift, filtered"].misregistration_px <= 0.2
+    assert np.isnan(rows["unprocessed"].misregistration_px)
+    assert rows["unprocessed"].true_shift_px > 0.5
+    assert rows["rigid shift, filtered"].vessel_cnr > 1.5 * rows["unprocessed"].vessel_cnr
+    with pytest.raises(InputError):
+        measure_dsa(40.0, frames=8)

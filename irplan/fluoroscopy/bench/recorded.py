@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+from irplan import __version__
 from irplan.compute.progress import Progress, no_progress
 from irplan.errors import InputError
 from irplan.fluoroscopy.filter import FilterFactory, StreamFacts
@@ -37,6 +38,18 @@ class RecordedRow:
     motion_loss: float
     frame_correlation: float
     ms_per_frame: float
+
+
+@dataclass(frozen=True)
+class RecordedBench:
+    """All filters on one file; ``refused``: (filter, why); ``notes``: what a reader must know."""
+
+    file_name: str
+    sha256: str
+    rows: tuple[RecordedRow, ...]
+    refused: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    version: str = __version__
 
 
 def measure_recorded(

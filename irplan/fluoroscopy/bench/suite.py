@@ -16,6 +16,7 @@ from irplan.fluoroscopy.bench.device_runs import DeviceRow, measure_devices, sce
 from irplan.fluoroscopy.bench.disc_observers import DiscResult, EmptyFrames, observe_cell
 from irplan.fluoroscopy.bench.disc_runs import DISC_CELLS, DiscCell, DiscSetting, empty_run
 from irplan.fluoroscopy.bench.dose_factor import DoseFactor, dose_factor
+from irplan.fluoroscopy.bench.dsa_runs import DsaRow, measure_dsa
 from irplan.fluoroscopy.bench.peers import PEERS, peer
 from irplan.fluoroscopy.bench.speed import Speed, measure_speed
 from irplan.fluoroscopy.filter import FilterFactory, FluoroFilter, StreamFacts, make_filter
@@ -26,6 +27,7 @@ from irplan.fluoroscopy.scenes import REPORT_SEEDS, SCENES, scene
 Level = Literal["quick", "standard", "full"]
 RAW, RECURSIVE = "raw", "recursive:0.5"
 DEVICE_SCENES = ("abdomen", "cardiac", "neuro", "peripheral")
+DSA_SCENE = "neuro-dsa"
 #: Tasks whose dose factor is given: from small and clear to large and faint, still to fast.
 FACTOR_CELLS = tuple(
     DiscCell(r, c, v) for v in (0.0, 1.0, 3.0) for r, c in ((2.0, 0.10), (3.0, 0.05), (8.0, 0.03))
@@ -42,14 +44,14 @@ class BenchRequest:
     ----------
     filters : specs (`irplan.fluoroscopy.make_filter`) or names of peers; raw and recursive:0.5 are
         always added.
-    scenes : of `DEVICE_SCENES`; empty: none.
+    scenes : of `DEVICE_SCENES`, and `DSA_SCENE` for subtraction; empty: none.
     doses : dose ladder as shares of ``full_dose_ngy``; the one nearest 0.25 is the working dose.
     full_dose_ngy : air kerma at the detector a frame.
     level : how much is simulated.
     """
 
     filters: tuple[str, ...] = ()
-    scenes: tuple[str, ...] = DEVICE_SCENES
+    scenes: tuple[str, ...] = (*DEVICE_SCENES, DSA_SCENE)
     doses: tuple[float, ...] = (1.0, 0.4, 0.25, 0.14)
     full_dose_ngy: float = 40.0
     level: Level = "standard"
@@ -66,9 +68,10 @@ class BenchRequest:
         if not (math.isfinite(self.full_dose_ngy) and 1.0 <= self.full_dose_ngy <= 5000.0):
             raise _bad("full dose", f"{self.full_dose_ngy} nGy", "1 to 5000 nGy a frame")
         for name in self.scenes:
-            if name not in DEVICE_SCENES:
-                wrong = "flat or subtracted" if name in SCENES else "unknown"
-                raise _bad("--scene", f"'{name}' ({wrong})", ", ".join(DEVICE_SCENES))
+            if name not in (*DEVICE_SCENES, DSA_SCENE):
+                wrong = "no device" if name in SCENES else "unknown"
+                known = ", ".join((*DEVICE_SCENES, DSA_SCENE))
+                raise _bad("--scene", f"'{name}' ({wrong})", known)
 
     @property
     def working_dose(self) -> float:
@@ -123,6 +126,7 @@ class BenchResult:
     devices: tuple[DeviceRow, ...]
     cells: tuple[CellRow, ...]
     factors: tuple[FactorRow, ...]
+    dsa: tuple[DsaRow, ...]
     disc_seeds: tuple[int, ...]
     scene_seeds: tuple[int, ...]
     seconds: float
@@ -184,11 +188,23 @@ def run_bench(request: BenchRequest, *, progress: Progress = no_progress) -> Ben
     speeds = {r.name: _at_1024(r.speed) for r in rows if r.speed is not None}
     devices = _devices(request, size, factories, speeds, portion(progress, 0.08, 0.35))
     cells, kept = _cells(request, size, factories, speeds, portion(progress, 0.35, 0.75))
-    factors = _factors(request, size, factories, speeds, kept, portion(progress, 0.75, 1.0))
+    factors = _factors(request, size, factories, speeds, kept, portion(progress, 0.75, 0.93))
+    dsa: tuple[DsaRow, ...] = ()
+    if DSA_SCENE in request.scenes:
+        side = 256 if request.level == "quick" else 1024
+        for n, share in enumerate((1.0, request.working_dose)):
+            dsa += measure_dsa(
+                share * request.full_dose_ngy,
+                seeds=size.scene_seeds,
+                shape=(side, side),
+                frames=20,
+                progress=portion(progress, 0.93 + 0.035 * n, 0.965 + 0.035 * n),
+            )
     rows = [_with_note(r, request, speeds) for r in rows]
     progress(1.0, "done")
     return BenchResult(
-        request, tuple(rows), tuple(devices), tuple(cells), tuple(factors), size.disc_seeds,
+        request, tuple(rows), tuple(devices), tuple(cells), tuple(factors), dsa,
+        size.disc_seeds,
         size.scene_seeds if request.scenes else (), time.monotonic() - begun,
     )  # fmt: skip
 
@@ -201,7 +217,8 @@ def _devices(
     progress: Progress,
 ) -> list[DeviceRow]:
     out = []
-    jobs = [(s, seed) for s in request.scenes for seed in size.scene_seeds]
+    names = [s for s in request.scenes if s != DSA_SCENE]
+    jobs = [(s, seed) for s in names for seed in size.scene_seeds]
     for n, (name, seed) in enumerate(jobs):
         part = portion(progress, n / len(jobs), (n + 1) / len(jobs))
         made = scene(name, shape=size.scene_shape, frames=size.scene_frames, seed=seed)

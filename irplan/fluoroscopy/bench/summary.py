@@ -117,8 +117,36 @@ def demands(result: BenchResult, name: str) -> tuple[Demand, ...]:
     return tuple(out)
 
 
+def dsa_demands(result: BenchResult) -> tuple[Demand, ...]:
+    """What is asked of subtraction: misregistration, and vessels at the working dose."""
+    if not result.dsa:
+        return ()
+    full = result.request.full_dose_ngy
+    work = full * result.request.working_dose
+    out = []
+    for dose in (full, work):
+        found = np.array(
+            [
+                r.misregistration_px
+                for r in result.dsa
+                if r.dose_ngy == dose and r.method == "rigid shift"
+            ]
+        )
+        out.append(
+            _demand(f"misregistration, px, rigid, at {100 * dose / full:g} % dose", _mean(found),
+                    0.2, False)
+        )  # fmt: skip
+    plain = _mean(np.array([r.vessel_cnr for r in result.dsa
+                            if (r.dose_ngy, r.method) == (full, "unprocessed")]))  # fmt: skip
+    best = (work, "rigid shift, filtered")
+    new = _mean(np.array([r.vessel_cnr for r in result.dsa if (r.dose_ngy, r.method) == best]))
+    name = f"vessel CNR at {100 * work / full:g} % dose against unprocessed full dose"
+    out.append(_demand(name, new, plain.value, True))
+    return tuple(out)
+
+
 def _demand(name: str, value: Ratio | None, limit: float, above: bool) -> Demand:
-    words = f"{'>=' if above else '<='} {limit:g}"
+    words = f"{'>=' if above else '<='} {limit:.3g}"
     if value is None:
         return Demand(name, None, None, None, words, "not measured")
     met = value.value >= limit if above else value.value <= limit
