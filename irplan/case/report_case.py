@@ -223,7 +223,7 @@ def _log(case: Path) -> tuple[list[Event], Any]:
         if (place / EVENTS).is_file():
             with ProcedureLog.open(place, readonly=True) as log:
                 events = list(log.events())
-            while events and events[-1].kind == "review":
+            while events and _judges_report(events[-1]):
                 events.pop()  # a judgement of the report is no part of what it reports
             return events, "intact" if verify_log(place).intact else "damaged"
     if not case.is_dir():
@@ -234,6 +234,10 @@ def _log(case: Path) -> tuple[list[Event], Any]:
             remedy="Check the path.",
         )
     return [], "absent"
+
+
+def _judges_report(event: Event) -> bool:
+    return event.kind == "review" and str(event.data["document"]).startswith("report ")
 
 
 def _files(case: Path) -> tuple[CaseFile, ...]:

@@ -1,4 +1,4 @@
-"""``irplan review``: a draft report judged by a person."""
+"""``irplan review``: a draft report or plan judged by a person."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STATES = ("reviewed", "accepted", "rejected")
 
 def review(
     folder: Path = typer.Argument(
-        ..., show_default=False, help="Folder that `irplan report` wrote."
+        ..., show_default=False, help="Folder that `irplan report` wrote, or a plan.json."
     ),
     state: str = typer.Argument(
         "", metavar="[STATE]", help="reviewed, accepted or rejected; left out: show where it is."
@@ -39,15 +39,18 @@ def review(
         from irplan.case.report_case import review_report
         from irplan.files.report_file import REVIEW_FILE, read_review
 
-        if not state:
-            draft = read_review(folder / REVIEW_FILE)
-        elif state not in _STATES:
+        if state and state not in _STATES:
             raise InputError(
                 "STATE",
                 got=f"'{state[:30]}'",
                 expected="one of " + ", ".join(_STATES),
                 remedy="To change the content, run 'irplan report' again.",
             )
+        if folder.suffix == ".json":
+            _plan(console, folder, state, by, why, log)
+            return
+        if not state:
+            draft = read_review(folder / REVIEW_FILE)
         else:
             asked: Any = state
             with console.progress("review") as progress:
@@ -71,6 +74,21 @@ def review(
                 "files": dict(draft.files),
             }
         )
+
+
+def _plan(console: Any, file: Path, state: Any, by: str, why: str, log: Path | None) -> None:
+    from irplan.case.review_plan import review_plan
+    from irplan.files.plan_file import read_plan
+
+    plan = read_plan(file)
+    if state:
+        with console.progress("review") as progress:
+            progress(0.0, "judging the plan")
+            plan = review_plan(file, state, who=by, why=why, log=log)
+    console.say(f"{file.name}: {plan.review.state.upper()}")
+    for change in plan.history:
+        console.say(f"  {change.when[:19]}Z  {change.who}: {change.what} - {change.why}")
+    console.result({"state": plan.review.state, "by": plan.review.by})
 
 
 def _pairs(given: list[str] | None) -> dict[str, str]:

@@ -153,9 +153,11 @@ def _plan(facts: Facts) -> Check:
         return Check("plan", "not_checked")
     detail: dict[str, str] = {}
     status: CheckStatus = "ok"
-    if plans[-1].data["state"] != "accepted":
-        status, detail["state"] = "warning", plans[-1].data["state"]
-    if file is not None and file.sha256 not in {e.data["sha256"] for e in plans}:
+    judged = [e for e in facts.all("review") if e.data["document"].startswith("plan ")]
+    state = max([*plans, *judged], key=lambda e: e.seq).data["state"]
+    if state != "accepted":
+        status, detail["state"] = "warning", state
+    if file is not None and file.sha256 not in {e.data["sha256"] for e in (*plans, *judged)}:
         status, detail["file"] = "error", "another plan than the log names"
     return Check("plan", status, detail, _refs(facts, plans, "sha256"))
 

@@ -27,6 +27,9 @@ class Facts:
         held = list(events)
         self.by_seq = {e.seq: e for e in held}
         self.effective = effective_events(held)
+        self._by_kind: dict[str, list[Effective]] = {}
+        for e in self.effective:
+            self._by_kind.setdefault(e.event.kind, []).append(e)
         self.files = {f.name: f for f in files}
         self._data = {f.name: f.data for f in files}
 
@@ -34,8 +37,8 @@ class Facts:
         """Effective events of a kind whose data match."""
         return [
             e
-            for e in self.effective
-            if e.event.kind == kind and all(e.data.get(k) == v for k, v in match.items())
+            for e in self._by_kind.get(kind, ())
+            if all(e.data.get(k) == v for k, v in match.items())
         ]
 
     def ref(self, event: Effective, path: str) -> SourceRef:
@@ -100,6 +103,15 @@ class Facts:
     ) -> ReportField:
         """``rule`` over all ``events`` that state ``path``."""
         return self.derived(key, rule, [self.ref(e, path) for e in events if path in e.data], unit)
+
+    def extreme(
+        self, key: str, rule: str, events: Sequence[Effective], path: str, unit: str = ""
+    ) -> ReportField:
+        """The least or most of what ``events`` state, with the event that states it as source."""
+        holding = [e for e in events if path in e.data]
+        choose = min if rule == "least" else max
+        found = [choose(holding, key=lambda e: e.data[path])] if holding else []
+        return self.derived(key, rule, [self.ref(e, path) for e in found], unit)
 
     def count(self, key: str, events: Sequence[Effective], path: str) -> ReportField:
         """How many; ``path`` is any field they have."""

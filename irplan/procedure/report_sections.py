@@ -166,9 +166,9 @@ def phases(facts: Facts) -> list[Section]:
         Section(
             "readings",
             (
-                facts.over("least_temperature_c", "least", readings, "temperature_c", "Cel"),
-                facts.over("most_temperature_c", "most", readings, "temperature_c", "Cel"),
-                facts.over("most_power_w", "most", readings, "power_w", "W"),
+                facts.extreme("least_temperature_c", "least", readings, "temperature_c", "Cel"),
+                facts.extreme("most_temperature_c", "most", readings, "temperature_c", "Cel"),
+                facts.extreme("most_power_w", "most", readings, "power_w", "W"),
             ),
         ),
     ]

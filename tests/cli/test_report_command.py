@@ -206,6 +206,37 @@ def test_hostile_and_foreign_names_change_no_form(text: str, tmp_path: Path) -> 
             assert "U+60A3" in squeezed
 
 
+def test_a_plan_is_judged_and_the_report_knows(tmp_path: Path) -> None:
+    from irplan.ablation import LethalRule, Placement, Schedule, applicator
+    from irplan.files.plan_file import read_plan, write_plan
+    from irplan.geometry import Needle
+    from irplan.planning.plan import AblationPlan, Provenance, Target
+
+    make_log(tmp_path, "T1")
+    needle = Placement(Needle((0.0, 0.0, 0.0), (0.0, -80.0, 0.0)), applicator("cryo-17g-rod"))
+    plan = AblationPlan(
+        Target((0.0, 0.0, 0.0), 4.2, 20.0, "mask"), (needle,), Schedule.freeze_thaw_freeze(), 5.0,
+        LethalRule(), Provenance("0.1.0", 0),
+    )  # fmt: skip
+    file, by = tmp_path / "plan.json", ("--by", "Dr. A", "--why", "margins seen")
+    write_plan(plan, file)
+    run("log", "import", tmp_path / "log", file, "--side", "right")
+    out = ("-o", tmp_path / "report", "--format", "txt")
+    assert run("report", tmp_path, *out)["checks"]["plan"] == "warning"  # a draft was used
+    run("review", file, "accepted", *by, code=2)
+    run("review", file, "reviewed", *by, "--log", tmp_path / "log")
+    run("review", file, "accepted", *by, "--log", tmp_path / "log")
+    assert read_plan(file).review.state == "accepted"
+    assert run("report", tmp_path, *out)["checks"]["plan"] == "ok"
+    assert "Margin: goal, achieved: (Planned) 5 mm" in (tmp_path / "report/report.txt").read_text()
+    write_plan(plan, file)  # another file than the one that was judged last is noticed, too
+    assert run("report", tmp_path, *out)["checks"]["plan"] == "ok"  # it is the one imported first
+    data = json.loads(file.read_text())
+    data["margin_goal_mm"] = 6.0
+    file.write_text(json.dumps(data))
+    assert run("report", tmp_path, *out)["checks"]["plan"] == "error"
+
+
 def test_bad_requests(reported: Path, tmp_path: Path) -> None:
     run("report", tmp_path / "none", "-o", tmp_path / "r", code=2)
     run("report", tmp_path, "-o", tmp_path / "r", code=2)
