@@ -18,6 +18,7 @@ from irplan.fluoroscopy.filter import FilterFactory, StreamFacts
 from irplan.image import FluoroSequence
 
 _WARM_UP, _BLOCK_PX = 6, 16
+_EVERY = 6  # frames from one look at edges and motion to the next
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _row(
     raw, new = [a for a, _ in pairs], [b for _, b in pairs]
     noise = [_difference_sd(x, quiet) for x in (raw, new)]
     edges, losses = [], []
-    for (a, b), before in zip(pairs[1:], raw[:-1], strict=True):
+    for (a, b), before in list(zip(pairs[1:], raw[:-1], strict=True))[::_EVERY]:
         slopes = [np.hypot(*np.gradient(gaussian_filter(x, 2.0))) for x in (a, b)]
         steep = slopes[0] >= np.percentile(slopes[0], 98.0)
         edges.append(float(slopes[1][steep].mean() / max(float(slopes[0][steep].mean()), 1e-9)))
