@@ -47,11 +47,16 @@ class Level:
     width: float = 1.6
 
 
+#: Values on a lattice, and the place of the first in the frame, mm right and down.
+Sampled = tuple[NDArray[np.float32], float, float]
+
+
 class LineCache:
     """Remembers the lines of the last few slices, so that scrolling back costs nothing."""
 
     def __init__(self, size: int = 96) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Volume, Outline]] = {}
+        self._sampled: tuple[tuple[Any, ...], Volume, Sampled | None] | None = None
         self._size = size
 
     def outline(self, level: Level, frame: Frame) -> Outline:
@@ -60,7 +65,12 @@ class LineCache:
         key = (id(level.field), level.level, level.name, place)
         known = self._kept.get(key)
         if known is None:
-            known = (level.field, cut(level, frame))  # the field stays alive, and so its id
+            on = (id(level.field), place)
+            if self._sampled is None or self._sampled[0] != on:
+                self._sampled = (on, level.field, sampled(level.field, frame))
+            lines = _followed(self._sampled[2], level.level)
+            made = Outline(level.name, level.colour, tuple(lines), level.dashed, level.width)
+            known = (level.field, made)  # the field stays alive, and so its id
             while len(self._kept) >= self._size:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = known
@@ -73,7 +83,7 @@ class LineCache:
 
 def cut(level: Level, frame: Frame) -> Outline:
     """The lines in which a frame cuts a level's surface."""
-    lines = _contours(level.field, level.level, frame)
+    lines = _followed(sampled(level.field, frame), level.level)
     return Outline(level.name, level.colour, tuple(lines), level.dashed, level.width)
 
 
@@ -132,17 +142,17 @@ def isotherms_of(
     return tuple(Level(f"{c:g} °C", field, c, colour) for c, colour in levels_c)
 
 
-def _contours(field: Volume, level: float, frame: Frame) -> list[NDArray[np.float64]]:
+def sampled(field: Volume, frame: Frame) -> Sampled | None:
+    """The field on the frame's lattice (rows down, columns right) with its first place, mm."""
     from scipy.ndimage import map_coordinates
-    from skimage.measure import find_contours
 
     window = _window_of(field.grid, frame)
     if window is None:
-        return []
+        return None
     (u0, u1), (v0, v1) = window
     u, v = np.arange(u0, u1 + STEP_MM, STEP_MM), np.arange(v0, v1 + STEP_MM, STEP_MM)
     if len(u) < 2 or len(v) < 2:
-        return []
+        return None
     inverse = field.grid.inverse[:3, :3]
     start = field.grid.lps_to_index(frame.to_patient(u0, v0))
     index = (
@@ -151,13 +161,21 @@ def _contours(field: Volume, level: float, frame: Frame) -> list[NDArray[np.floa
         + (inverse @ frame.right)[:, None, None] * (u - u0)[None, None, :]
     )
     values = map_coordinates(field.array, index, order=1, mode="nearest", output=np.float32)
-    low, high = float(values.min()), float(values.max())
-    if not low < level < high:
+    return values, u0, v0
+
+
+def _followed(found: Sampled | None, level: float) -> list[NDArray[np.float64]]:
+    from skimage.measure import find_contours
+
+    if found is None:
         return []
-    found: Callable[..., Any] = find_contours
+    values, u0, v0 = found
+    if not float(values.min()) < level < float(values.max()):
+        return []
+    follow: Callable[..., Any] = find_contours
     return [
         np.stack([u0 + STEP_MM * line[:, 1], v0 + STEP_MM * line[:, 0]], axis=1)
-        for line in found(values, level)
+        for line in follow(values, level)
     ]
 
 

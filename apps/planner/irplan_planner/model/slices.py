@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -64,7 +65,7 @@ class Frame:
     flip_right: bool = False
     flip_down: bool = False
 
-    @property
+    @cached_property
     def away(self) -> NDArray[np.float64]:
         """(3,) unit vector into the picture, away from the reader."""
         out: NDArray[np.float64] = np.cross(self.right, self.down)

@@ -30,7 +30,9 @@ def run(what: str | None = None) -> int:
     # Ctrl-C in the terminal closes the window; Python only sees it while it runs now and then.
     signal.signal(signal.SIGINT, lambda *_: window.close())
     code: int = app.exec()
-    return code
+    sys.stdout.flush()
+    # Everything is closed; Qt and VTK may abort while the interpreter takes them apart.
+    os._exit(code)
 
 
 def dark(app: QApplication) -> None:

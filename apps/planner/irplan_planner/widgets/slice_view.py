@@ -17,6 +17,7 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
+    QPixmap,
     QPolygonF,
     QWheelEvent,
 )
@@ -54,6 +55,9 @@ class SliceView(QWidget):
         self._image: QImage | None = None
         self._image_key: tuple[Any, ...] = ()
         self._pixels: NDArray[np.uint32] | None = None
+        self._base: QPixmap | None = None
+        self._base_key: tuple[Any, ...] = ()
+        self._kept: tuple[Outline, ...] = ()
         self._drag: tuple[str, Any] | None = None
         self._trail: list[tuple[float, float]] = []
         self.setMouseTracking(True)
@@ -126,11 +130,25 @@ class SliceView(QWidget):
         if frame is None:
             self._empty(painter)
             return
-        self._picture(painter, frame)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for outline in self.scene.outlines(frame):
-            self._outline(painter, frame, outline)
+        outlines = self.scene.outlines(frame)
+        self._make_image(frame)
+        middle = None if self.middle_mm is None else tuple(self.middle_mm)
+        look = (self.size(), self.zoom, middle, self.scene.ui_scale)
+        key = (self._image_key, look, tuple(id(o) for o in outlines))
+        if key != self._base_key or self._base is None:
+            self._base = QPixmap(self.size())
+            self._base.fill(QColor("black"))
+            below = QPainter(self._base)
+            self._picture(below, frame)
+            below.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for outline in outlines:
+                self._outline(below, frame, outline)
+            below.end()
+            self._base_key = key
+            self._kept = outlines  # their ids stay theirs
+        painter.drawPixmap(0, 0, self._base)
         self._crosshair(painter, frame)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for view in self.scene.needles(frame):
             self._needle(painter, frame, view)
         self._in_hand(painter, frame)
@@ -143,7 +161,7 @@ class SliceView(QWidget):
         )
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, words)
 
-    def _picture(self, painter: QPainter, frame: Frame) -> None:
+    def _make_image(self, frame: Frame) -> None:
         state, look = self.scene.planner.state, self.scene.look
         assert state.volume is not None
         place = (*np.round(frame.origin_mm, 3), *np.round(frame.right, 6), *np.round(frame.down, 6))
@@ -156,6 +174,9 @@ class SliceView(QWidget):
                 self._pixels.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32
             )
             self._image_key = key
+
+    def _picture(self, painter: QPainter, frame: Frame) -> None:
+        assert self._image is not None
         left, top = self._origin(frame)
         s = self.scale(frame)
         left -= 0.5 * s * frame.step[0]
@@ -176,14 +197,17 @@ class SliceView(QWidget):
 
     def _crosshair(self, painter: QPainter, frame: Frame) -> None:
         uv, _ = frame.to_picture(self.scene.point_mm)
-        x, y = self.to_screen(frame, uv)
-        painter.setPen(QPen(QColor(76, 194, 255, 150), self.scene.ui_scale))
-        gap = 14
-        for a, b in (
-            ((0, y), (x - gap, y)), ((x + gap, y), (self.width(), y)),
-            ((x, 0), (x, y - gap)), ((x, y + gap), (x, self.height())),
+        x, y = (round(float(c)) for c in self.to_screen(frame, uv))
+        wide, gap = max(1, round(self.scene.ui_scale)), round(14 * self.scene.ui_scale)
+        colour = QColor("#2f86b4")
+        w, h = self.width(), self.height()
+        # Filled rectangles: many times as fast as lines of a pen.
+        for left, top, across, down in (
+            (0, y, x - gap, wide), (x + gap, y, w - x - gap, wide),
+            (x, 0, wide, y - gap), (x, y + gap, wide, h - y - gap),
         ):  # fmt: skip
-            painter.drawLine(QPointF(*a), QPointF(*b))
+            if across > 0 and down > 0:
+                painter.fillRect(left, top, across, down, colour)
 
     def _needle(self, painter: QPainter, frame: Frame, view: NeedleView) -> None:
         active = view.number == self.scene.needle and not view.achieved
