@@ -56,6 +56,10 @@ class SegmentationError(IrplanError):
     """A structure could not be found in the image."""
 
 
+class RegistrationError(IrplanError):
+    """Two scans could not be brought together, or what came out must not be used."""
+
+
 class PlanningError(IrplanError):
     """No plan can be made under the given rules."""
 

@@ -150,7 +150,7 @@ def simulate_cbct(
 
 
 def water_corrected(raw: NDArray[np.float32], rays: Beam) -> NDArray[np.float32]:
-    """-ln values as they would be with water of one attenuation (beam hardening of water undone)."""
+    """-ln values with water of one attenuation: its beam hardening is undone."""
     length = np.linspace(0.0, WATER_TABLE_MM, 1801)
     out = np.interp(raw.reshape(-1), rays.water_signal(length), length * rays.water_per_mm)
     below = raw.reshape(-1) < 0.0

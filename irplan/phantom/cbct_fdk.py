@@ -50,7 +50,10 @@ def reconstruct(
         )
     if not 0.2 <= cutoff <= 1.5:
         raise InputError(
-            "cutoff", got=f"{cutoff:g}", expected="0.2 to 1.5", remedy="0.9 is usual; less is softer."
+            "cutoff",
+            got=f"{cutoff:g}",
+            expected="0.2 to 1.5",
+            remedy="0.9 is usual; less is softer.",
         )
     poses = system.poses(isocentre_mm)
     rays = RayGeometry.from_poses(poses)
@@ -75,7 +78,7 @@ def reconstruct(
     return image
 
 
-def short_scan_weights(system: CbctSystem, u_mm: NDArray[np.float64]) -> F32:
+def short_scan_weights(system: CbctSystem, u_mm: NDArray[np.floating]) -> F32:
     """(views, columns) Parker weights; a ray and its opposite add up to 1.
 
     ``u_mm``: columns at the isocentre.  The arc may be longer than 180 degrees plus the fan: the
@@ -95,10 +98,13 @@ def short_scan_weights(system: CbctSystem, u_mm: NDArray[np.float64]) -> F32:
     out[rise] = np.sin(0.25 * math.pi * b[rise] / np.maximum(1e-9, delta - g[rise])) ** 2
     fall = b > math.pi - 2.0 * g
     out[fall] = (
-        np.sin(0.25 * math.pi * (math.pi + 2.0 * delta - b[fall]) / np.maximum(1e-9, delta + g[fall]))
+        np.sin(
+            0.25 * math.pi * (math.pi + 2.0 * delta - b[fall]) / np.maximum(1e-9, delta + g[fall])
+        )
         ** 2
     )
-    return out.astype(np.float32)
+    weights: F32 = out.astype(np.float32)
+    return weights
 
 
 def _ramp(length: int, pixel_mm: float, cutoff: float) -> F32:

@@ -87,7 +87,7 @@ def metal_lengths(
     parts: Sequence[MetalPart], rays: RayGeometry, *, shift_mm: F64 | None = None
 ) -> dict[str, F32]:
     """For each alloy (V, rows, columns) mm of metal on every ray; exact up to pixel averaging."""
-    out = {}
+    out: dict[str, F32] = {}
     views = len(rays.source)
     move = np.zeros((views, 3)) if shift_mm is None else shift_mm
     matrix = rays.matrix.copy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -59,7 +60,7 @@ class MetalNeedle:
         rows = [np.concatenate([back, shoulder, [radius]])]
         if self.tip_length_mm > 0.0:
             edges = np.linspace(0.0, 1.0, CONE_SLICES + 1)
-            for a, b in zip(edges[:-1], edges[1:], strict=True):  # from the apex backwards
+            for a, b in pairwise(edges):  # from the apex backwards
                 r = radius * math.sqrt((a * a + a * b + b * b) / 3.0)
                 ends = [tip - d * self.tip_length_mm * v for v in (a, b)]
                 rows.append(np.concatenate([*ends, [r]]))

@@ -44,7 +44,7 @@ def scan_with_metal(
     volume: Volume,
     parts: Sequence[MetalPart],
     *,
-    sharpness: ScanSharpness = ScanSharpness(),  # noqa: B008 - frozen
+    sharpness: ScanSharpness = ScanSharpness(),
     noise_hu: float = 15.0,
     streaks: bool = True,
     seed: int = 0,

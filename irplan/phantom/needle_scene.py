@@ -87,7 +87,10 @@ def _one(
         else:
             tip = scene.grid.index_to_lps(scene.targets[rng.integers(len(scene.targets))])
             tip = tip + rng.uniform(-0.5, 0.5, 3)
-            axial, tilt = rng.uniform(0, 2 * math.pi), math.radians(rng.uniform(-tilt_deg, tilt_deg))
+            axial, tilt = (
+                rng.uniform(0, 2 * math.pi),
+                math.radians(rng.uniform(-tilt_deg, tilt_deg)),
+            )
             d = np.array(
                 [math.cos(axial) * math.cos(tilt), math.sin(axial) * math.cos(tilt), math.sin(tilt)]
             )
@@ -142,10 +145,10 @@ def _others(scene: _Patient, rng: np.random.Generator) -> tuple[MetalWire, ...]:
     out = []
     grid = scene.grid
     z = float(grid.centre_lps_mm[2]) + rng.uniform(-40.0, 40.0)
-    k = int(round(float(grid.lps_to_index([0.0, 0.0, z])[0])))
+    k = round(float(grid.lps_to_index([0.0, 0.0, z])[0]))
     front = []
     for x in np.arange(-70.0, 71.0, 5.0):  # a cable that follows the skin in front, 3 mm above it
-        i = int(round(float(grid.lps_to_index([x, 0.0, z])[2])))
+        i = round(float(grid.lps_to_index([x, 0.0, z])[2]))
         column = np.flatnonzero(scene.body[k, :, i])
         if len(column):
             y = float(grid.index_to_lps([k, column[0], i])[1])
@@ -159,5 +162,11 @@ def _others(scene: _Patient, rng: np.random.Generator) -> tuple[MetalWire, ...]:
         at = scene.grid.index_to_lps(scene.targets[rng.integers(len(scene.targets))])
         way = rng.standard_normal(3)
         way *= 4.0 / np.linalg.norm(way)
-        out.append(MetalWire((as_point(at - way, field="clip"), as_point(at + way, field="clip")), 1.5, "titanium"))
+        out.append(
+            MetalWire(
+                (as_point(at - way, field="clip"), as_point(at + way, field="clip")),
+                1.5,
+                "titanium",
+            )
+        )
     return tuple(out)

@@ -64,10 +64,7 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
         s = np.arange(start - reach, end + reach + 0.5, STATION_MM)
         u, v = frame(way)
         places = (
-            point
-            + s[:, None, None, None] * way
-            + gu[None, ..., None] * u
-            + gv[None, ..., None] * v
+            point + s[:, None, None, None] * way + gu[None, ..., None] * u + gv[None, ..., None] * v
         )
         hu = sample(volume, places.reshape(-1, 3)).reshape(len(s), *gu.shape)
         base = np.median(hu[:, ring], axis=1)
@@ -82,9 +79,10 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
         lo, hi = run
         mid = np.zeros((len(s), 2))
         for _ in range(3):
-            near = np.hypot(
-                gu[None] - mid[:, 0, None, None], gv[None] - mid[:, 1, None, None]
-            ) < WINDOW_MM
+            near = (
+                np.hypot(gu[None] - mid[:, 0, None, None], gv[None] - mid[:, 1, None, None])
+                < WINDOW_MM
+            )
             top = base + 0.4 * (core - base)
             w = np.where(near, np.maximum(0.0, hu - top[:, None, None]), 0.0)
             total = np.maximum(w.sum(axis=(1, 2)), 1e-6)
@@ -140,7 +138,9 @@ def sample(volume: Volume, points: F64, outside: float = -1024.0) -> F64:
     return out
 
 
-def _stretch(strong: NDArray[np.bool_], known: NDArray[np.bool_], gap: int) -> tuple[int, int] | None:
+def _stretch(
+    strong: NDArray[np.bool_], known: NDArray[np.bool_], gap: int
+) -> tuple[int, int] | None:
     """First and last station of the run (gaps up to ``gap``) that holds most of the known part."""
     closed = ndimage.binary_closing(np.pad(strong, gap + 1), iterations=max(1, gap // 2 + 1))
     labels, count = ndimage.label(closed[gap + 1 : -gap - 1] | strong)

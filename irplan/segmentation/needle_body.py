@@ -41,7 +41,9 @@ class BodyOutline:
         """(N,) distance to the scan's edge, mm; 0 outside the scan."""
         return self._sample(self.to_edge_mm, points)
 
-    def _sample(self, field: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _sample(
+        self, field: NDArray[np.float32], points: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         index = self.grid.lps_to_index(points).T
         out: NDArray[np.float64] = ndimage.map_coordinates(
             field, index, order=1, mode="nearest", output=np.float64
@@ -63,13 +65,15 @@ def body_outline(volume: Volume) -> BodyOutline:
     low = np.clip(blocks[:, steps[0] // 2], -1024, 500).astype(np.float32).mean(axis=(2, 4))
     affine = volume.grid.affine.copy()
     affine[:3, :3] *= steps
-    affine[:3, 3] = volume.grid.index_to_lps([steps[0] // 2, (steps[1] - 1) / 2, (steps[2] - 1) / 2])
+    affine[:3, 3] = volume.grid.index_to_lps(
+        [steps[0] // 2, (steps[1] - 1) / 2, (steps[2] - 1) / 2]
+    )
     grid = Grid((shape[0], shape[1], shape[2]), affine)
     scanned = filled_slices(low > NOT_SCANNED_HU)
     tissue = low > TISSUE_HU
     body = largest_part(opened(_padded(tissue), OPENING_MM, grid.spacing_mm))
     # a needle in the slice's plane may cut the body there by its dark streaks
-    body = ndimage.binary_closing(body, np.ones((5, 1, 1)))
+    body = ndimage.binary_closing(body, np.ones((5, 1, 1), dtype=bool))
     body = filled_slices(body)[_INNER]
     share = float(body[scanned].mean()) if scanned.any() else 0.0
     sampling = grid.spacing_mm

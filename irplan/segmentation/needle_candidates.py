@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def _objects(volume: Volume, options: NeedleOptions) -> list[NDArray[np.int64]]:
     own = labels[tuple((index - low).T)]
     order = np.argsort(own, kind="stable")
     cuts = np.searchsorted(own[order], np.arange(1, count + 2))
-    return [order[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True) if b - a >= 6]
+    return [order[a:b] for a, b in pairwise(cuts) if b - a >= 6]
 
 
 def _lines(points: F64, hu: F64, slice_mm: float) -> list[Candidate]:

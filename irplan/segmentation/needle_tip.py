@@ -27,6 +27,8 @@ MODEL_ERROR = 0.06
 CORRELATION = 2.5
 #: Voxels that are fitted at most (a sample of them where there are more).
 MOST_VOXELS = 2500
+#: Natural steps of the parameters (see `fit_tip`).
+STEPS = (0.2, 0.2, 0.01, 0.01, 0.3, 0.3, 30.0, 0.1, 0.1, 0.2, 0.3)
 #: A fit this good needs no second start.
 GOOD_CHI = 1.6
 #: Least standard deviation that is ever claimed, mm.
@@ -78,7 +80,9 @@ def fit_tip(
     start, shape = volume.grid.box_around(corners, 1.0)
     box = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
     index = np.stack(
-        np.meshgrid(*[np.arange(a, a + n) for a, n in zip(start, shape, strict=True)], indexing="ij"),
+        np.meshgrid(
+            *[np.arange(a, a + n) for a, n in zip(start, shape, strict=True)], indexing="ij"
+        ),
         axis=-1,
     ).reshape(-1, 3)
     hu = volume.array[box].reshape(-1).astype(np.float64)
@@ -121,7 +125,8 @@ def fit_tip(
         along = s - tip - k[0] * a - k[1] * c
         light = math.exp(log_q) * math.pi * radius * radius * g
         value = b + light * _section(along, abs(cone) * 2.0 * radius, sigma)
-        return np.minimum(value, clip_hu)
+        out: F64 = np.minimum(value, clip_hu)
+        return out
 
     scale = np.sqrt(noise**2 + (MODEL_ERROR * np.clip(hu - base, 0.0, 4000.0)) ** 2)
     priors = (
@@ -150,7 +155,7 @@ def fit_tip(
         high = [2, 2, 0.1, 0.1, 8, 10.9, base + 400, math.log(1.6), math.log(3.0),
                 math.log(1.8), 2.5]  # fmt: skip
         found = least_squares(
-            rests, x0, bounds=(low, high), x_scale=[0.2, 0.2, 0.01, 0.01, 0.3, 0.3, 30, 0.1, 0.1, 0.2, 0.3],
+            rests, x0, bounds=(low, high), x_scale=STEPS,
             max_nfev=30, ftol=1e-4, xtol=1e-5,
         )  # fmt: skip
         if best is None or found.cost < best.cost:
@@ -163,7 +168,8 @@ def fit_tip(
     count = len(hu)
     chi = math.sqrt(float((best.fun[:count] ** 2).sum()) / max(1, count - 11))
     try:
-        cov = np.linalg.inv(best.jac.T @ best.jac) * max(1.0, chi**2) * CORRELATION**2
+        jac = np.asarray(best.jac)
+        cov = np.linalg.inv(jac.T @ jac) * max(1.0, chi**2) * CORRELATION**2
     except np.linalg.LinAlgError:
         cov = np.full((11, 11), 1.0)
     sd = np.sqrt(np.clip(np.diag(cov), 0.0, 4.0))

@@ -39,7 +39,10 @@ SAME_MM = 2.0
 
 
 def find_needles(
-    volume: Volume, *, options: NeedleOptions = NeedleOptions(), progress: Progress = no_progress  # noqa: B008
+    volume: Volume,
+    *,
+    options: NeedleOptions = NeedleOptions(),  # noqa: B008
+    progress: Progress = no_progress,
 ) -> NeedleFindings:
     """All straight metal needles that enter the body, with tip, axis, diameter and uncertainty.
 
@@ -61,9 +64,7 @@ def find_needles(
     if highest < options.core_hu:
         progress(1.0, "done")
         notes.append(f"No voxel reaches {options.core_hu:.0f} HU: there is no metal in this scan.")
-        return NeedleFindings(
-            (), (), True, highest, clipped, options, __version__, tuple(notes)
-        )
+        return NeedleFindings((), (), True, highest, clipped, options, __version__, tuple(notes))
     lines = find_lines(volume, options)
     progress(0.4, "outlining the body")
     body = body_outline(volume)
@@ -139,12 +140,13 @@ def _why_not(axis: ShaftAxis, body: BodyOutline, options: NeedleOptions) -> str:
 
 
 def _end_kind(axis: ShaftAxis, body: BodyOutline, sign: float) -> BodyEnd:
-    """"skin", "edge of the scan" or "inside" for one end of a shaft."""
+    """ "skin", "edge of the scan" or "inside" for one end of a shaft."""
     at = axis.end if sign > 0 else axis.start
     end = axis.point + at * axis.direction
-    if float(body.edge_at(end[None])[0]) < EDGE_MM and float(
-        body.edge_at((end + sign * 12.0 * axis.direction)[None])[0]
-    ) < EDGE_MM:
+    if (
+        float(body.edge_at(end[None])[0]) < EDGE_MM
+        and float(body.edge_at((end + sign * 12.0 * axis.direction)[None])[0]) < EDGE_MM
+    ):
         return "edge of the scan" if float(body.depth_at(end[None])[0]) > 4.0 else "skin"
     if float(body.depth_at(end[None])[0]) < 4.0:
         return "skin"

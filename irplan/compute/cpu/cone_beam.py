@@ -52,11 +52,11 @@ def project_pair(first, second, spacing, source, corner, step_u, step_v, out):  
             # only between source and detector
             end = sm + dm
             low, high = max(low, min(sm, end)), min(high, max(sm, end))
-            k0, k1 = int(math.ceil(low)), int(math.floor(high))
+            k0, k1 = math.ceil(low), math.floor(high)
             sum_a, sum_b = 0.0, 0.0
             for k in range(k0, k1 + 1):
                 y, x = sp + (k - sm) * rp, sq + (k - sm) * rq
-                j, i = int(math.floor(y)), int(math.floor(x))
+                j, i = math.floor(y), math.floor(x)
                 fy, fx = y - j, x - i
                 at = k * stride[m] + j * stride[p] + i * stride[q]
                 if 0 <= j < n[p] - 1 and 0 <= i < n[q] - 1:
@@ -177,8 +177,8 @@ def chord(ox, oy, oz, dx, dy, dz, cylinder):  # type: ignore[no-untyped-def]
 def project_cylinders(cylinders, matrix, source, corner, step_u, step_v, fine, out):  # type: ignore[no-untyped-def]
     """Add each ray's length in solid cylinders (mm) to ``out`` float32 (V, rows, columns).
 
-    All in LPS mm: ``matrix`` (V, 3, 4) to pixels, ``source``, ``corner`` (pixel (0, 0)), ``step_u``,
-    ``step_v`` (V, 3).  Each pixel is the mean of ``fine`` x ``fine`` rays over its area.
+    All in LPS mm: ``matrix`` (V, 3, 4) to pixels, ``source``, ``corner`` (pixel (0, 0)),
+    ``step_u``, ``step_v`` (V, 3).  A pixel is the mean of ``fine`` x ``fine`` rays over its area.
     """
     views, rows, columns = out.shape
     for view in prange(views):
@@ -207,9 +207,15 @@ def project_cylinders(cylinders, matrix, source, corner, step_u, step_v, fine, o
                         fv = j + (b + 0.5) / fine - 0.5
                         for a in range(fine):
                             fu = i + (a + 0.5) / fine - 0.5
-                            dx = corner[view, 0] + fu * step_u[view, 0] + fv * step_v[view, 0] - s[0]
-                            dy = corner[view, 1] + fu * step_u[view, 1] + fv * step_v[view, 1] - s[1]
-                            dz = corner[view, 2] + fu * step_u[view, 2] + fv * step_v[view, 2] - s[2]
+                            dx = (
+                                corner[view, 0] + fu * step_u[view, 0] + fv * step_v[view, 0] - s[0]
+                            )
+                            dy = (
+                                corner[view, 1] + fu * step_u[view, 1] + fv * step_v[view, 1] - s[1]
+                            )
+                            dz = (
+                                corner[view, 2] + fu * step_u[view, 2] + fv * step_v[view, 2] - s[2]
+                            )
                             inv = 1.0 / math.sqrt(dx * dx + dy * dy + dz * dz)
                             total += chord(s[0], s[1], s[2], dx * inv, dy * inv, dz * inv, cyl)
                     out[view, j, i] += np.float32(total / (fine * fine))
