@@ -79,7 +79,7 @@ class Scene:
         return self.phantom.organ
 
     def truth(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self.rigid.apply(points + breath_at(self, points)) 
+        return self.rigid.apply(points + breath_at(self, points))
 
 
 def breath_at(scene: Scene, points: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -116,7 +116,7 @@ def make_scene(
     *,
     motion: Motion | None = None,
     metal: tuple[MetalPart, ...] = (),
-    physics: CbctPhysics = CbctPhysics(),  # noqa: B008
+    physics: CbctPhysics = CbctPhysics(),  # noqa: B008  # noqa: B008
     system: CbctSystem = FAST,
     control_phantom: Phantom | None = None,
     centre_off_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -196,9 +196,7 @@ def _warp(volume: Volume, scene: Scene) -> Volume:
     return Volume(out, new, "HU")
 
 
-def _nearest(
-    mask: NDArray[np.bool_], grid: Grid, points: NDArray[np.float64]
-) -> NDArray[np.bool_]:
+def _nearest(mask: NDArray[np.bool_], grid: Grid, points: NDArray[np.float64]) -> NDArray[np.bool_]:
     index = np.rint(grid.lps_to_index(points)).astype(int)
     inside = np.all((index >= 0) & (index < np.array(grid.shape)), axis=1)
     out = np.zeros(len(points), dtype=bool)

@@ -40,14 +40,14 @@ def run_needles(
     made = None if plan is None else read_plan(plan / "plan.json" if plan.is_dir() else plan)
     volume, notes = open_image_and_notes(ct, progress=portion(progress, 0.0, 0.2))
     uid = volume.grid.frame_of_reference_uid
-    if made is not None and made.frame_of_reference_uid and uid:
-        if made.frame_of_reference_uid != uid:
-            raise RegistrationError(
-                "frame of reference",
-                got="a scan in another frame of reference than the plan",
-                expected="the plan's frame",
-                remedy="Run irplan register first and give the plan it carries over.",
-            )
+    own = None if made is None else made.frame_of_reference_uid
+    if own and uid and own != uid:
+        raise RegistrationError(
+            "frame of reference",
+            got="a scan in another frame of reference than the plan",
+            expected="the plan's frame",
+            remedy="Run irplan register first and give the plan it carries over.",
+        )
     found = find_needles(volume, progress=portion(progress, 0.2, 1.0))
     if not found.needles:
         seen = "; ".join(f"{r.length_mm:.0f} mm: {r.reason}" for r in found.rejected[:4])

@@ -7,6 +7,7 @@ import typer
 from irplan import RESEARCH_USE_ONLY, __version__
 from irplan.cli.access_map import access_map
 from irplan.cli.applicators import applicators
+from irplan.cli.cbct_sim import cbct_sim
 from irplan.cli.compare import compare
 from irplan.cli.compare_plans import compare_plans
 from irplan.cli.deid import deid
@@ -21,9 +22,11 @@ from irplan.cli.gateway import gateway
 from irplan.cli.gui import gui
 from irplan.cli.info import info
 from irplan.cli.log import log
+from irplan.cli.needles import needles
 from irplan.cli.pacs import pacs
 from irplan.cli.phantom import phantom
 from irplan.cli.plan import plan
+from irplan.cli.register import register
 from irplan.cli.report import report
 from irplan.cli.review import review
 from irplan.cli.segment import segment
@@ -100,6 +103,9 @@ fluoro.command("bench", epilog=RESEARCH_USE_ONLY)(fluoro_bench)
 fluoro.command("phantom", epilog=RESEARCH_USE_ONLY)(fluoro_phantom)
 app.add_typer(fluoro, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
+app.command(epilog=RESEARCH_USE_ONLY)(register)
+app.command(epilog=RESEARCH_USE_ONLY)(needles)
+app.command("cbct-sim", epilog=RESEARCH_USE_ONLY)(cbct_sim)
 app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)
 app.add_typer(pacs, epilog=RESEARCH_USE_ONLY)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from irplan.errors import GeometryError
 from irplan.geometry.c_arm import CArm

@@ -13,7 +13,9 @@ from irplan.planning.plan import Change, Review
 from irplan.registration import Registration
 
 
-def carry_plan(plan: AblationPlan, registration: Registration, *, who: str, when: str) -> AblationPlan:
+def carry_plan(
+    plan: AblationPlan, registration: Registration, *, who: str, when: str
+) -> AblationPlan:
     """``plan`` with its target and needles mapped into the control scan; a new draft.
 
     Each needle's tip and entry are mapped as points and joined by a straight line.  The frame of

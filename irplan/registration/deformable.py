@@ -1,4 +1,4 @@
-"""Deformable registration of one organ: edges are matched along their normals, a smooth map fits."""
+"""Deformable registration of one organ: edges matched along their normals, a smooth map."""
 
 from __future__ import annotations
 
@@ -166,9 +166,7 @@ def _terms(points: F64, centre: F64, scale: F64) -> F64:
     """(N, 10) 1, x, y, z, xx, yy, zz, xy, xz, yz in normalised coordinates (at most 1.6)."""
     q = np.clip((points - centre) / scale, -1.6, 1.6)
     x, y, z = q.T
-    return np.stack(
-        [np.ones(len(q)), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z], axis=1
-    )
+    return np.stack([np.ones(len(q)), x, y, z, x * x, y * y, z * z, x * y, x * z, y * z], axis=1)
 
 
 def _sample(field: F32, grid: Grid, points: F64) -> F64:

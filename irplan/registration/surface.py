@@ -19,7 +19,9 @@ LEAST_POINTS, LEAST_FITNESS = 100, 0.5
 
 @dataclass(frozen=True)
 class SurfaceRegistration:
-    """``transform`` maps the moving to the fixed points; ``rms_mm`` of the pairs; ``fitness`` is the
+    """Result of `register_surface`.
+
+    ``transform`` maps the moving to the fixed points; ``rms_mm`` of the pairs; ``fitness`` is the
     share of moving points with a partner within 5 mm.  A smooth skin slides along itself: a small
     ``rms_mm`` alone does not prove the place.
     """

@@ -29,6 +29,8 @@ CORRELATION = 2.5
 MOST_VOXELS = 2500
 #: Natural steps of the parameters (see `fit_tip`).
 STEPS = (0.2, 0.2, 0.01, 0.01, 0.3, 0.3, 30.0, 0.1, 0.1, 0.2, 0.3)
+#: Natural steps of the parameters (see `fit_tip`).
+STEPS = (0.2, 0.2, 0.01, 0.01, 0.3, 0.3, 30.0, 0.1, 0.1, 0.2, 0.3)
 #: A fit this good needs no second start.
 GOOD_CHI = 1.6
 #: Least standard deviation that is ever claimed, mm.

@@ -41,7 +41,7 @@ SAME_MM = 2.0
 def find_needles(
     volume: Volume,
     *,
-    options: NeedleOptions = NeedleOptions(),  # noqa: B008
+    options: NeedleOptions = NeedleOptions(),  # noqa: B008  # noqa: B008
     progress: Progress = no_progress,
 ) -> NeedleFindings:
     """All straight metal needles that enter the body, with tip, axis, diameter and uncertainty.
