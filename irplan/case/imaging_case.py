@@ -182,7 +182,7 @@ def run_cbct(
     system, physics = CbctSystem(views=views), CbctPhysics(kv=kv, photons=photons)
     made = None if plan is None else read_plan(plan / "plan.json" if plan.is_dir() else plan)
     volume, notes = open_image_and_notes(ct, progress=portion(progress, 0.0, 0.1))
-    metal = ()
+    metal: tuple[MetalNeedle, ...] = ()
     if made is not None:
         metal = tuple(
             MetalNeedle(p.needle, p.applicator.shaft_diameter_mm, p.applicator.shaft_diameter_mm)

@@ -9,7 +9,7 @@ import numpy as np
 from irplan.errors import RegistrationError
 from irplan.geometry import Needle, as_point
 from irplan.planning import AblationPlan
-from irplan.planning.plan import Change, Review
+from irplan.planning.review_states import Change, Review
 from irplan.registration import Registration
 
 

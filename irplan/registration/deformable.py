@@ -106,7 +106,7 @@ def _edges(plan: Prepared, organ: Mask) -> tuple[F64, F64]:
     step = plan.grid.spacing_mm
     region = away_from_bone(plan, organ, AROUND_MM)
     smooth = ndimage.gaussian_filter(np.clip(plan.hu, -200, 300), SMOOTH_MM / step[0])
-    g = np.stack(np.gradient(smooth, *step), axis=-1)
+    g = np.stack([np.gradient(smooth, h, axis=k) for k, h in enumerate(step)], axis=-1)
     size = np.linalg.norm(g, axis=-1)
     strong = region & (size > LEAST_GRADIENT) & (size >= 0.95 * ndimage.maximum_filter(size, 3))
     index = np.argwhere(strong)
@@ -149,8 +149,8 @@ def _fit(
     basis = _terms(points, centre, scale)[:, :terms]
     a = (basis[:, :, None] * normals[:, None, :]).reshape(len(points), -1)
     ridge = np.repeat(np.array([1e-3] + [RIDGE[0]] * 3 + [RIDGE[1]] * 6)[:terms], 3)
-    weight = match**4
-    x = np.zeros(a.shape[1])
+    weight: F64 = match**4
+    x: F64 = np.zeros(a.shape[1])
     for _ in range(12):
         m = (a * weight[:, None]).T @ a + np.diag(ridge)
         x = np.linalg.solve(m, (a * weight[:, None]).T @ off)

@@ -96,9 +96,8 @@ class Displacement:
         inverse = np.linalg.inv(self.grid.direction)
         d = np.empty((*self.grid.shape, 3, 3), dtype=np.float32)
         for k in range(3):
-            parts = np.gradient(self.field[..., k], *spacing)
-            along = np.stack(parts, axis=-1)  # by array axis
-            d[..., k, :] = along @ inverse
+            along = [np.gradient(self.field[..., k], h, axis=n) for n, h in enumerate(spacing)]
+            d[..., k, :] = np.stack(along, axis=-1) @ inverse
         out: NDArray[np.float32] = np.linalg.det(d + np.eye(3, dtype=np.float32))
         return out
 

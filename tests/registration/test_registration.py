@@ -83,11 +83,8 @@ def test_a_known_motion_is_found_in_a_truncated_scan(patient: Phantom) -> None:
 
 
 def test_a_wrong_patient_fails_the_report(patient: Phantom) -> None:
-    other = abdominal_ct(12, spacing_mm=(4.0, 2.5, 2.5), tumours=(), noise_hu=10.0)
-    try:
-        found = register(patient.volume, other.volume, organ=patient.organ, options=QUICK)
-    except RegistrationError:
-        return  # the organ's edges were not found again: said, not hidden
+    other = abdominal_ct(13, spacing_mm=(4.0, 2.5, 2.5), tumours=(), noise_hu=10.0)
+    found = register(patient.volume, other.volume, organ=patient.organ, options=QUICK)
     assert found.quality.status == "failed"
     with pytest.raises(RegistrationError, match="Do not use"):
         found.require_usable()
