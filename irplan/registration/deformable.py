@@ -153,7 +153,8 @@ def _fit(
     x: F64 = np.zeros(a.shape[1])
     for _ in range(12):
         m = (a * weight[:, None]).T @ a + np.diag(ridge)
-        x = np.linalg.solve(m, (a * weight[:, None]).T @ off)
+        right = (a * weight[:, None]).T @ off
+        x = np.asarray(np.linalg.solve(m, right), dtype=np.float64)
         rest = np.abs(off - a @ x)
         scale_mm = max(0.5, 1.4826 * float(np.median(rest)))
         weight = match**4 * np.clip(1.0 - (rest / (3.5 * scale_mm)) ** 2, 0.0, None) ** 2
