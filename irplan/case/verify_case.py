@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from irplan.errors import FileFormatError, IrplanError, PlanningError
 from irplan.files import OutputFolder, write_plan
 from irplan.files.json_text import load_json
 from irplan.files.verification_file import write_verification
-from irplan.geometry import Needle
+from irplan.geometry import Needle, as_point
 from irplan.guidance.verification import (
     NEEDLE_ERROR_MM,
     Verification,
@@ -125,7 +126,8 @@ def _needles(
         return (), ()
     file = request.needles
     if file.suffix == ".json" and not file.name.endswith(".mrk.json"):
-        uid = load_json(file, what="needle file").get("frame_of_reference_uid")
+        data = load_json(file, what="needle file")
+        uid = data.get("frame_of_reference_uid")
         own = opened.plan.frame_of_reference_uid
         if uid is not None and own is not None and uid != own:
             raise FileFormatError(
@@ -135,6 +137,8 @@ def _needles(
                 remedy="Register the control scan to the planning image and carry the needles "
                 "over first.",
             )
+        if "set_aside" in data:
+            return _recognised(data, file)
     default = opened.plan.placements[0].applicator.name
     try:
         placed = read_fixed_needles(file, default=default)
@@ -143,6 +147,27 @@ def _needles(
             raise
         placed = ()
     return tuple(p.needle for p in placed), ()
+
+
+def _recognised(data: dict[str, Any], file: Path) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
+    """Needles as `irplan needles` writes them; where the entry is out of view, the tail seen."""
+    out, notes = [], []
+    for n, one in enumerate(data.get("needles") or [], start=1):
+        where = f"needle file '{file.name}', needle {n}"
+        try:
+            tip, entry, tail = one["tip_mm"], one["entry_mm"], one["tail_mm"]
+        except (KeyError, TypeError) as error:
+            raise FileFormatError(
+                where,
+                got="a needle without tip_mm, entry_mm or tail_mm",
+                expected="what irplan needles writes",
+                remedy="Write the file again.",
+            ) from error
+        if entry is None:
+            notes.append(f"Needle {n}: its entry is out of view, the last point seen is taken.")
+        start = as_point(tail if entry is None else entry, field=f"{where}, entry_mm")
+        out.append(Needle(as_point(tip, field=f"{where}, tip_mm"), start))
+    return tuple(out), tuple(notes)
 
 
 def _proposal(

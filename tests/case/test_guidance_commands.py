@@ -144,6 +144,15 @@ def test_verify_says_what_was_achieved(folder: Path, tmp_path: Path) -> None:
     achieved = json.loads((out / "achieved.json").read_text())
     assert [p["status"] for p in achieved["placements"]] == ["achieved"]
     assert (out / "margin_seen.png").stat().st_size > 10_000
+    # a file of `irplan needles`, whose entry may be out of view
+    seen = {"tip_mm": [1.5, 19.0, 0.0], "entry_mm": None, "tail_mm": [1.5, -30.0, 0.0]}
+    (tmp_path / "found.json").write_text(json.dumps({"needles": [seen], "set_aside": []}))
+    words = run(
+        "verify", folder, "--needles", tmp_path / "found.json", "--registration-error", 1,
+        "-o", tmp_path / "found",
+    )  # fmt: skip
+    assert "lateral 1.5 mm, depth +2.0 mm" in words
+    assert "out of view" in words
     # the same without a stated registration error: nothing is assessable
     words = run("verify", folder, "--zone", folder / "zone.nii.gz", "-o", out)
     assert "NOT ASSESSABLE" in words
