@@ -46,6 +46,7 @@ SUITE = (
     Benchmark("planning", "planning", ("--liver", "0", "1", "2", "--edits"), ("--edits",)),
     Benchmark("needles", "needles", quick=None),
     Benchmark("registration", "registration", quick=None),
+    Benchmark("guidance", "guidance"),
     Benchmark("fluoroscopy", "fluoroscopy", quick=None),
     Benchmark("procedure log", "log", quick=("--kills", "10", "--events", "50000")),
     Benchmark("reports", "reports", quick=None),
