@@ -86,6 +86,7 @@ def capture(
         "SeriesDescription": f"{title[:40]}: RESEARCH USE ONLY",
         "BurnedInAnnotation": "NO",
         "PatientOrientation": "",
+        "Laterality": "",
         "ContentDate": when.strftime("%Y%m%d"),
         "ContentTime": when.strftime("%H%M%S"),
         "SamplesPerPixel": 3,

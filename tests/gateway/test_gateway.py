@@ -26,6 +26,7 @@ from irplan.cli.app import app
 from irplan.dicom.pacs_client import RetryPolicy, connect
 from irplan.dicom.pacs_peer import parse_peer
 from irplan.dicom.pacs_send import send_files
+from irplan.dicom.rdsr import read_dose
 from irplan.errors import FileFormatError, OutputError, PacsError
 from irplan.procedure.review import judge
 from tests.dicom.orthanc import Orthanc
@@ -351,3 +352,20 @@ def test_summary_of_a_day_from_the_command_line(tmp_path: Path) -> None:
     assert "No jobs." in run.stdout
     run = CliRunner().invoke(app, ["gateway", "-c", str(path), "--summary", "yesterday"])
     assert run.exit_code == 2
+
+
+def test_built_in_dose_on_a_real_report(
+    tmp_path: Path, started: Callable[[Path], Gateway], shared_data: Callable[[str], Path]
+) -> None:
+    """A dose report, by its rule, in a process of its own."""
+    dose = shared_data("rdsr") / "siemens_axiom_artis.dcm"
+    own = ['[[plugin]]\nname = "dose"\nkind = "dose"\n']
+    other = '[[rule]]\nname = "dose"\nwhere = { modality = "SR" }\nrun = ["dose"]\n'
+    gateway = started(site(tmp_path, *own, run=[], rule=other))
+    assert take_object(gateway.store, dose, Limits(1 << 30, 0)) == "stored"
+    wait_for(lambda: any(j["state"] in ("done", "failed") for j in gateway.store.rows("job")))
+    assert [j["error"] for j in gateway.store.rows("job")] == [""]
+    draft, _ = gateway.store.drafts()[0]
+    found = json.loads((gateway.store.draft_folder(draft.draft_id) / "dose.json").read_text())
+    assert found[0]["irradiation_events"] == len(read_dose(dose).events) > 0
+    assert draft.made_by.startswith("irplan ")

@@ -67,7 +67,17 @@ def _dose(source: Path, out: Path) -> dict[str, Any]:
     return {"summary": "\n".join(lines), "objections": flags}
 
 
-_RUN = {"segmentation": _segmentation, "dose": _dose}
+def _noise(source: Path, out: Path) -> dict[str, Any]:
+    from irplan.case.fluoro_case import FluoroRequest, run_fluoro
+
+    lines: list[str] = []
+    for number, file in enumerate(sorted(source.glob("*.dcm")), start=1):
+        done = run_fluoro(FluoroRequest(file, out / f"filtered-{number:03d}.dcm"))
+        lines += [f"run {number} filtered (preset general)", *done.messages]
+    return {"summary": "\n".join(lines), "objections": {}}
+
+
+_RUN = {"segmentation": _segmentation, "dose": _dose, "noise": _noise}
 
 if __name__ == "__main__":
     main()

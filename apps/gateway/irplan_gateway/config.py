@@ -151,11 +151,11 @@ def _plugin(table: TomlTable) -> Plugin:
     if not _NAME.match(name):
         raise table.wrong("name", repr(name), "letters, digits, - and _", "Choose another name.")
     command = _words(table, "command")
-    if (kind in ("outside", "noise")) != bool(command):
+    if (kind == "outside") != bool(command):
         raise table.wrong(
             "command",
             "nothing" if not command else "a command",
-            "a command for kind 'outside' or 'noise' only",
+            "a command for kind 'outside' only",
             "Give the program and its arguments; {input} and {output} are folders.",
         )
     return Plugin(

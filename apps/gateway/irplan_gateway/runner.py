@@ -87,7 +87,7 @@ def run_job(config: GatewayConfig, store: Store, job: Job, stop: threading.Event
 
 def command_of(plugin: Plugin, source: Path, out: Path) -> list[str]:
     """The command line of ``plugin``; no shell is between."""
-    if plugin.kind in ("segmentation", "dose"):
+    if plugin.kind != "outside":
         words = [sys.executable, "-m", "irplan_gateway.builtin", plugin.kind, "{input}", "{output}"]
     else:
         words = list(plugin.command)
