@@ -79,6 +79,15 @@ def deidentify(path: Path, options: DeidOptions) -> Deidentified:
     DicomError : not readable; an encapsulated document or media directory; text in the pixels is
         likely and ``options.burned_in`` is ``"refuse"``; a value is still there after all.
     """
+    try:
+        return _deidentified(path, options)
+    except (OSError, RuntimeError, *READ_ERRORS) as error:
+        raise _refused(
+            "DICOM file", f"damaged data ({type(error).__name__})", "a sound object"
+        ) from error
+
+
+def _deidentified(path: Path, options: DeidOptions) -> Deidentified:
     field = "DICOM file"
     if path.stat().st_size > options.max_file_bytes:
         raise _refused(field, f"{path.stat().st_size / 1e6:.0f} MB", "a smaller file")

@@ -166,7 +166,7 @@ def _object(file: Path, gate: Gate) -> FileDataset:
             whole = all(
                 is_uid(text(data, k)) for k in ("SOPInstanceUID", "StudyInstanceUID", "SOPClassUID")
             ) and is_uid(text(data.file_meta, "TransferSyntaxUID"))
-    except (RuntimeError, *READ_ERRORS) as error:
+    except (OSError, RuntimeError, *READ_ERRORS) as error:
         raise _not_whole(field) from error
     if not whole:
         raise _not_whole(field)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from irplan.errors import DicomError
 
 #: What pydicom raises for damaged files (its parsers let these through).
 READ_ERRORS = (
     InvalidDicomError,
+    BytesLengthException,
     EOFError,
     ValueError,
     KeyError,

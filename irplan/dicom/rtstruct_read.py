@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from irplan.dicom.reading import number, numbers, read_dataset, text
+from irplan.dicom.reading import READ_ERRORS, number, numbers, quiet, read_dataset, text
 from irplan.errors import DicomError, GridMismatchError, InputError
 from irplan.geometry import Grid
 from irplan.image.labels import Code, Label, LabelMap
@@ -75,8 +75,16 @@ def read_rtstruct(path: str | Path, grid: Grid) -> RtStructures:
     GridMismatchError : another frame of reference, or contours off the image's slices or outside.
     """
     file = Path(path)
-    data = read_dataset(file)
     field = f"structures '{file.name}'"
+    try:
+        with quiet():
+            return _structures(file, grid, field)
+    except (OSError, RuntimeError, *READ_ERRORS) as error:
+        raise _damaged(field, f"damaged data ({type(error).__name__})") from error
+
+
+def _structures(file: Path, grid: Grid, field: str) -> RtStructures:
+    data = read_dataset(file)
     if text(data, "SOPClassUID") != _RTSTRUCT:
         raise DicomError(
             field,

@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     made.close()
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_a_named_error(
     sound: tuple[bytes, bytes], store: Store, tmp_path: Path, data: st.DataObject
@@ -74,6 +74,7 @@ def test_any_damage_is_a_named_error(
         assert take_object(store, path, Limits(1 << 30, 0)) != "full"
 
 
+@settings(max_examples=40)
 @given(st.binary(max_size=400))
 def test_noise_after_the_prefix(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "noise.dcm"
