@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from irplan.case.fixed_needles import read_fixed_needles
-from irplan.case.open import open_mask_and_notes
+from irplan.case.open import open_image_and_notes, open_mask_and_notes
 from irplan.case.plan_folder import PlanFolder, open_plan_folder
 from irplan.compute.progress import Progress, no_progress, portion
-from irplan.errors import FileFormatError, IrplanError, PlanningError
+from irplan.errors import FileFormatError, InputError, IrplanError, PlanningError
 from irplan.files import OutputFolder, write_plan
 from irplan.files.json_text import load_json
 from irplan.files.verification_file import write_verification
@@ -24,6 +24,7 @@ from irplan.guidance.verification import (
     verify,
 )
 from irplan.planning import AblationPlan, PlanEvaluation
+from irplan.segmentation.needles import find_needles
 from irplan.viz import margin_globe, margin_map, png_bytes
 
 _DPI = 110
@@ -41,6 +42,8 @@ class VerifyRequest:
     plan: Path
     out: Path
     needles: Path | None = None
+    ct: Path | None = None
+    """Control scan in the plan's frame of reference, in which needles are recognised."""
     zone: Path | None = None
     registration_error_mm: float | None = None
     needle_error_mm: float = NEEDLE_ERROR_MM
@@ -66,28 +69,31 @@ class _Judged:
     evaluation: PlanEvaluation
 
 
-def run_verify(
-    request: VerifyRequest,
-    *,
-    found: tuple[Needle, ...] = (),
-    progress: Progress = no_progress,
-) -> VerifyOutcome:
+def run_verify(request: VerifyRequest, *, progress: Progress = no_progress) -> VerifyOutcome:
     """Verify and write verification.json, needles.csv, the achieved plan and figures.
 
-    ``found`` are needles recognised in a control scan, already in the plan's frame, beside those
-    of the file.  The folder is whole or absent.  Raises `FileFormatError`, `InputError` and
+    The folder is whole or absent.  Raises `FileFormatError`, `InputError` and
     `GridMismatchError` for missing or unfitting files (frames of reference that differ, too).
     """
     with OutputFolder(request.out) as folder:
         progress(0.0, "opening the plan")
         opened = open_plan_folder(request.plan, labels=request.labels, target=request.target)
+        if request.ct is not None and request.needles is not None:
+            raise InputError(
+                "--ct, --needles",
+                got="both",
+                expected="one of them",
+                remedy="Give the scan, or the needles found in it.",
+            )
         needles, notes = _needles(request, opened)
+        if request.ct is not None:
+            needles, notes = _in_scan(request.ct, opened, portion(progress, 0.0, 0.05))
         zone = None
         if request.zone is not None:
             zone, more = open_mask_and_notes(request.zone, opened.labels.grid)
             notes += more
         done = verify(
-            opened.plan, (*found, *needles), opened.labels, opened.target,
+            opened.plan, needles, opened.labels, opened.target,
             zone=zone,
             registration_error_mm=request.registration_error_mm,
             needle_error_mm=request.needle_error_mm,
@@ -147,6 +153,27 @@ def _needles(
             raise
         placed = ()
     return tuple(p.needle for p in placed), ()
+
+
+def _in_scan(
+    ct: Path, opened: PlanFolder, progress: Progress
+) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
+    """Needles recognised in a control scan that shares the plan's frame of reference."""
+    volume, notes = open_image_and_notes(ct)
+    there, own = volume.grid.frame_of_reference_uid, opened.plan.frame_of_reference_uid
+    if there is not None and own is not None and there != own:
+        raise InputError(
+            "--ct",
+            got="a control scan in another frame of reference than the plan's",
+            expected="a scan registered to the image that was planned on",
+            remedy="Run irplan register and give its needles with --needles, or the plan it "
+            "carries over.",
+        )
+    found = find_needles(volume, progress=progress)
+    words = (*notes, *found.notes)
+    if there is None or own is None:
+        words += ("Plan or scan names no frame of reference: that they share one was assumed.",)
+    return tuple(n.needle for n in found.needles), words
 
 
 def _recognised(data: dict[str, Any], file: Path) -> tuple[tuple[Needle, ...], tuple[str, ...]]:

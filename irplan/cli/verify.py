@@ -23,6 +23,9 @@ def verify(
         None, metavar="FILE", help="Needles of the control scan in the plan's frame, LPS mm: "
         "table (.csv), Slicer markups, plan.json or JSON.",
     ),
+    ct: Path | None = typer.Option(
+        None, metavar="CT", help="Control scan in the plan's frame; its needles are recognised."
+    ),
     zone: Path | None = typer.Option(
         None, metavar="MASK", help="Ablation zone seen in the control scan, on the plan's grid."
     ),
@@ -60,7 +63,7 @@ def verify(
         from irplan.files.verification_file import verification_to_data
 
         request = VerifyRequest(
-            plan, out, needles, zone, registration_error, needle_error, wanted, include_extra,
+            plan, out, needles, ct, zone, registration_error, needle_error, wanted, include_extra,
             replan, labels, target,
         )  # fmt: skip
         with console.progress("verify") as progress:
