@@ -44,7 +44,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     made.close()
 
 
-@pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_any_damage_is_a_named_error(
     sound: tuple[bytes, bytes], store: Store, tmp_path: Path
 ) -> None:
