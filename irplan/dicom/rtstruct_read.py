@@ -43,7 +43,8 @@ class RtStructures:
         value.  Raises `InputError` for more than 55 of those.
         """
         known = {s.name: s for s in STRUCTURES}
-        pairs, free = [], _FREE_VALUE
+        pairs: list[tuple[Label, NDArray[np.bool_]]] = []
+        free = _FREE_VALUE
         for at, (name, mask) in enumerate(zip(self.names, self.masks, strict=True)):
             label = known.get(name.strip().lower().replace(" ", "_"))
             if label is None or any(label.name == p[0].name for p in pairs):
