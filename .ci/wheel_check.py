@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 import irplan
+import irplan_gateway
+import irplan_planner
 from irplan.ablation import AblationProblem, LethalRule, Placement, Schedule, applicator, simulate
 from irplan.compute import kernel_directory, kernel_source
 from irplan.geometry import Grid, Needle
@@ -14,6 +16,9 @@ from irplan.image import LabelMap, structure
 package = Path(irplan.__file__).resolve().parent
 if not package.is_relative_to(Path(sys.prefix).resolve()):
     sys.exit(f"irplan was imported from {package}, not from the wheel")
+for app in (irplan_planner, irplan_gateway):
+    if not Path(str(app.__file__)).is_relative_to(package.parent):
+        sys.exit(f"{app.__name__} was imported from {app.__file__}, not from the wheel")
 if kernel_directory().parent != package or "__global__" not in kernel_source("bioheat"):
     sys.exit(f"CUDA sources are not in the wheel: {kernel_directory()}")
 
