@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
+import irplan_gateway
+import irplan_planner
 import numpy as np
 
 import irplan
-import irplan_gateway
-import irplan_planner
 from irplan.ablation import AblationProblem, LethalRule, Placement, Schedule, applicator, simulate
 from irplan.compute import kernel_directory, kernel_source
 from irplan.geometry import Grid, Needle
