@@ -22,7 +22,8 @@ from irplan.planning.margins import TargetGeometry
 from irplan.planning.modality import modality
 from irplan.planning.obstacles import target_organ
 
-#: Error of a needle's tip in a control scan, mm: 95 % of those found in the simulated scans.
+#: Error of a needle's tip in a control scan, mm: what recognition is meant to keep in 95 % of
+#: scans (a target, not a measurement).
 NEEDLE_ERROR_MM = 1.0
 #: Larger registration errors make every verdict "not assessable", mm.
 WORST_REGISTRATION_MM = 10.0

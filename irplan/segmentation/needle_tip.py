@@ -22,8 +22,8 @@ BEHIND_MM, BEYOND_MM, ACROSS_MM = 30.0, 8.0, 3.2
 SLICE_SIGMA, PLANE_SIGMA_MM, SIGMA_SPREAD = 0.36, 0.5, 0.35
 #: The model's own error as a share of the metal's brightness.
 MODEL_ERROR = 0.06
-#: Correlation of neighbouring voxels makes errors larger than independent ones.  [M: the factor at
-#: which 68 % of tips of the tuning scenes lie within one standard deviation]
+#: Correlation of neighbouring voxels makes errors larger than independent ones.  [X: an estimate;
+#: how many tips lie within one standard deviation was not measured]
 CORRELATION = 2.5
 #: Voxels that are fitted at most (a sample of them where there are more).
 MOST_VOXELS = 2500
