@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
 from irplan.cli.console import JSON, QUIET, command
-from irplan.errors import InputError
+from irplan.errors import CancelledError, InputError
 
 
 def study(
@@ -54,7 +56,7 @@ def study(
             console.say(f"{len(asked)} runs: {len(asked.cases)} cases x {asked.points.count}")
             console.result({"runs": len(asked), "cases": len(asked.cases)})
             return
-        with console.progress("study") as progress:
+        with _kept(), console.progress("study") as progress:
             done = run_study(
                 asked,
                 Path(file.stem) if out is None else out,
@@ -64,6 +66,8 @@ def study(
                 retry_failed=retry_failed,
                 progress=progress,
             )
+        if scheduler is not None and asked.limit_s is not None:
+            console.say("note: limit_s acts on local workers only; on the cluster it was not kept")
         console.say(
             f"{done.runs} runs: {done.computed} computed, {done.kept} kept, {done.failed} failed, "
             f"{done.crashed} crashed; {done.seconds:.1f} s"
@@ -75,6 +79,19 @@ def study(
             console.say(f"note: {note}")
         console.say(f"Written: {done.folder}   (research use only)")
         console.result({**asdict(done), "folder": str(done.folder), "notes": list(done.notes)})
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CancelledError(
+            "study",
+            got="a stop by its user",
+            expected="the end of all runs",
+            remedy="Run the same command again to go on: finished results are kept.",
+        ) from None
 
 
 def _devices(text: str | None) -> tuple[int, ...]:

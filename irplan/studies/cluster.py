@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,8 +23,9 @@ def run_on_cluster(
 ) -> Iterator[tuple[StudyRun, Result]]:
     """Runs with their results, as these come from the workers of ``scheduler`` (tcp://...).
 
-    A worker that dies loses nothing: Dask computes its runs elsewhere; a run that takes three
-    workers with it is recorded as crashed.  Raises `MissingExtraError` without the extra
+    A worker that dies loses nothing: Dask computes its runs elsewhere.  Runs whose workers keep
+    dying are tried again at the end, one at a time: only the culprit is recorded as crashed.
+    Raises `MissingExtraError` without the extra
     ``cluster``, `SolverError` where no scheduler answers, it has no workers, or it goes away.
     """
     try:
@@ -43,18 +45,22 @@ def run_on_cluster(
             client.wait_for_workers(1, timeout=_CONNECT_S)
         except TimeoutError as error:
             raise _gone(scheduler, "a scheduler without workers") from error
-        shared = client.scatter(job, broadcast=True, hash=False)
         threads = max(1, sum(client.nthreads().values()))
         ready: Any = as_completed(loop=client.loop, with_results=False)
         names: dict[str, StudyRun] = {}
+        suspects: deque[StudyRun] = deque()
+        alone = False
 
         def hand_over() -> None:
+            nonlocal alone
             run = next(runs, None)
             if run is None:
-                return
-            key = f"irplan-{run.number}-{run.key[:16]}"
+                if names or not suspects:
+                    return
+                run, alone = suspects.popleft(), True
+            key = f"irplan-{run.number}-{run.key[:16]}{'-alone' if alone else ''}"
             names[key] = run
-            ready.add(client.submit(_on_worker, shared, run, key=key, pure=False))
+            ready.add(client.submit(_on_worker, job, run, key=key, pure=False))
 
         for _ in range(_AHEAD * threads):
             hand_over()
@@ -64,7 +70,12 @@ def run_on_cluster(
             try:
                 result = future.result(timeout=_CONNECT_S)
             except KilledWorker:
-                text = "stopped: it ended the process of three workers"
+                if not alone:  # a neighbour in the same worker may be the one
+                    suspects.append(run)
+                    future.release()
+                    hand_over()
+                    continue
+                text = "stopped: it ended the process of every worker that tried it"
                 result = Result(run.key, "crashed", {}, text, 0.0, "cluster")
             except (FutureCancelledError, CommClosedError, TimeoutError, OSError) as error:
                 raise _gone(scheduler, "a scheduler that went away") from error

@@ -29,14 +29,26 @@ def compute_run(job: Job, run: StudyRun, worker: str) -> Result:
     try:
         outputs = job.task.compute(run.case, job.factors, run.parameters)
     except IrplanError as error:
-        return Result(run.key, "failed", {}, str(error), time.perf_counter() - started, worker)
-    except Exception as error:  # noqa: BLE001 - a user's task may raise anything; it is recorded
-        message = f"{type(error).__name__}: {error}"[:500]
+        return Result(
+            run.key, "failed", {}, _storable(str(error)), time.perf_counter() - started, worker
+        )
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's task may raise anything
+        message = _storable(f"{type(error).__name__}: {error}"[:500])
         return Result(run.key, "failed", {}, message, time.perf_counter() - started, worker)
     finite = {
-        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in outputs.items()
+        _storable(k): None
+        if isinstance(v, float) and not math.isfinite(v)
+        else _storable(v)
+        if isinstance(v, str)
+        else v
+        for k, v in outputs.items()
     }
     return Result(run.key, "done", finite, "", time.perf_counter() - started, worker)
+
+
+def _storable(text: str) -> str:
+    """Text that UTF-8 can hold; undecodable bytes of file names are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def one_thread() -> None:

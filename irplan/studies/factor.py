@@ -67,8 +67,12 @@ class Factor:
         assert self.low is not None
         assert self.high is not None
         if self.scale == "log":
-            return float(self.low * (self.high / self.low) ** share)
-        return float(self.low + (self.high - self.low) * share)
+            found = self.low * (self.high / self.low) ** share
+        else:
+            found = self.low + (self.high - self.low) * share
+        if share >= 1.0:
+            return float(self.high)
+        return float(min(max(found, self.low), self.high))  # rounding stays within the range
 
     def level_values(self) -> tuple[Value, ...]:
         """Values of a full factorial."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from irplan.errors import InputError
+from irplan.errors import InputError, IrplanError
 from irplan.studies.factor import Factor
 from irplan.studies.study import Case, Outputs, Parameters
 
@@ -42,17 +44,36 @@ class PythonTask:
         digest = hashlib.sha256(f"python {self.function}\n{case.source}\n".encode())
         code = getattr(module, "__file__", None)
         for file in (code, case.source):
-            if file and len(file) < 1000 and Path(file).is_file():
-                digest.update(Path(file).read_bytes())
+            with suppress(OSError, ValueError):  # a source may be text that no path can be
+                if file and Path(file).is_file():
+                    digest.update(Path(file).read_bytes())
         return digest.hexdigest()
 
     def check(self, case: Case, factors: tuple[Factor, ...], parameters: Parameters) -> None:
         """Find the function; call its ``check_`` where there is one."""
         del factors
-        self._function(self.function)
+        function = self._function(self.function)
+        try:
+            inspect.signature(function).bind(case.source, **parameters)
+        except TypeError as error:
+            raise InputError(
+                "task", got=f"'{self.function}', which cannot take the factors ({error})",
+                expected=f"{self.function}(source, {', '.join(parameters)})",
+                remedy="Name its arguments like the factors.",
+            ) from error  # fmt: skip
+        except ValueError:
+            pass  # a built-in that does not tell its arguments
         check = getattr(_module(self.module), f"check_{self.function}", None)
         if check is not None:
-            check(case.source, **parameters)
+            try:
+                check(case.source, **parameters)
+            except IrplanError:
+                raise
+            except Exception as error:
+                raise InputError(
+                    f"check_{self.function}", got=f"{type(error).__name__}: {error}"[:200],
+                    expected="values that it lets pass", remedy="Change the factor, or mend it.",
+                ) from error  # fmt: skip
 
     def compute(self, case: Case, factors: tuple[Factor, ...], parameters: Parameters) -> Outputs:
         """What the function returns, numbers as Python's."""
@@ -92,7 +113,7 @@ def _module(name: str) -> Any:
     if not name.endswith(".py"):
         try:
             return importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # whatever the module does when it is imported
             raise InputError(
                 "task", got=f"a module '{name}' that cannot be imported ({error})"[:200],
                 expected="module:function or file.py:function",
@@ -110,5 +131,12 @@ def _module(name: str) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[label] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[label]
+        raise InputError(
+            "task", got=f"'{path.name}' fails: {type(error).__name__}: {error}"[:200],
+            expected="a Python file that can be imported", remedy="Mend it, then run again.",
+        ) from error  # fmt: skip
     return module

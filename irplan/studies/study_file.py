@@ -96,7 +96,11 @@ def _case(table: TomlTable, task: Task, folder: Path) -> Case:
             )  # fmt: skip
         return Case(table.text("name", path.stem), str(path))
     near = folder / source
-    return Case(table.text("name", source), str(near) if near.exists() else source)
+    try:
+        there = near.exists()
+    except (OSError, ValueError):  # any text may be a source, also one that no path can be
+        there = False
+    return Case(table.text("name", source), str(near) if there else source)
 
 
 def _factor(table: TomlTable) -> Factor:

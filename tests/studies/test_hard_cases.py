@@ -1,0 +1,89 @@
+"""Tasks and values at the edge: answers in words, and no worker left."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from irplan.errors import InputError
+from irplan.studies.compute_run import Job, compute_run
+from irplan.studies.factor import Factor
+from irplan.studies.python_task import PythonTask
+from irplan.studies.study import Case, StudyRun
+
+_CASE = Case("one", "x" * 3000)
+
+
+def _task(folder: Path, text: str) -> PythonTask:
+    (folder / "task.py").write_text(text, encoding="utf-8")
+    return PythonTask(str(folder / "task.py"), "f")
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_ends_of_a_range_are_exact(scale: str) -> None:
+    for low, high in ((0.1, 0.7), (0.001, 0.02), (0.3, 0.9), (1e-3, 49.0)):
+        factor = Factor("x", low=low, high=high, scale=scale)  # type: ignore[arg-type]
+        assert factor.extremes() == (low, high)
+        assert low <= float(factor.value(1 - 1e-16)) <= high
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def f(:", "SyntaxError"),
+        ("import no_such_module", "no_such_module"),
+        ("def f(source, y): return {}", "cannot take the factors"),
+        (
+            "def f(source, x): return {}\ndef check_f(source, x): raise ValueError('no')",
+            "ValueError",
+        ),
+    ],
+)
+def test_a_task_that_cannot_be_called_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _task(tmp_path, text).check(_CASE, (), {"x": 1.0})
+    assert words in caught.value.got
+
+
+def test_a_long_text_may_be_a_source(tmp_path: Path) -> None:
+    assert _task(tmp_path, "def f(source): return {}").content(_CASE)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("raise SystemExit(0)", "failed"), ("return {'t': '\\udc80'}", "done")],
+)
+def test_exits_and_undecodable_text_are_recorded(tmp_path: Path, body: str, status: str) -> None:
+    task = _task(tmp_path, f"def f(source): {body}")
+    result = compute_run(Job(task, ()), StudyRun(0, "k", _CASE, {}), "here")
+    assert result.status == status
+    assert all(str(v).encode() for v in result.outputs.values())
+
+
+def test_a_worker_outlives_ctrl_c_and_ends_with_its_parent(tmp_path: Path) -> None:
+    import pickle
+
+    task = _task(tmp_path, "import sys, time\ndef f(source): sys.stdin.read(); time.sleep(60)")
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "irplan.studies.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    pickle.dump(Job(task, ()), worker.stdin)
+    worker.stdin.flush()
+    pickle.load(worker.stdout)  # ready
+    pickle.dump(StudyRun(0, "k", _CASE, {}), worker.stdin)
+    worker.stdin.flush()
+    if sys.platform != "win32":
+        worker.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(0.3)
+    worker.stdin.close()
+    assert worker.wait(10) == 0
+    worker.stdout.close()
