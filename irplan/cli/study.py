@@ -86,12 +86,7 @@ def _kept() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise CancelledError(
-            "study",
-            got="a stop by its user",
-            expected="the end of all runs",
-            remedy="Run the same command again to go on: finished results are kept.",
-        ) from None
+        raise CancelledError("study (finished results are kept)") from None
 
 
 def _devices(text: str | None) -> tuple[int, ...]:

@@ -77,7 +77,14 @@ def run_on_cluster(
                     continue
                 text = "stopped: it ended the process of every worker that tried it"
                 result = Result(run.key, "crashed", {}, text, 0.0, "cluster")
-            except (FutureCancelledError, CommClosedError, TimeoutError, OSError) as error:
+            except TimeoutError as error:
+                # Its worker died with the result: Dask computes it again.
+                if client.status != "running":
+                    raise _gone(scheduler, "a scheduler that went away") from error
+                names[future.key] = run
+                ready.add(future)
+                continue
+            except (FutureCancelledError, CommClosedError, OSError) as error:
                 raise _gone(scheduler, "a scheduler that went away") from error
             future.release()
             yield run, result

@@ -104,6 +104,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
+            start_new_session=True,  # a terminal's Ctrl-C is the parent's to handle
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
