@@ -10,7 +10,7 @@ from irplan.errors import InputError
 from irplan.files.toml_change import HOWS, How
 
 Scale = Literal["linear", "log"]
-Value = float | str | bool
+Value = float | int | str | bool
 
 
 @dataclass(frozen=True)

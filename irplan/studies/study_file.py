@@ -119,7 +119,7 @@ def _factor(table: TomlTable) -> Factor:
     for v in choices:
         if not isinstance(v, str | bool | int | float):
             raise table.wrong("choices", repr(v)[:40], "numbers or texts", "choices = [1, 2]")
-        values.append(float(v) if isinstance(v, int) and not isinstance(v, bool) else v)
+        values.append(v)
     try:
         return Factor(
             table.text("name"),
