@@ -31,16 +31,13 @@ class Chromium:
             "--disable-background-networking", "about:blank",
         ]  # fmt: skip
 
-        def pipes() -> None:
-            os.dup2(to_child, 13)
-            os.dup2(from_child, 14)
-            os.dup2(13, 3)
-            os.dup2(14, 4)
-
+        # Chromium talks on 3 and 4.  The shell puts the pipes there: doing it between fork and exec
+        # would overwrite what Popen itself has open under these numbers.
+        # First to numbers above all of ours, lest one pipe sits where the other must go.
+        put = f'exec 60<&{to_child} 61>&{from_child}; exec 3<&60 4>&61; exec "$@"'
         self._process = subprocess.Popen(
-            words,
-            preexec_fn=pipes,
-            pass_fds=(3, 4, 13, 14, to_child, from_child),
+            ["bash", "-c", put, "bash", *words],
+            pass_fds=(to_child, from_child),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
