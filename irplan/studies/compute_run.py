@@ -20,7 +20,6 @@ class Job:
 
     task: Task
     factors: tuple[Factor, ...]
-    gpu: bool = False
 
 
 def compute_run(job: Job, run: StudyRun, worker: str) -> Result:

@@ -84,7 +84,7 @@ def run_study(
     with ResultStore(folder / RESULTS) as store:
         _same_study(store, study)
         todo = _Todo(study, store, retry_failed)
-        job = Job(study.task, study.factors, bool(gpus))
+        job = Job(study.task, study.factors)
         if scheduler is not None:
             answers = run_on_cluster(job, todo.runs(), scheduler=scheduler)
         else:
