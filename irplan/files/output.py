@@ -118,9 +118,13 @@ class OutputFolder:
             self._discard()
 
     def _discard(self) -> None:
-        if self._stage is not None:
-            shutil.rmtree(self._stage, ignore_errors=True)
-            self._stage = None
+        stage, self._stage = self._stage, None
+        if stage is not None:
+            try:
+                shutil.rmtree(stage, ignore_errors=True)
+            finally:  # a second Ctrl-C in the middle of it
+                if stage.exists():
+                    shutil.rmtree(stage, ignore_errors=True)
         remove_empty(self._made_parents)
         self._made_parents = []
 
