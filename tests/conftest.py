@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from irplan.planning.case import PlannedCase
+
+if TYPE_CHECKING:
+    from tests.dicom.orthanc import Orthanc
 
 # The same examples on every machine, and no failure because a shared machine was slow.
 settings.register_profile("irplan", deadline=None, derandomize=True)
@@ -37,6 +41,16 @@ def shared_data() -> Callable[[str], Path]:
         pytest.skip(f"not run: needs {name} of IRPLAN_DATA ({root})")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """A real Orthanc on loopback, one for all tests; each clears it first."""
+    from tests.dicom.orthanc import Orthanc
+
+    server = Orthanc(tmp_path_factory.mktemp("orthanc"))
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def gateway(
         from irplan_gateway.service import Gateway
 
         running = Gateway(site, console.say)
+        tempfile.tempdir = str(running.store.folder / "tmp")  # no image ever lies in /tmp
         try:
             running.start()
             if site.port is not None:

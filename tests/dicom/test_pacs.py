@@ -35,23 +35,16 @@ WAYS = ("dicom", "web")
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    server = Orthanc(tmp_path_factory.mktemp("orthanc"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[SyntheticSeries, Path, Path]:
-    """A CT of 130 slices, and its segmentation."""
-    series = SyntheticSeries(count=130, rows=48, columns=40)
+    """A CT of 24 slices, and its segmentation (130 of 512 x 512: `benchmarks.pacs`)."""
+    series = SyntheticSeries(count=24, rows=24, columns=20)
     folder = tmp_path_factory.mktemp("study")
     (folder / "ct").mkdir()
     series.write(folder / "ct")
     volume = read_series(folder / "ct")
     liver = structure("liver")
     array = np.zeros(volume.grid.shape, dtype=np.uint8)
-    array[20:60, 10:30, 8:28] = liver.value
+    array[4:16, 6:18, 4:16] = liver.value
     write_segmentation(LabelMap(array, volume.grid, (liver,)), folder / "ct", folder / "seg.dcm")
     return series, folder / "ct", folder / "seg.dcm"
 
@@ -84,7 +77,7 @@ def test_round_trip_is_bit_identical(
 ) -> None:
     series, folder, seg = study
     orthanc.clear()
-    files = [*sorted(folder.iterdir())[: 130 if way == "dicom" else 40], seg]
+    files = [*sorted(folder.iterdir()), seg]
     count = len(files)
     pacs = client(orthanc, way)
     pacs.check()
@@ -108,42 +101,39 @@ def test_round_trip_is_bit_identical(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_killed_in_the_middle_and_started_again(
-    study: tuple[SyntheticSeries, Path, Path], tmp_path: Path, way: str
+    orthanc: Orthanc, study: tuple[SyntheticSeries, Path, Path], tmp_path: Path, way: str
 ) -> None:
     """Sending and fetching go on by themselves: complete, no object twice."""
     series, folder, _ = study
-    files = sorted(folder.iterdir())[: 130 if way == "web" else 30]
-    server = Orthanc(tmp_path / "orthanc")
-    try:
-        killed: list[int] = []
+    files = sorted(folder.iterdir())[: 24 if way == "web" else 12]
+    orthanc.clear()
+    killed: list[int] = []
 
-        def kill_at(fraction: float, message: str) -> None:
-            if message == "sending" and fraction > 0.4 and not killed:
-                killed.append(1)
-                server.kill()
-                threading.Timer(0.5, server.start).start()
+    def kill_at(fraction: float, message: str) -> None:
+        if message == "sending" and fraction > 0.4 and not killed:
+            killed.append(1)
+            orthanc.kill()
+            threading.Timer(0.5, orthanc.start).start()
 
-        pacs = client(server, way)
-        result = send_files(pacs, files, anything, retry=FAST, progress=kill_at)
-        pacs.close()
-        assert killed
-        assert result.confirmed == len(files)
-        assert len(server.instances()) == len(set(server.instances())) == len(files)
+    pacs = client(orthanc, way)
+    result = send_files(pacs, files, anything, retry=FAST, progress=kill_at)
+    pacs.close()
+    assert killed
+    assert result.confirmed == len(files)
+    assert len(orthanc.instances()) == len(set(orthanc.instances())) == len(files)
 
-        def kill_again(fraction: float, message: str) -> None:
-            if message == "receiving" and fraction > 0.4 and len(killed) == 1:
-                killed.append(2)
-                server.kill()
-                threading.Timer(0.5, server.start).start()
+    def kill_again(fraction: float, message: str) -> None:
+        if message == "receiving" and fraction > 0.4 and len(killed) == 1:
+            killed.append(2)
+            orthanc.kill()
+            threading.Timer(0.5, orthanc.start).start()
 
-        got = tmp_path / "got"
-        other = client(server, way)
-        assert get_series(other, series.study_uid, got, retry=FAST, progress=kill_again)
-        assert len(killed) == 2
-        assert [p for p in got.rglob("*") if p.suffix == ".part"] == []
-        same_objects(files, got)
-    finally:
-        server.stop()
+    got = tmp_path / "got"
+    other = client(orthanc, way)
+    assert get_series(other, series.study_uid, got, retry=FAST, progress=kill_again)
+    assert len(killed) == 2
+    assert [p for p in got.rglob("*") if p.suffix == ".part"] == []
+    same_objects(files, got)
 
 
 def test_wrong_ae_titles_are_named(orthanc: Orthanc) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from irplan.errors import DicomError
 from irplan_gateway.store import Store
 
 Outcome = Literal["stored", "had", "differs", "refused", "full"]
+#: Room that the database needs to take note of anything, bytes.
+_LEAST_FREE = 1 << 20
 _TAGS = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -49,7 +52,7 @@ def take_object(store: Store, file: Path, limits: Limits) -> Outcome:
     try:
         if target.exists():
             return "had" if _same(file, target) else "differs"
-        if shutil.disk_usage(store.folder).free < size + limits.free_bytes:
+        if not has_room(store, size, limits):
             return "full"
         place.mkdir(exist_ok=True)
         part = place / f"{instance}.part-{os.getpid()}"
@@ -62,17 +65,32 @@ def take_object(store: Store, file: Path, limits: Limits) -> Outcome:
         finally:
             part.unlink(missing_ok=True)
         _sync_folder(place)
+        try:
+            store.add_object(series, study, place)
+        except sqlite3.Error:  # nothing stays that the database does not know of
+            target.unlink(missing_ok=True)
+            return "full"
     except OSError:
         return "full"
-    store.add_object(series, study, place)
     return "stored"
+
+
+def has_room(store: Store, size: int, limits: Limits) -> bool:
+    """Whether ``size`` more bytes leave the free space alone that is never touched."""
+    return shutil.disk_usage(store.folder).free >= size + max(limits.free_bytes, _LEAST_FREE)
 
 
 def reconcile(store: Store) -> int:
     """After a start: objects on the disk that the database does not know are counted in.
 
-    Returns how many series were mended; half-written objects are removed (never acknowledged).
+    Returns how many series were mended; half-written objects are removed (never acknowledged), and
+    so is what a killed run left in ``tmp``.
     """
+    for left in (store.folder / "tmp").iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
     mended = 0
     for place in sorted((store.folder / "incoming").iterdir()):
         if not place.is_dir():

@@ -9,7 +9,7 @@ from typing import Any
 from irplan.dicom.pacs_dimse import STORED_SYNTAXES, send_at_once, silence
 from irplan.errors import MissingExtraError, OutputError
 from irplan_gateway.config import GatewayConfig
-from irplan_gateway.incoming import Limits, take_object
+from irplan_gateway.incoming import Limits, has_room, take_object
 from irplan_gateway.store import Store
 
 #: C-STORE statuses (PS3.4 B.2.3): stored or had; duplicate; cannot understand; out of resources.
@@ -71,20 +71,30 @@ class Node:
         self._received[id(event.assoc)] = 0
         outcome = take_object(self._store, Path(event.dataset_path), self._limits)
         if outcome != "stored":
-            self._store.note(f"arrived: {outcome}", "")
+            self._store.note_if_possible(f"arrived: {outcome}")
         return _STATUS[outcome]
 
     def _count(self, event: Any) -> None:
-        """Break off a sender whose object grows beyond the limit, before it fills the disk."""
+        """Break off a sender whose object grows beyond the limit or would fill the disk."""
         key = id(event.assoc)
         self._received[key] += len(event.data)
         if self._received[key] > self._limits.object_bytes + (1 << 20):
-            self._received[key] = 0
-            self._store.note("arrived: too large, broken off", "")
-            event.assoc.abort()
+            why = "too large"
+        elif not has_room(self._store, len(event.data), self._limits):
+            why = "no space"
+        else:
+            return
+        self._received[key] = 0
+        event.assoc.abort()
+        self._store.note_if_possible(f"arrived: {why}, broken off")
 
     def _forget(self, event: Any) -> None:
+        """Away with the counter, and with the file of an object that broke off."""
         self._received.pop(id(event.assoc), None)
+        unfinished = getattr(event.assoc.dimse.message, "_data_set_file", None)
+        if unfinished is not None:
+            unfinished.close()
+            Path(unfinished.name).unlink(missing_ok=True)
 
     def _rejected(self, event: Any) -> None:
-        self._store.note("association rejected", "")
+        self._store.note_if_possible("association rejected")

@@ -32,7 +32,7 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-_MOST_POSTED, _MOST_SHOWN = 64 << 10, 100 << 10
+_MOST_POSTED, _MOST_SHOWN, _MOST_LISTED = 64 << 10, 100 << 10, 200
 _STEPS = ("reviewed", "accepted", "rejected")
 
 
@@ -130,7 +130,14 @@ class _Handler(BaseHTTPRequestHandler):
         parts = [unquote(p) for p in urlsplit(self.path).path.split("/") if p]
         if len(parts) == 3 and parts[0] == "draft" and parts[2] in ("review", "overrule"):
             return self._decide(parts[1], parts[2], fields)
+        if len(parts) == 3 and parts[0] == "draft" and parts[2] == "send":
+            return self._again(self.page.store.send_again(parts[1]), f"/draft/{parts[1]}")
+        if len(parts) == 3 and parts[0] == "job" and parts[2] == "again" and parts[1].isdigit():
+            return self._again(self.page.store.run_again(int(parts[1][:18])), "/")
         return self._nothing()
+
+    def _again(self, done: bool, then: str) -> None:
+        return self._answer(303, b"", headers={"Location": then}) if done else self._nothing()
 
     def _decide(self, draft_id: str, action: str, fields: Mapping[str, str]) -> None:
         store = self.page.store
@@ -168,14 +175,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self) -> bytes:
         store = self.page.store
-        drafts = store.drafts()[:500]
+        drafts = store.drafts(_MOST_LISTED)
         patients = {
             d.draft_id: "  ".join(
                 v for k, v in _patient(store.folder / "incoming" / f["incoming"]) if k != "Study"
             )
             for d, f in drafts
         }
-        return page_html.list_page(drafts, store.rows("job"), patients, store.rows("series"))
+        return page_html.list_page(
+            drafts, store.rows("job"), patients, store.rows("series"), token=self.page.token()
+        )
 
     def _show(self, draft_id: str, problem: str = "", code: int = 200) -> None:
         store = self.page.store

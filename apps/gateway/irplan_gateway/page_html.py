@@ -10,6 +10,7 @@ from irplan import RESEARCH_USE_ONLY, __version__
 from irplan.planning.review_states import FOLLOWS
 from irplan.procedure.review import Draft
 
+_MOST_FAILED = 200
 _VERBS = {"reviewed": "Mark as reviewed", "accepted": "Accept", "rejected": "Reject"}
 
 STYLE = """
@@ -48,6 +49,8 @@ form { display: grid; grid-template-columns: 190px 1fr; gap: 9px 14px; align-ite
   margin-bottom: 6px; }
 input, select { font: inherit; padding: 6px 9px; border: 1px solid #9aa6b5; border-radius: 4px;
   width: 100%; max-width: 520px; background: #fff; }
+form.one { display: inline; margin: 0; }
+form.one button { padding: 2px 10px; font-size: 13px; white-space: nowrap; }
 .buttons { grid-column: 2; display: flex; gap: 10px; flex-wrap: wrap; }
 button { font: inherit; padding: 7px 16px; border-radius: 4px; border: 1px solid var(--blue);
   background: var(--blue); color: #fff; cursor: pointer; }
@@ -89,6 +92,8 @@ def list_page(
     jobs: Sequence[Mapping[str, Any]],
     patients: Mapping[str, str],
     series: Sequence[Mapping[str, Any]],
+    *,
+    token: str,
 ) -> bytes:
     """All drafts, what is being worked on, what failed and what no rule fits."""
     rows = [
@@ -120,11 +125,13 @@ def list_page(
     body += _section(
         "Failed: these have no result, which is not the same as nothing found",
         _table(
-            ("Job", "Plug-in", "Why", "Ended (UTC)"),
+            ("Job", "Plug-in", "Why", "Ended (UTC)", ""),
             [
                 f"<tr><td>{j['id']}</td><td>{esc(j['plugin'])}</td><td>{esc(j['error'])}</td>"
-                f"<td>{esc(_time(j['ended']))}</td></tr>"
-                for j in failed
+                f'<td class="short">{esc(_time(j["ended"]))}</td><td>'
+                + _button(f"/job/{j['id']}/again", token, "Run again")
+                + "</td></tr>"
+                for j in failed[-_MOST_FAILED:][::-1]
             ],
             "None.",
         ),
@@ -167,7 +174,10 @@ def draft_page(
     )
     if facts["sending"]:
         why = f" {esc(facts['send_error'])}" if facts["send_error"] else ""
-        facts_html += f"<dt>PACS</dt><dd>{tag(facts['sending'])}{why}</dd>"
+        again = ""
+        if facts["sending"] == "refused":
+            again = _button(f"/draft/{draft.draft_id}/send", token, "Send again")
+        facts_html += f"<dt>PACS</dt><dd>{tag(facts['sending'])}{why} {again}</dd>"
     parts.append(_section(f"{draft.kind}: {draft.draft_id}", f"<dl>{facts_html}</dl>"))
     parts.append(_section("What the software says", _content(draft, files, texts)))
     parts.append(_section("Checks that failed", _objections(draft, token, reviewers)))
@@ -251,6 +261,14 @@ def _form(draft: Draft, action: str, token: str, inner: str) -> str:
         f'<form method="post" action="/draft/{esc(draft.draft_id)}/{action}">'
         f'<input type="hidden" name="token" value="{esc(token)}">'
         f'<input type="hidden" name="content" value="{esc(draft.content_sha256)}">{inner}</form>'
+    )
+
+
+def _button(action: str, token: str, words: str) -> str:
+    """A form of one button."""
+    return (
+        f'<form class="one" method="post" action="{esc(action)}"><button>{esc(words)}</button>'
+        f'<input type="hidden" name="token" value="{esc(token)}"></form>'
     )
 
 

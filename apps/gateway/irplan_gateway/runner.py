@@ -26,7 +26,7 @@ from irplan_gateway.store import Job, Store
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
 _MOST_FILES, _MOST_BYTES = 500, 4 << 30
-_KEPT_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
+_KEPT_ENV = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV")
 
 
 class PluginError(PlanningError):
@@ -65,16 +65,20 @@ def run_job(config: GatewayConfig, store: Store, job: Job, stop: threading.Event
         left = _collect(out, job)
         version = left.version or plugin.version or f"irplan {__version__}"
         draft, old = _draft(store, job, plugin, left, version)
-        final = store.draft_folder(draft.draft_id)
-        shutil.rmtree(final, ignore_errors=True)  # of an attempt that died before its record
-        out.replace(final)
+        if draft is None:
+            shutil.rmtree(out, ignore_errors=True)
+        else:
+            final = store.draft_folder(draft.draft_id)
+            shutil.rmtree(final, ignore_errors=True)  # of an attempt that died before its record
+            out.replace(final)
         store.finish_job(
             job,
             seconds=time.monotonic() - started,
             version=version,
             draft=draft,
-            replaces=old.draft_id if old is not None else "",
+            replaces=old.draft_id if old is not None and draft is not None else "",
         )
+        log_of(out).unlink(missing_ok=True)
         return True
     except IrplanError as error:
         reason = error.got
@@ -98,7 +102,11 @@ def command_of(plugin: Plugin, source: Path, out: Path) -> list[str]:
 def _run(plugin: Plugin, source: Path, out: Path, stop: threading.Event) -> bool:
     """Wait for the process within its time; False where ``stop`` came first."""
     environment = {k: v for k, v in os.environ.items() if k in _KEPT_ENV or k.startswith("NUMBA_")}
-    with (out.parent / f"{out.name}.log").open("wb") as log:
+    own = out.with_name(f"{out.name}.tmp")
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir()
+    environment["TMPDIR"] = str(own)  # what it leaves half done goes with it
+    with log_of(out).open("wb") as log:
         process = subprocess.Popen(
             command_of(plugin, source, out),
             stdin=subprocess.DEVNULL,
@@ -120,11 +128,17 @@ def _run(plugin: Plugin, source: Path, out: Path, stop: threading.Event) -> bool
                 stop.wait(0.02)
         finally:
             _end(process)
+            shutil.rmtree(own, ignore_errors=True)
     if process.returncode == 127:
         raise _failed("a command that cannot be started")
     if process.returncode:
         raise _failed(f"exit code {process.returncode}")
     return True
+
+
+def log_of(out: Path) -> Path:
+    """Where the messages of the plug-in that fills ``out`` are kept; gone once it has succeeded."""
+    return out.parents[1] / "logs" / f"{out.name}.log"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -178,14 +192,20 @@ def _same_patient(out: Path, names: list[str], job: Job) -> None:
 
 def _draft(
     store: Store, job: Job, plugin: Plugin, left: _Left, version: str
-) -> tuple[Draft, Draft | None]:
-    """The new draft, and the one of the same plug-in on the same series that it replaces."""
-    content = sha256_hex(json.dumps(left.hashes, sort_keys=True).encode())
-    leaving = {n: h for n, h in left.hashes.items() if n.endswith(".dcm")}
+) -> tuple[Draft | None, Draft | None]:
+    """The new draft, and the one of the same plug-in on the same series that it replaces.
+
+    None for the new one: the earlier draft has this content already and stays what it is.
+    """
     objections = {**job.objections, **left.objections}
+    said = [left.hashes, objections] if objections else left.hashes
+    content = sha256_hex(json.dumps(said, sort_keys=True).encode())
+    leaving = {n: h for n, h in left.hashes.items() if n.endswith(".dcm")}
     when, name = utc_text(now()), f"{plugin.name}-{job.id:06d}"
     old = store.latest_draft(job.series, plugin.name)
-    if old is not None and old.content_sha256 != content and old.draft_id != name:
+    if old is not None and old.content_sha256 == content:
+        return None, old
+    if old is not None and old.draft_id != name:
         return (
             revise(
                 old, name, content, who="gateway", why="more images of the series arrived",
@@ -198,5 +218,8 @@ def _draft(
 
 def _failed(got: str) -> PluginError:
     return PluginError(
-        "plug-in", got=got, expected="its result in the output folder", remedy="See its log."
+        "plug-in",
+        got=got,
+        expected="its result in the output folder",
+        remedy="See its messages in STORE/logs.",
     )

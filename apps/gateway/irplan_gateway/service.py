@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from irplan.dicom.reading import read_dataset, text
 from irplan.errors import DicomError, IrplanError, OutputError
+from irplan.procedure.clock import Reading, read_clocks, wall_jump_s
 from irplan_gateway.config import GatewayConfig
-from irplan_gateway.incoming import Limits, reconcile
+from irplan_gateway.incoming import Limits, has_room, reconcile
 from irplan_gateway.node import Node
 from irplan_gateway.outbox import Outbox
 from irplan_gateway.page import ReviewPage
@@ -31,14 +34,21 @@ class Gateway:
     jumps); images that come later open it again and make a new draft.
     """
 
-    def __init__(self, config: GatewayConfig, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        clocks: Callable[[], Reading] = read_clocks,
+    ) -> None:
         self.config, self._say = config, say
+        self._clocks, self._last_reading = clocks, clocks()
         self.store = Store(config.store)
         self._lock = _alone(config.store)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._quiet: dict[str, tuple[int, float]] = {}
-        limits = Limits(config.max_object_mb << 20, config.min_free_mb << 20)
+        limits = self._limits = Limits(config.max_object_mb << 20, config.min_free_mb << 20)
         self.node = Node(config, self.store) if config.port is not None else None
         self.watch = (
             WatchFolder(config.watch, config.settle_s, self.store, limits)
@@ -81,10 +91,11 @@ class Gateway:
                 try:
                     done = step()
                 except IrplanError as error:
-                    self.store.note(f"trouble: {type(error).__name__}", error.field)
+                    self.store.note_if_possible(f"trouble: {type(error).__name__}", error.field)
                     done = None
                 except Exception as error:  # noqa: BLE001 - the gateway goes on; it is counted
-                    self.store.note(f"fault: {type(error).__name__}", getattr(step, "__name__", ""))
+                    where = getattr(step, "__name__", "")
+                    self.store.note_if_possible(f"fault: {type(error).__name__}", where)
                     done = None
                 if not done:
                     self._stop.wait(_TICK_S)
@@ -94,9 +105,18 @@ class Gateway:
         self._threads.append(thread)
 
     def _look(self) -> None:
+        self._watch_clock()
         if self.watch is not None:
             self.watch.look()
         self._route_quiet()
+
+    def _watch_clock(self) -> None:
+        """Waiting goes by the steady clock; a jump of the wall clock, which dates, is counted."""
+        reading = self._clocks()
+        jump = wall_jump_s(self._last_reading, reading)
+        if jump:
+            self.store.note("clock jump", f"{jump:+.0f} s")
+        self._last_reading = reading
 
     def _route_quiet(self) -> None:
         now = time.monotonic()
@@ -128,10 +148,20 @@ class Gateway:
             self.store.route(uid, rule.name, rule.run, rule.objections(header))
 
     def _work(self) -> bool:
+        if not has_room(self.store, 0, self._limits):
+            self._stop.wait(1.0)  # what is queued waits for space
+            return False
         job = self.store.take_job()
         if job is None:
             return False
-        run_job(self.config, self.store, job, self._stop)
+        try:
+            run_job(self.config, self.store, job, self._stop)
+        except sqlite3.Error:  # no room for the answer: the job is done again, not lost
+            while not self._stop.is_set():
+                with suppress(sqlite3.Error):
+                    self.store.put_back(job)
+                    break
+                self._stop.wait(1.0)
         return True
 
 

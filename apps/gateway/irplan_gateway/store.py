@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,14 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE TABLE IF NOT EXISTS event (
   id INTEGER PRIMARY KEY, day TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS job_state ON job(state);
+CREATE INDEX IF NOT EXISTS draft_job ON draft(job);
 """
+_DRAFTS = (
+    "SELECT draft.*, job.series, job.plugin, job.seconds, job.version, series.study, "
+    "series.rule, series.folder AS incoming, outbox.state AS sending, "
+    "outbox.error AS send_error FROM draft JOIN job ON job.id = draft.job "
+    "JOIN series ON series.uid = job.series LEFT JOIN outbox ON outbox.draft = draft.id"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            for name in ("incoming", "drafts", "tmp"):
+            for name in ("incoming", "drafts", "logs", "tmp"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(folder / "gateway.sqlite", check_same_thread=False)
             self._db.row_factory = sqlite3.Row
@@ -147,11 +154,17 @@ class Store:
             return db.execute("UPDATE job SET state='queued' WHERE state='running'").rowcount
 
     def take_job(self) -> Job | None:
-        """The oldest queued job, now running; None where there is none."""
+        """The oldest queued job, now running; None where there is none.
+
+        Two jobs of one plug-in on one series run one after the other: the later draft replaces the
+        earlier.
+        """
         with self._write() as db:
             row = db.execute(
                 "SELECT job.*, series.folder FROM job JOIN series ON series.uid = job.series "
-                "WHERE job.state='queued' ORDER BY job.id LIMIT 1"
+                "WHERE job.state='queued' AND NOT EXISTS (SELECT 1 FROM job AS other WHERE "
+                "other.state='running' AND other.series=job.series AND other.plugin=job.plugin) "
+                "ORDER BY job.id LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
@@ -171,6 +184,17 @@ class Store:
         """Queue a job again that was stopped in order; it does not count as an attempt."""
         with self._write() as db:
             db.execute("UPDATE job SET state='queued', attempts=attempts-1 WHERE id=?", (job.id,))
+
+    def run_again(self, job_id: int) -> bool:
+        """Queue a job that failed once more; False where it did not fail."""
+        with self._write() as db:
+            return bool(
+                db.execute(
+                    "UPDATE job SET state='queued', attempts=0, error='', ended='' "
+                    "WHERE id=? AND state='failed'",
+                    (job_id,),
+                ).rowcount
+            )
 
     def finish_job(
         self,
@@ -208,20 +232,15 @@ class Store:
 
     # -- reviewing and sending
 
-    def drafts(self) -> list[tuple[Draft, dict[str, Any]]]:
-        """Every draft with its job's facts, the newest first."""
-        rows = self._all(
-            "SELECT draft.*, job.series, job.plugin, job.seconds, job.version, series.study, "
-            "series.rule, series.folder AS incoming, outbox.state AS sending, "
-            "outbox.error AS send_error FROM draft JOIN job ON job.id = draft.job "
-            "JOIN series ON series.uid = job.series LEFT JOIN outbox ON outbox.draft = draft.id "
-            "ORDER BY draft.rowid DESC"
-        )
+    def drafts(self, most: int = -1) -> list[tuple[Draft, dict[str, Any]]]:
+        """Drafts with their jobs' facts, the newest first; at most ``most`` (-1: all)."""
+        rows = self._all(f"{_DRAFTS} ORDER BY draft.rowid DESC LIMIT ?", most)
         return [(draft_from_data(json.loads(r["record"])), dict(r)) for r in rows]
 
     def draft(self, draft_id: str) -> tuple[Draft, dict[str, Any]] | None:
         """One draft with its job's facts; None for an unknown id."""
-        return next((d for d in self.drafts() if d[0].draft_id == draft_id), None)
+        rows = self._all(f"{_DRAFTS} WHERE draft.id = ?", draft_id)
+        return (draft_from_data(json.loads(rows[0]["record"])), dict(rows[0])) if rows else None
 
     def draft_folder(self, draft_id: str) -> Path:
         """Where a draft's files lie."""
@@ -250,6 +269,16 @@ class Store:
                 )
         return bool(changed)
 
+    def send_again(self, draft_id: str) -> bool:
+        """Let what the PACS refused wait for it once more; False where it was not refused."""
+        with self._write() as db:
+            return bool(
+                db.execute(
+                    "UPDATE outbox SET state='waiting' WHERE draft=? AND state='refused'",
+                    (draft_id,),
+                ).rowcount
+            )
+
     def waiting(self) -> list[str]:
         """Drafts that are accepted and not yet sent."""
         rows = self._all("SELECT draft FROM outbox WHERE state='waiting' ORDER BY made")
@@ -272,6 +301,11 @@ class Store:
                 "INSERT INTO event(day, kind, detail) VALUES(?,?,?)",
                 (utc_text(now())[:10], kind, detail),
             )
+
+    def note_if_possible(self, kind: str, detail: str = "") -> None:
+        """`note`, or nothing on a full disk: counting stops nobody."""
+        with suppress(sqlite3.Error):
+            self.note(kind, detail)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All rows of series, job, outbox or event, for the summary and the page."""

@@ -59,13 +59,13 @@ class WatchFolder:
         else:
             outcomes.append(take_object(self._store, file, self._limits))
         if "full" in outcomes:
-            self._store.note("watch folder: no space", "")
+            self._store.note_if_possible("watch folder: no space")
             return 0  # stays; what was taken is not taken twice
         good = any(o in ("stored", "had") for o in outcomes)
         if good and all(o != "differs" for o in outcomes):
             file.unlink(missing_ok=True)
             return 1
-        self._store.note("watch folder: refused", "")
+        self._store.note_if_possible("watch folder: refused")
         number = 0
         while (target := self._aside / f"{number:06d}-{file.name[-60:]}").exists():
             number += 1
