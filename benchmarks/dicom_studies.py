@@ -34,7 +34,8 @@ def ct_study(folder: Path, number: int, *, slices: int, size: int) -> Path:
         ds.Modality, ds.Manufacturer, ds.SeriesDescription = "CT", "irplan", "Abdomen portal"
         ds.SeriesNumber, ds.InstanceNumber, ds.AcquisitionNumber = 1, index + 1, 1
         ds.ImageType, ds.PositionReferenceIndicator = ["ORIGINAL", "PRIMARY", "AXIAL"], ""
-        ds.ImagePositionPatient = [-size * 0.35, -size * 0.35, 1.6 * index]
+        ds.ImagePositionPatient = [round(v, 3) for v in (-0.35 * size, -0.35 * size, 1.6 * index)]
+        ds.BodyPartExamined = "ABDOMEN"
         ds.ImageOrientationPatient, ds.PixelSpacing = [1, 0, 0, 0, 1, 0], [0.7, 0.7]
         ds.SliceThickness, ds.KVP = 1.6, 120
         ds.Rows = ds.Columns = size

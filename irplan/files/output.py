@@ -26,8 +26,8 @@ DEFAULT_NEED_BYTES = 64 * 1024 * 1024
 
 _OLD = ".irplan-old-"
 
-#: What the block's own writing may meet: disk full, quota, read-only, input/output error.
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+#: What the block's own writing may meet: disk full, quota, file too large, read-only, I/O error.
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class OutputFolder:

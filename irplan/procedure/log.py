@@ -20,7 +20,15 @@ from irplan.procedure.events import CORRECTION, Event, NewEvent, Source, check_d
 from irplan.procedure.log_head import Head, encode_slot
 from irplan.procedure.log_index import STRIDE, Checkpoint
 from irplan.procedure.log_line import GENESIS, MAX_LINE, encode_line, event_record
-from irplan.procedure.log_store import EVENTS, HEAD, INDEX, Leftover, LogFiles, sync_folder
+from irplan.procedure.log_store import (
+    EVENTS,
+    HEAD,
+    INDEX,
+    Leftover,
+    LogFiles,
+    sync_folder,
+    write_all,
+)
 from irplan.procedure.times import parse_time, utc_text
 
 Clocks = Callable[[], Reading]
@@ -288,7 +296,7 @@ def _first_event(stage: Path, reading: Reading) -> None:
     for name, content in ((EVENTS, line), (HEAD, slot + slot), (INDEX, b"")):
         fd = os.open(stage / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(fd, content)
+            write_all(fd, content, 0)
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -5,6 +5,7 @@ Two slots of fixed length are written in turn, so one is whole at any moment, po
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -57,4 +58,5 @@ def write_head(fd: int, head: Head, heads: tuple[Head | None, Head | None]) -> N
     """Write ``head`` over the older (or broken) of two slots, in one call."""
     a, b = heads
     first = a is None or (b is not None and a.seq <= b.seq)
-    os.pwrite(fd, encode_slot(head), 0 if first else _SLOT)
+    if os.pwrite(fd, encode_slot(head), 0 if first else _SLOT) != _SLOT:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -176,7 +176,7 @@ class LogFiles:
             name = f"after-{seq}-{hashlib.sha256(torn).hexdigest()[:12]}.bin"
             fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _CLOEXEC, 0o600)
             try:
-                _write_all(fd, torn, 0)
+                write_all(fd, torn, 0)
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -188,7 +188,7 @@ class LogFiles:
         Raises `OutputError` where the disk refuses; the log is then as it was before.
         """
         try:
-            _write_all(self.events_fd, data, at)
+            write_all(self.events_fd, data, at)
             _datasync(self.events_fd)
             write_head(self.head_fd, head, read_heads(self.head_fd))
         except OSError as error:
@@ -265,8 +265,8 @@ class LogFiles:
         try:
             if os.fstat(fd).st_size != len(old) or not due:
                 os.ftruncate(fd, 0)
-                _write_all(fd, old, 0)
-            _write_all(fd, b"".join(encode_checkpoint(c) for c in new), len(old))
+                write_all(fd, old, 0)
+            write_all(fd, b"".join(encode_checkpoint(c) for c in new), len(old))
         finally:
             os.close(fd)
 
@@ -283,7 +283,8 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _write_all(fd: int, data: bytes, at: int) -> None:
+def write_all(fd: int, data: bytes, at: int) -> None:
+    """Write every byte of ``data`` at ``at``; raises `OSError` where the disk takes no more."""
     view = memoryview(data)
     while view:
         done = os.pwrite(fd, view, at)
