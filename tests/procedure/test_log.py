@@ -148,13 +148,14 @@ def test_a_whole_event_that_was_never_confirmed_is_kept(small: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="kill -9 of forked writers")
 def test_kill_9_loses_no_acknowledged_event(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.log", "--kills", "80", "--events", "0"]
+    command += ["--tampers", "10", "--in", str(tmp_path), "--json", str(tmp_path / "out.json")]
     root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [*command, "--in", str(tmp_path)], cwd=root, capture_output=True, text=True, check=True
-    )
-    result = json.loads(done.stdout)["killed"]
-    assert result["acknowledged"] > 80
-    assert (result["lost"], result["intact"]) == (0, True)
+    subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    rows = {r["name"]: r for r in json.loads((tmp_path / "out.json").read_text())["rows"]}
+    assert rows["80 kill -9 under 4 writers: acknowledged"]["measured"] > 80
+    assert rows["acknowledged events lost"]["measured"] == 0
+    assert rows["chain verifies"]["measured"] is True
+    assert {r["measured"] for n, r in rows.items() if n.endswith(": not found")} == {0}
 
 
 def test_checkpoints_are_verified_against_the_log(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from irplan_gateway.store import Store
 #: C-STORE statuses (PS3.4 B.2.3): stored or had; duplicate; cannot understand; out of resources.
 _STATUS = {"stored": 0x0000, "had": 0x0000, "differs": 0x0111, "refused": 0xC000, "full": 0xA700}
 
+#: What we ask peers to keep to, and what is still read, bytes.
+_PDU, _LONGEST_PDU = 262144, 4 << 20
+
 
 class Node:
     """A server on ``config.host``:``config.port``; ``start`` and ``stop``."""
@@ -32,7 +35,7 @@ class Node:
         self._entity.require_called_aet = True
         self._entity.require_calling_aet = list(config.allowed_ae)
         self._entity.maximum_associations = 20
-        self._entity.maximum_pdu_size = 262144
+        self._entity.maximum_pdu_size = _PDU
         for name in ("acse_timeout", "dimse_timeout", "network_timeout"):
             setattr(self._entity, name, 60)
         for context in StoragePresentationContexts:
@@ -41,6 +44,7 @@ class Node:
         self._received: dict[int, int] = defaultdict(int)
         self._handlers = [
             (evt.EVT_CONN_OPEN, send_at_once),
+            (evt.EVT_CONN_OPEN, self._bound),
             (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_C_STORE, self._take),
             (evt.EVT_CONN_CLOSE, self._forget),
@@ -66,6 +70,19 @@ class Node:
     def stop(self) -> None:
         """Close every association and the port."""
         self._entity.shutdown()
+
+    def _bound(self, event: Any) -> None:
+        """A PDU is read into memory as a whole: one longer than any sound peer sends is refused."""
+        socket = event.assoc.dul.socket
+        plain = socket.recv
+
+        def recv(count: int) -> Any:
+            if count > _LONGEST_PDU:
+                self._store.note_if_possible("arrived: PDU too long, broken off")
+                raise OSError("a PDU that is too long")
+            return plain(count)
+
+        socket.recv = recv
 
     def _take(self, event: Any) -> int:
         self._received[id(event.assoc)] = 0
