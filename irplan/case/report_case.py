@@ -38,7 +38,7 @@ from irplan.reports.impression import rule_impression
 from irplan.reports.impression_model import ModelEndpoint, model_impression
 from irplan.reports.procedure_fhir import fhir_bundle
 from irplan.reports.procedure_forms import render_form, site_of
-from irplan.reports.procedure_language import load_language
+from irplan.reports.procedure_language import Language, load_language
 
 #: Forms and their file names.
 FORMS: Mapping[str, str] = {
@@ -111,7 +111,7 @@ def run_report(request: ReportRequest, *, progress: Progress = no_progress) -> M
     with OutputFolder(request.out, keeps_evidence=old is not None) as stage:
         if old is not None:
             _keep(request.out, stage, old[1])
-        timeline = _timeline(events)
+        timeline = _timeline(events, language)
         if timeline is not None:
             (stage / TIMELINE).write_bytes(timeline)
         _write(document, draft, stage, forms, request.site, timeline, progress)
@@ -252,12 +252,14 @@ def _files(case: Path) -> tuple[CaseFile, ...]:
     return (CaseFile(PLAN_FILE, hashlib.sha256(file.read_bytes()).hexdigest(), data),)
 
 
-def _timeline(events: Sequence[Event]) -> bytes | None:
+def _timeline(events: Sequence[Event], language: Language) -> bytes | None:
     from irplan.viz.procedure_timeline import procedure_timeline
     from irplan.viz.style import png_bytes
 
     try:
-        return png_bytes(procedure_timeline(effective_events(events)))
+        return png_bytes(
+            procedure_timeline(effective_events(events), words=language.tables["timeline"])
+        )
     except InputError:
         return None  # nothing that has a place on it
 

@@ -5,6 +5,7 @@ A check says "not checked" where what it needs is not recorded; only contradicti
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,9 @@ MANDATORY = (
 )
 #: Sum of events against the stated total of one dose system, part of the total.
 DOSE_TOLERANCE = 0.02
+#: A tip further off its plan than this is worth a look, mm (CT-guided needles: 2 to 6 mm).
+FAR_MM = 10.0
+_OF_THE_DAY = ("imaging", "dose_total", "reading", "needle", "device", "phase")
 #: Couinaud's segments by the functional half of the liver they lie in; I lies in neither.
 LEFT_LIVER, RIGHT_LIVER = ("2", "3", "4", "4a", "4b"), ("5", "6", "7", "8")
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "iva": "4a", "ivb": "4b"} | {
@@ -61,6 +65,7 @@ def all_checks(facts: Facts, sections: Sequence[Section], log_state: str) -> tup
         _phases(facts),
         _order(facts),
         _clock(facts),
+        _day(facts),
         _success(facts),
         _complications(sections),
         _dose(facts),
@@ -174,7 +179,28 @@ def _needles(facts: Facts) -> Check:
         for name, numbers in (("planned only", planned - done), ("placed only", done - planned))
         if numbers
     }
+    far = _far_tips(facts)
+    if far:
+        detail["tip off plan"] = ", ".join(f"{n}: {far[n]:.0f} mm" for n in sorted(far))
     return Check("needles", "warning" if detail else "ok", detail)
+
+
+def _far_tips(facts: Facts) -> dict[int, float]:
+    """Tips further than `FAR_MM` from their plan in the same frame of reference, by needle, mm."""
+    out = {}
+    held = [e for e in facts.all("needle") if "tip_mm" in e.data]
+    for planned in (e for e in held if e.data["status"] == "planned"):
+        number, frame = planned.data["number"], planned.data.get("frame_uid")
+        done = [
+            e for e in held
+            if e.data["number"] == number and e.data["status"] in ("placed", "moved")
+            and frame in (None, e.data.get("frame_uid", frame))
+        ]  # fmt: skip
+        if done:
+            off = math.dist(planned.data["tip_mm"], done[-1].data["tip_mm"])
+            if off > FAR_MM:
+                out[number] = off
+    return out
 
 
 def _phases(facts: Facts) -> Check:
@@ -223,6 +249,18 @@ def _clock(facts: Facts) -> Check:
     if not facts.effective:
         return Check("clock", "not_checked")
     return Check("clock", "warning" if detail else "ok", detail, _refs(facts, jumps, "seconds"))
+
+
+def _day(facts: Facts) -> Check:
+    """Images, dose, readings and needles are of the ablation's day: another report's are not."""
+    begun = [*facts.all("phase", action="start"), *facts.all("checklist", step="time_out")]
+    held = [e for kind in _OF_THE_DAY for e in facts.all(kind)]
+    if not begun or not held:
+        return Check("day", "not_checked")
+    first = min(parse_time(e.event.at) for e in begun)
+    far = [e for e in held if abs((parse_time(e.event.at) - first).total_seconds()) > 86400.0]
+    words = ", ".join(f"event {e.seq}" for e in far[:5]) + (", ..." if len(far) > 5 else "")
+    return Check("day", "warning" if far else "ok", {"another day": words} if far else {})
 
 
 def _success(facts: Facts) -> Check:

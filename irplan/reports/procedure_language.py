@@ -11,7 +11,7 @@ from irplan.errors import FileFormatError, InputError
 
 _FOLDER = Path(__file__).parent / "languages"
 #: Tables that every language file has.
-TABLES = ("words", "sections", "fields", "choices", "checks", "impression")
+TABLES = ("words", "sections", "fields", "choices", "checks", "details", "timeline", "impression")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def procedure_page(
         language(
             "log_line", count=report.log_count, head=head, state=language(f"log_{report.log_state}")
         ),
-        f"{draft.kind} {draft.draft_id}, {draft.revision}",
+        language("draft_line", id=draft.draft_id, n=draft.revision),
         language("made_by", version=report.irplan_version),
         language("research"),
     )
@@ -304,6 +304,42 @@ def _time(text: str) -> str:
 
 def _check(check: Any, language: Language) -> CheckRow:
     colour, symbol, _ = STATUS[check.status]
-    detail = "" if check.status == "ok" else "; ".join(f"{k}: {v}" for k, v in check.detail.items())
+    detail = ""
+    if check.status != "ok":
+        detail = "; ".join(_detail(check.name, k, v, language) for k, v in check.detail.items())
     name = language.word("checks", check.name)
     return CheckRow(name, check.status, language(check.status), symbol, colour, clean(detail))
+
+
+#: What checks say, by the key of its word; the names of lesions and of events stay.
+_PHRASES = {
+    "planned only": "planned_only", "placed only": "placed_only", "tip off plan": "off_plan",
+    "another plan than the log names": "other_plan", "no stop": "no_stop", "no start": "no_start",
+    "stop before start": "early_stop", "after the first needle or phase": "late",
+    "later than recorded": "later", "another day": "another_day",
+    "success, but not wholly covered": "not_covered",
+    "both an adverse event and that none was seen": "both", "no side": "no_side",
+}  # fmt: skip
+_SAID = re.compile(
+    r"\b(event|lesion|plan|checklist|verification|total|events|segment)(?= \S)|\b(left|right)\b"
+)
+
+
+def _detail(check: str, key: str, value: str, language: Language) -> str:
+    """One finding of a check in words."""
+    details = language.tables["details"]
+    name = details.get(_PHRASES.get(key, key), key)
+    if check == "complete":
+        parts = [p.partition(".") for p in value.split(", ")]
+        said = ", ".join(
+            f"{language.word('sections', a)}: {language.word('fields', b)}" for a, _, b in parts
+        )
+    elif value in ("draft", "reviewed", "accepted", "rejected"):
+        said = language(value)
+    elif value in _PHRASES:
+        said = details[_PHRASES[value]]
+    else:
+        said = _SAID.sub(
+            lambda m: details[m[1]] if m[1] else language.word("choices", m[2]), value
+        ).replace("no side", details["no_side"])
+    return f"{name}: {said}"

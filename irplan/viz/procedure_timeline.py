@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from matplotlib.axes import Axes
@@ -14,14 +14,15 @@ from irplan.procedure.times import parse_time
 from irplan.viz import style
 
 _LANES = (
-    ("Safety", ("checklist", "anaesthesia")),
-    ("Given", ("drug", "contrast", "adjunct")),
-    ("Images", ("imaging",)),
-    ("Needles", ("needle", "device")),
-    ("Ablation", ("phase",)),
-    ("Results", ("verification", "complication", "disposition")),
-    ("Log", ("note", "clock_jump", "log_recovered", "review")),
+    ("safety", ("checklist", "anaesthesia")),
+    ("given", ("drug", "contrast", "adjunct")),
+    ("images", ("imaging",)),
+    ("needles", ("needle", "device")),
+    ("ablation", ("phase",)),
+    ("results", ("verification", "complication", "disposition")),
+    ("log", ("note", "clock_jump", "log_recovered", "review")),
 )
+_KINDS = frozenset(k for _, kinds in _LANES for k in kinds) | {"reading"}
 _PHASE = {
     "freeze": ("#56b4e9", ""),
     "passive_thaw": ("#f6d9a8", ""),
@@ -30,23 +31,64 @@ _PHASE = {
     "pulses": ("#cc79a7", ""),
 }
 _READ = (
-    ("temperature_c", "temperature (°C)", "#0072b2"),
-    ("power_w", "power (W)", "#d55e00"),
+    ("temperature_c", "#0072b2"),
+    ("power_w", "#d55e00"),
 )
 #: Labels nearer than this part of the axis to the one before are left out.
 _NEAR = 0.045
+_DAY_S = 86400.0
+#: The words of the figure; a caller may give its own language's.
+WORDS: Mapping[str, str] = {
+    "safety": "Safety",
+    "given": "Given",
+    "images": "Images",
+    "needles": "Needles",
+    "ablation": "Ablation",
+    "results": "Results",
+    "log": "Log",
+    "title": "Procedure from {start} UTC",
+    "left_out": "{n} events of other days are not drawn",
+    "minutes": "minutes from the first event",
+    "temperature_c": "temperature (°C)",
+    "power_w": "power (W)",
+    "needle": "needle {n}",
+    "no_needle": "no needle named",
+    "no_end": "(no end recorded)",
+    "no_complication": "no complication seen",
+    "complication": "COMPLICATION",
+    "verification": "verification",
+    "clock_jump": "clock jumped {s} s",
+    "log_recovered": "log recovered",
+    "not_complete": "NOT complete",
+    "placed": "placed",
+    "moved": "moved",
+    "removed": "removed",
+    "freeze": "freeze",
+    "passive_thaw": "passive thaw",
+    "active_thaw": "active thaw",
+    "heat": "heat",
+    "pulses": "pulses",
+    "note": "note",
+    "run": "run",
+    "fluoroscopy": "fluoroscopy",
+    "reviewed": "reviewed",
+    "accepted": "accepted",
+    "rejected": "rejected",
+}
 _ROWS = 3
 
 
-def procedure_timeline(events: Sequence[Effective]) -> Figure:
+def procedure_timeline(events: Sequence[Effective], *, words: Mapping[str, str] = WORDS) -> Figure:
     """Lanes of events over minutes from the first one that is drawn; readings below.
 
+    Events more than a day away from the first phase (else the first needle, else the last event)
+    are not drawn, and the title says how many.  ``words``: the keys of `WORDS` in another language.
     Raises `InputError` where nothing can be drawn.
     """
-    lanes = [
-        (name, [e for e in events if e.event.kind in kinds and _drawn(e)]) for name, kinds in _LANES
-    ]
-    readings = [e for e in events if e.event.kind == "reading"]
+    drawn = [e for e in events if _drawn(e)]
+    near = _of_the_day(drawn)
+    lanes = [(name, [e for e in near if e.event.kind in kinds]) for name, kinds in _LANES]
+    readings = [e for e in near if e.event.kind == "reading"]
     shown = [e for _, held in lanes for e in held] + readings
     if not shown:
         raise InputError(
@@ -66,15 +108,18 @@ def procedure_timeline(events: Sequence[Effective]) -> Figure:
         axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)
         upper = axes[0, 0]
         for row, (_, held) in enumerate(reversed(lanes)):
-            _lane(upper, row, held, start, wide)
+            _lane(upper, row, held, start, wide, words)
         upper.set_ylim(-0.5, max(0.5, len(lanes) - 0.5))
-        upper.set_yticks(range(len(lanes)), [name for name, _ in reversed(lanes)])
-        upper.set_title(f"Procedure from {start:%Y-%m-%d %H:%M} UTC")
+        upper.set_yticks(range(len(lanes)), [words[name] for name, _ in reversed(lanes)])
+        title = words["title"].format(start=f"{start:%Y-%m-%d %H:%M}")
+        if len(near) < len(drawn):
+            title += f" ({words['left_out'].format(n=len(drawn) - len(near))})"
+        upper.set_title(title)
         for row in range(1, len(lanes)):
             upper.axhline(row - 0.5, color=style.GRID, linewidth=0.8)
-        for place, (key, label, colour) in enumerate(keys, start=1):
-            _curves(axes[place, 0], readings, start, key, label, colour)
-        axes[-1, 0].set_xlabel("minutes from the first event")
+        for place, (key, colour) in enumerate(keys, start=1):
+            _curves(axes[place, 0], readings, start, key, words, colour)
+        axes[-1, 0].set_xlabel(words["minutes"])
         axes[-1, 0].set_xlim(-0.02 * wide, wide)
         for one in axes.flat:
             one.spines[["top", "right"]].set_visible(False)
@@ -83,7 +128,23 @@ def procedure_timeline(events: Sequence[Effective]) -> Figure:
     return figure
 
 
+def _of_the_day(events: Sequence[Effective]) -> list[Effective]:
+    """Events within a day of the ablation."""
+    if not events:
+        return []
+    for kinds in (("phase",), ("needle",)):
+        found = [e for e in events if e.event.kind in kinds]
+        if found:
+            middle = min(parse_time(e.event.at) for e in found)
+            break
+    else:
+        middle = max(parse_time(e.event.at) for e in events)
+    return [e for e in events if abs((parse_time(e.event.at) - middle).total_seconds()) <= _DAY_S]
+
+
 def _drawn(event: Effective) -> bool:
+    if event.event.kind not in _KINDS:
+        return False
     return not (event.event.kind == "needle" and event.data["status"] == "planned")
 
 
@@ -91,15 +152,22 @@ def _minutes(event: Effective, start: datetime) -> float:
     return (parse_time(event.event.at) - start).total_seconds() / 60.0
 
 
-def _lane(axes: Axes, row: int, held: Sequence[Effective], start: datetime, wide: float) -> None:
+def _lane(
+    axes: Axes,
+    row: int,
+    held: Sequence[Effective],
+    start: datetime,
+    wide: float,
+    words_of: Mapping[str, str],
+) -> None:
     if held[0].event.kind == "phase":
-        _phases(axes, row, held, start, wide)
+        _phases(axes, row, held, start, wide, words_of)
         return
     until = [-1.0] * _ROWS
     for event in sorted(held, key=lambda e: e.event.at):
         at = _minutes(event, start)
         axes.plot([at], [row - 0.27], marker="o", markersize=4.5, color=style.INK)
-        words = _words(event)
+        words = _words(event, words_of)
         length = 0.0108 * len(words) * wide * 0.62
         free = next((n for n in range(_ROWS) if until[n] <= at), None)
         if free is None:
@@ -109,7 +177,14 @@ def _lane(axes: Axes, row: int, held: Sequence[Effective], start: datetime, wide
         until[free] = max(left + length, at + _NEAR * wide * 0.2)
 
 
-def _phases(axes: Axes, row: int, held: Sequence[Effective], start: datetime, wide: float) -> None:
+def _phases(
+    axes: Axes,
+    row: int,
+    held: Sequence[Effective],
+    start: datetime,
+    wide: float,
+    words: Mapping[str, str],
+) -> None:
     begun: dict[tuple[str, tuple[int, ...], int], float] = {}
     for event in sorted(held, key=lambda e: (e.event.at, e.event.seq)):
         d = event.data
@@ -118,23 +193,36 @@ def _phases(axes: Axes, row: int, held: Sequence[Effective], start: datetime, wi
         if d["action"] == "start":
             begun[key] = at
             continue
-        _bar(axes, row, key[0], begun.pop(key, at), at, wide, "")
+        _bar(axes, row, key[0], begun.pop(key, at), at, wide, words[key[0]])
     for (phase, _, _), at in begun.items():
-        _bar(axes, row, phase, at, min(wide, at + 0.02 * wide), wide, " (no end recorded)")
+        said = f"{words[phase]} {words['no_end']}"
+        _bar(axes, row, phase, at, min(wide, at + 0.02 * wide), wide, said, always=True)
 
 
 def _bar(
-    axes: Axes, row: int, phase: str, start: float, end: float, wide: float, more: str
+    axes: Axes,
+    row: int,
+    phase: str,
+    start: float,
+    end: float,
+    wide: float,
+    words: str,
+    *,
+    always: bool = False,
 ) -> None:
     axes.barh(row, max(end - start, 0.003 * wide), left=start, height=0.5,
               color=_PHASE[phase][0], edgecolor=style.INK, linewidth=0.6)  # fmt: skip
-    words = phase.replace("_", " ") + more
-    if end - start > 0.0085 * len(words) * wide or more:
+    if always or end - start > 0.0085 * len(words) * wide:
         axes.text((start + end) / 2, row, words, ha="center", va="center", fontsize=7.5)
 
 
 def _curves(
-    axes: Axes, readings: Sequence[Effective], start: datetime, key: str, label: str, colour: str
+    axes: Axes,
+    readings: Sequence[Effective],
+    start: datetime,
+    key: str,
+    words: Mapping[str, str],
+    colour: str,
 ) -> None:
     needles = sorted({e.data.get("needle", 0) for e in readings if key in e.data})
     dashes = ("-", "--", "-.", ":")
@@ -147,27 +235,23 @@ def _curves(
         axes.plot(
             [x for x, _ in points], [y for _, y in points], dashes[n % 4], color=colour,
             linewidth=1.4, marker=".", markersize=3,
-            label=f"needle {needle}" if needle else "no needle named",
+            label=words["needle"].format(n=needle) if needle else words["no_needle"],
         )  # fmt: skip
-    axes.set_ylabel(label)
+    axes.set_ylabel(words[key])
     if len(needles) > 1:
         axes.legend(loc="best", ncols=min(4, len(needles)))
 
 
-def _words(event: Effective) -> str:
+def _words(event: Effective, own: Mapping[str, str]) -> str:
     d, kind = event.data, event.event.kind
     if kind == "needle":
-        words = f"{d['number']} {d['status']}"
+        words = f"{d['number']} {own.get(d['status'], d['status'])}"
     elif kind == "device":
         words = f"{d['device']} {d['action']}"
     elif kind == "imaging":
-        words = (
-            str(d["modality"]).lower()
-            if d["modality"] in ("RUN", "FLUOROSCOPY")
-            else str(d["modality"])
-        )
+        words = own.get(str(d["modality"]).lower(), str(d["modality"]))
     elif kind == "checklist":
-        words = str(d["step"]) + ("" if d["complete"] else " NOT complete")
+        words = str(d["step"]) + ("" if d["complete"] else f" {own['not_complete']}")
     elif kind == "contrast":
         words = f"{d['agent']} {d['volume_ml']:g} ml"
     elif kind == "drug":
@@ -175,17 +259,17 @@ def _words(event: Effective) -> str:
     elif kind == "adjunct":
         words = str(d["what"])
     elif kind == "complication":
-        words = "COMPLICATION" if d["observed"] else "no complication seen"
+        words = own["complication" if d["observed"] else "no_complication"]
     elif kind == "verification":
-        words = "verification"
+        words = own["verification"]
     elif kind == "clock_jump":
-        words = f"clock jumped {d['seconds']:+.0f} s"
+        words = own["clock_jump"].format(s=f"{d['seconds']:+.0f}")
     elif kind == "log_recovered":
-        words = "log recovered"
+        words = own["log_recovered"]
     elif kind == "review":
-        words = f"{d['state']}"
+        words = own.get(d["state"], d["state"])
     else:
-        words = kind
+        words = own.get(kind, kind)
     words = "".join(
         c if c.isprintable() else " " for c in words.replace("_", " ").replace("$", "\\$")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -230,3 +231,32 @@ def test_the_plan_beside_what_was_done(tmp_path: Path) -> None:
 )
 def test_segments_of_couinaud(given: str, found: str | None) -> None:
     assert couinaud(given) == found
+
+
+def test_a_far_needle_and_a_dose_report_of_another_day_are_warned_of(tmp_path: Path) -> None:
+    later = datetime.now(UTC) + timedelta(days=3)
+    phase = {"action": "start", "phase": "freeze"}
+    needle = {"number": 1, "tip_mm": [0.0, 0.0, 0.0]}
+    with ProcedureLog.create(tmp_path / "log") as log:
+        log.append_many(
+            [
+                NewEvent("phase", phase, TYPED),
+                NewEvent("needle", needle | {"status": "planned"}, TYPED),
+                NewEvent("needle", needle | {"status": "placed", "tip_mm": [3, 4, 12]}, TYPED),
+                NewEvent("dose_total", {"kap_gy_cm2": 1.0}, TYPED, later),
+            ]
+        )
+        made = draft_report(list(log.events()), log_state="intact")
+    checks = {c.name: c for c in made.checks}
+    assert (checks["needles"].status, checks["day"].status) == ("warning", "warning")
+    assert checks["needles"].detail["tip off plan"] == "1: 13 mm"  # 3, 4, 12
+    assert checks["day"].detail == {"another day": "event 5"}
+    from irplan.procedure.review import Draft
+    from irplan.reports.procedure_language import load_language
+    from irplan.reports.procedure_page import procedure_page
+
+    draft = Draft("d", "report", "irplan", "2026-11-30T09:00:00Z", "0" * 64)
+    page = procedure_page(made, load_language("nl"), draft)
+    said = {c.name: c.detail for c in page.checks}
+    assert said["Alles op de dag van de ablatie"] == "andere dag: gebeurtenis 5"
+    assert "punt naast plan: 1: 13 mm" in said.values()
