@@ -56,13 +56,14 @@ def sound_files(place: Path, name: str) -> list[bytes]:
 
 
 def _own_files(place: Path) -> dict[str, list[bytes]]:
-    """A slice, a structure set and a segmentation, by the door that reads them."""
+    """A slice, a structure set, a segmentation and a run, by the door that reads them."""
     import numpy as np
 
     from benchmarks.dicom_studies import ct_study
     from irplan.dicom import write_segmentation
     from irplan.dicom.series import read_series
-    from irplan.image import LabelMap
+    from irplan.dicom.xa_write import simulated_dataset
+    from irplan.image import FluoroSequence, LabelMap
     from irplan.image.structures import structure
     from tests.dicom.test_rtstruct import circle, structures
 
@@ -71,11 +72,15 @@ def _own_files(place: Path) -> dict[str, list[bytes]]:
     array = np.zeros(volume.grid.shape, dtype=np.uint8)
     array[1:3, 6:18, 6:18] = liver.value
     write_segmentation(LabelMap(array, volume.grid, (liver,)), ct, place / "seg.dcm")
+    frames = np.random.default_rng(1).integers(200, 3000, size=(5, 24, 32)).astype(np.uint16)
+    run = FluoroSequence(frames, np.arange(5) / 10.0, pixel_spacing_mm=(0.2, 0.25))
+    simulated_dataset(run, description="x").save_as(place / "xa.dcm", enforce_file_format=True)
     rtstruct = structures(place / "r.dcm", {"x": [circle(5.0, 30.0)[:9]]}).read_bytes()
     return {
         "series": [(ct / "0000.dcm").read_bytes()],
         "rtstruct": [rtstruct],
         "segmentation": [(place / "seg.dcm").read_bytes()],
+        "xa": [(place / "xa.dcm").read_bytes()],
     }
 
 
@@ -292,7 +297,7 @@ def _throw(raw: bytes, port: int, more: int = 0) -> None:
             for _ in range(more >> 20):
                 s.sendall(block)
             s.shutdown(socket.SHUT_WR)
-            s.settimeout(0.5)
+            s.settimeout(0.1)
             s.recv(4096)
     except OSError:
         return
@@ -301,7 +306,7 @@ def _throw(raw: bytes, port: int, more: int = 0) -> None:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--cases", type=int, default=1500, help="files a door (commands: a fifth)")
-    parser.add_argument("--messages", type=int, default=300, help="damaged network messages")
+    parser.add_argument("--messages", type=int, default=200, help="damaged network messages")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--doors", nargs="*", default=list(DOORS), choices=DOORS)
     parser.add_argument("--door", default=None, help=argparse.SUPPRESS)

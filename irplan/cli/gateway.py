@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 
 import typer
@@ -47,6 +48,7 @@ def gateway(
         from irplan_gateway.service import Gateway
 
         running = Gateway(site, console.say)
+        warnings.simplefilter("ignore")  # pydicom's remarks quote values, and one may be a name
         tempfile.tempdir = str(running.store.folder / "tmp")  # no image ever lies in /tmp
         try:
             running.start()

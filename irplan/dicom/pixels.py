@@ -12,7 +12,7 @@ from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
-from irplan.dicom.reading import READ_ERRORS, number, quiet, read_dataset, text
+from irplan.dicom.reading import READ_ERRORS, number, quiet, read_dataset, sound, text
 from irplan.dicom.slices import Slice
 from irplan.errors import DicomError
 
@@ -31,13 +31,23 @@ class Pixels:
     transfer_syntax: str
 
 
+#: A small compressed file may claim any size: beyond this nothing is decoded.
+MOST_PIXEL_BYTES = 4 << 30
+
+
 def read_pixels(file: Path) -> Pixels:
     """Decode the pixels of ``file``.
 
     What pydicom cannot decode without plug-ins (JPEG lossless, JPEG-LS) goes to GDCM, which
     SimpleITK carries.  Raises `DicomError` naming the file: no pixels, too few bytes
-    (truncated), a compression neither can decode, damaged compressed data.
+    (truncated), a compression neither can decode, damaged compressed data, more pixels than
+    `MOST_PIXEL_BYTES`.
     """
+    with sound(file):
+        return _read(file)
+
+
+def _read(file: Path) -> Pixels:
     data = read_dataset(file)
     field = f"DICOM file '{file.name}', PixelData"
     if "PixelData" not in data:
@@ -50,6 +60,14 @@ def read_pixels(file: Path) -> Pixels:
     syntax = UID(text(data.file_meta, "TransferSyntaxUID") or "1.2.840.10008.1.2")
     frames = int(number(data, "NumberOfFrames") or 1)
     rows, columns = int(number(data, "Rows") or 0), int(number(data, "Columns") or 0)
+    depth = int(number(data, "BitsAllocated") or 16) * int(number(data, "SamplesPerPixel") or 1)
+    if frames * rows * columns * depth // 8 > MOST_PIXEL_BYTES:
+        raise DicomError(
+            field,
+            got=f"a header that claims {frames} x {rows} x {columns} pixels",
+            expected=f"at most {MOST_PIXEL_BYTES >> 30} GiB of pixels in one object",
+            remedy="The file is damaged, or made to fill memory; leave it out.",
+        )
     if not syntax.is_compressed:
         need = frames * rows * columns * int(number(data, "BitsAllocated") or 16) // 8
         if len(data.PixelData) < need:

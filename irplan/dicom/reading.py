@@ -119,6 +119,23 @@ def _require_bounded(path: Path, field: str) -> None:
                     )
 
 
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Damage that shows only while an object is used (sequences are parsed late) in plain words.
+
+    Errors of irplan's own pass; what pydicom, or a value that cannot be, raises becomes a
+    `DicomError` that names the file.
+    """
+    try:
+        yield
+    except (*READ_ERRORS, RuntimeError) as error:
+        raise _broken(f"DICOM file '{path.name}'", error) from error
+    except OSError as error:
+        if error.errno is not None:  # the disk's own
+            raise
+        raise _broken(f"DICOM file '{path.name}'", error) from error
+
+
 def _broken(field: str, error: Exception) -> DicomError:
     return DicomError(
         field,

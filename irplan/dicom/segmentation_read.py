@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from irplan.dicom.pixels import read_pixels
-from irplan.dicom.reading import number, numbers, read_dataset, text
+from irplan.dicom.reading import number, numbers, read_dataset, sound, text
 from irplan.dicom.segmentation_codes import known_label, read_code
 from irplan.errors import DicomError, GridMismatchError, InputError
 from irplan.geometry import Grid
@@ -89,7 +89,11 @@ def read_segmentation(path: str | Path) -> SegmentationFile:
     Raises `DicomError`: not a SEG, truncated, frames without place, in several orientations or
     off a regular stack.
     """
-    file = Path(path)
+    with sound(Path(path)):
+        return _read(Path(path))
+
+
+def _read(file: Path) -> SegmentationFile:
     data = read_dataset(file)
     field = f"segmentation '{file.name}'"
     if text(data, "SOPClassUID") not in SEGMENTATION_CLASSES:

@@ -11,7 +11,7 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from irplan.dicom.pixels import read_pixels
-from irplan.dicom.reading import number, numbers, quiet, read_dataset, text
+from irplan.dicom.reading import number, numbers, quiet, read_dataset, sound, text
 from irplan.errors import DicomError
 from irplan.image import FluoroSequence, Photometry, Technique
 from irplan.image.fluoro_sequence import Relation
@@ -49,7 +49,11 @@ def read_xa(file: str | Path) -> XaRun:
     Raises `DicomError`: not such a run, a single frame, colour or palette pixels, a compression
     that cannot be decoded here (named), truncated or damaged pixels.
     """
-    path = Path(file)
+    with sound(Path(file)):
+        return _read(Path(file))
+
+
+def _read(path: Path) -> XaRun:
     data = read_dataset(path)
     field = f"DICOM file '{path.name}'"
     kind = text(data, "SOPClassUID")

@@ -14,11 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from irplan_gateway.incoming import Limits, take_object
 from irplan_gateway.store import Store
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
+from benchmarks.damaged import at_door
 from irplan.dicom.deid import deidentify
 from irplan.dicom.deid_options import DeidOptions
 from irplan.dicom.pacs_send import send_files
+from irplan.dicom.pixels import read_pixels
 from irplan.dicom.reading import read_dataset
 from irplan.dicom.rtstruct_read import read_rtstruct
 from irplan.errors import DicomError, IrplanError
@@ -113,3 +116,21 @@ def test_sequences_in_sequences_without_end(tmp_path: Path) -> None:
     path.write_bytes(raw[: raw.index(b"\x08\x00\x60\x00CS")] + opening * 20_000)
     with pytest.raises(IrplanError):
         deidentify(path, OPTIONS)
+
+
+@pytest.mark.parametrize(("name", "cases"), [("segmentation", 160), ("series", 50), ("xa", 50)])
+def test_damage_at_the_doors_of_images(name: str, cases: int) -> None:
+    """A short run of `benchmarks.damaged`; sequences that are parsed late are damaged too."""
+    found = at_door(name, cases, 1)
+    assert found["faults"] == []
+    assert found["refused"] + found["taken"] == cases
+    assert found["taken"] > 0
+
+
+def test_a_header_that_claims_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    data = ct(Rows=65535, Columns=65535, NumberOfFrames=9)
+    data.file_meta.TransferSyntaxUID = RLELossless
+    data.PixelData = encapsulate([b"\1\0\0\0" + b"\0" * 76])
+    data["PixelData"].is_undefined_length = True
+    with pytest.raises(DicomError, match="claims 9 x 65535 x 65535"):
+        read_pixels(saved(data, tmp_path / "a.dcm"))
