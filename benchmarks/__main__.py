@@ -48,9 +48,14 @@ SUITE = (
     Benchmark("registration", "registration", quick=None),
     Benchmark("guidance", "guidance"),
     Benchmark("fluoroscopy", "fluoroscopy", quick=None),
-    Benchmark("procedure log", "log", quick=("--kills", "10", "--events", "50000")),
+    Benchmark(
+        "procedure log", "log", quick=("--kills", "10", "--events", "50000", "--tampers", "20")
+    ),
     Benchmark("reports", "reports", quick=None),
     Benchmark("gateway", "gateway", quick=None),
+    Benchmark("PACS round trip", "pacs", quick=("--slices", "12", "--size", "64")),
+    Benchmark("de-identification", "deid", quick=("--every", "300")),
+    Benchmark("damaged DICOM", "damaged", quick=None),
     Benchmark("planner", "planner", quick=None),
     Benchmark("studies", "studies", quick=("--runs", "40", "--kills", "2")),
 )

@@ -36,8 +36,8 @@ class Node:
         self._entity.require_calling_aet = list(config.allowed_ae)
         self._entity.maximum_associations = 20
         self._entity.maximum_pdu_size = _PDU
-        for name in ("acse_timeout", "dimse_timeout", "network_timeout"):
-            setattr(self._entity, name, 60)
+        self._entity.acse_timeout = 10  # a request that was no request holds its place no longer
+        self._entity.dimse_timeout = self._entity.network_timeout = 60
         for context in StoragePresentationContexts:
             self._entity.add_supported_context(context.abstract_syntax, list(STORED_SYNTAXES))
         self._entity.add_supported_context("1.2.840.10008.1.1")
