@@ -135,6 +135,55 @@ class EditSession:
             options={**self._result.options, "edited": "two-level"},
         )
 
+    def carried(self, placements: Sequence[Placement]) -> CryoResult:
+        """The full solution carried along with probes that move, and no more: some ten ms.
+
+        How phase change, perfusion, vessels and the other probes answer to the move is left out:
+        for the picture while a probe is in hand; `edited` follows.  Raises `InputError` where
+        probes came, went, or leave the box that is kept for edits.
+        """
+        from irplan.compute.cpu import shifted_field
+
+        was, done, frame, fine, held, lowest, highest = self._settled_as  # all of one solution
+        own = _fitted(was, len(placements))
+        new = replace(was, placements=tuple(placements), schedule=own)
+        partners = _partners(was.placements, new.placements)
+        alike = len(new.placements) == len(was.placements) and all(
+            n is not None and p.applicator == was.placements[n].applicator
+            for p, n in zip(new.placements, partners, strict=True)
+        )
+        if not alike or not frame.holds(new):
+            raise InputError(
+                "placements",
+                got="probes that came, went, were exchanged or moved far",
+                expected="the plan's own probes, moved a little",
+                remedy="Use EditSession.edited, which computes them.",
+            )
+        moves = _moves(was.placements, new.placements, partners, new.grid)
+        h = np.asarray(new.grid.spacing_mm, np.float32)
+        corner = np.array([a for a, _ in frame.box])
+        shape = frame.before.shape[1:]
+        values = np.zeros((*shape, len(fine) + 3), np.float32)
+        quiet = np.zeros(shape, np.uint8)
+        out = np.empty_like(fine)
+        with thread_cap(self._threads), turn():
+            shifted_field.moves(
+                np.array(shape), (corner * h).astype(np.float32), np.float32(RATIO) * h, *moves,
+                values,
+            )  # fmt: skip
+            shifted_field.carried(
+                fine, h, corner, RATIO, values, quiet, held,
+                np.float32(new.body_temperature_c), lowest, highest, out,
+            )  # fmt: skip
+        return replace(
+            done,
+            end_of_freeze_c=Volume(out[0], new.grid, "degC"),
+            cycle_minimum_c=tuple(Volume(a, new.grid, "degC") for a in out[1:]),
+            problem=new,
+            error=None,  # nothing is promised
+            options={**done.options, "edited": "carried along, not computed"},
+        )
+
     def _corrected(
         self,
         new: AblationProblem,
@@ -235,6 +284,9 @@ class EditSession:
         self._lowest = self._fine.min(axis=(1, 2, 3))
         self._highest = self._fine.max(axis=(1, 2, 3))
         self._held: NDArray[np.bool_] = is_held(problem)[problem.tissue_index]
+        self._settled_as = (
+            problem, fine, frame, self._fine, self._held, self._lowest, self._highest,
+        )  # fmt: skip
 
     def _framed(self, problem: AblationProblem, other: AblationProblem) -> Frame:
         """The coarse solution of ``problem`` on a box that holds the probes of both."""

@@ -195,6 +195,20 @@ class PlanEditor:
         self.current = self._measured(new, result, exact=False)
         return self.current
 
+    def carried(self, placements: Sequence[Placement]) -> Edited | None:
+        """A first picture of moved cryoprobes (`EditSession.carried`); what is edited stays.
+
+        None by heat or electroporation, and where probes came, went or moved far.
+        """
+        if self._session is None:
+            return None
+        new = tuple(placements)
+        try:
+            result = self._session.carried(new)
+        except InputError:
+            return None
+        return self._measured(new, result, exact=False)
+
     def move_tip(self, number: int, tip_mm: Point3) -> Edited:
         """The tip of applicator ``number`` (from 1) elsewhere, its entry where it was."""
         old = self._at(number)

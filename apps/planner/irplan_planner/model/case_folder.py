@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,15 @@ from irplan.compute.progress import Progress, no_progress
 from irplan.errors import FileFormatError, InputError, OutputError
 from irplan.files.atomic import atomic_path, cannot_write, make_parents, may_be_running
 from irplan.files.json_text import dump_json, load_json
-from irplan_planner.model.state import CaseState, Draft, Revisions, Target, next_revision
+from irplan_planner.model.planning import ranked_plans
+from irplan_planner.model.state import (
+    CaseState,
+    Draft,
+    RankedPlan,
+    Revisions,
+    Target,
+    next_revision,
+)
 
 CASE_SCHEMA, CASE_VERSION = "irplan-case", 1
 CASE_FILE, AUTOSAVE_FILE, LOCK_FILE = "case.json", "autosave.json", "case.lock"
@@ -96,7 +105,9 @@ class CaseWriter:
         stems = {n.split(".")[0] for n in named}
         for path in self.folder.iterdir():
             key, mark, _ = path.name.partition("-")
-            ours = mark and key in ("image", "labels", "target", "plan")
+            ours = mark and (
+                key in ("image", "labels", "target", "plan") or key.startswith("alternative")
+            )
             if ours and path.is_file() and path.name.split(".")[0] not in stems:
                 path.unlink(missing_ok=True)
 
@@ -121,6 +132,9 @@ def _parts_of(state: CaseState) -> dict[str, tuple[object, str, Callable[[Path],
             out["target"] = (r.target, ".nii.gz", lambda p: write_mask(mask, grid, p))
     if plan is not None:
         out["plan"] = ((r.plan, plan.review.state), ".json", lambda p: write_plan(plan, p))
+        for n, one in enumerate(ranked_plans(state)):
+            write = partial(write_plan, one.plan)
+            out[f"alternative{n}"] = ((state.planned_from, n), ".json", write)
     return out
 
 
@@ -164,6 +178,7 @@ def load_case(
             state = replace(state, target=Target.of(mask, str(data.get("target_words", "mask"))))
         if "plan" in parts:
             state = replace(state, plan=read_plan(folder / parts["plan"]))
+            state = replace(state, kept=_kept(folder, parts, data))
         revisions = Revisions(
             image=numbers["image"],
             labels=numbers.get("labels", 0),
@@ -174,6 +189,7 @@ def load_case(
     state = replace(
         state,
         accepted=frozenset(str(x) for x in data.get("accepted", [])),
+        chosen=_whole(data.get("chosen", 0)),
         chosen_why=str(data.get("chosen_why", "")),
         report_note=str(data.get("report_note", "")),
         options=_options(data.get("goal", {})),
@@ -182,7 +198,8 @@ def load_case(
     )
     state = replace(state, planned_from=state.planning_from if state.plan else ())
     if data.get("report"):
-        state = replace(state, report=Draft(str(data["report"]), state.report_from))
+        procedure = str(data.get("procedure_report", ""))
+        state = replace(state, report=Draft(str(data["report"]), state.report_from, procedure))
     writer = CaseWriter(folder)
     writer.know(state, parts)
     progress(1.0, "case read")
@@ -307,6 +324,17 @@ def _case_data(state: CaseState, parts: dict[str, str]) -> dict[str, Any]:
             "applicator": options.applicator,
             "alternatives": options.alternatives,
         },
+        "alternatives": [
+            {
+                "names": list(one.names),
+                "minimal_margin_mm": one.minimal_margin_mm,
+                "margin_share": one.margin_share,
+                "healthy_ml": one.healthy_ml,
+                "risk": one.risk,
+            }
+            for one in ranked_plans(state)
+        ],
+        "chosen": state.chosen,
         "chosen_why": state.chosen_why,
         "achieved": [
             {
@@ -317,6 +345,7 @@ def _case_data(state: CaseState, parts: dict[str, str]) -> dict[str, Any]:
             for p in state.achieved
         ],
         "report": "" if state.report is None else state.report.html,
+        "procedure_report": "" if state.report is None else state.report.procedure,
         "report_note": state.report_note,
         "messages": list(state.messages),
     }
@@ -361,6 +390,35 @@ def _placements(folder: Path, data: dict[str, Any]) -> Any:
 
     listed = data.get("achieved", [])
     return needles_from_data(listed, name=f"{folder.name}/{CASE_FILE}") if listed else ()
+
+
+def _kept(folder: Path, parts: dict[str, str], data: dict[str, Any]) -> tuple[RankedPlan, ...]:
+    """The alternatives that were saved with the case."""
+    from irplan.files import read_plan
+
+    out = []
+    for n, one in enumerate(data.get("alternatives", [])):
+        name = parts.get(f"alternative{n}")
+        if name is None:
+            break
+        try:
+            numbers = [
+                float(one[k]) for k in ("minimal_margin_mm", "margin_share", "healthy_ml", "risk")
+            ]
+            names = tuple(str(x) for x in one["names"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(
+                f"case file, alternative {n + 1}",
+                got=f"no readable {error}"[:80],
+                expected="its names and four numbers",
+                remedy="Mend that place, or take the alternatives out and plan anew.",
+            ) from error
+        out.append(RankedPlan(read_plan(folder / name), names, *numbers))
+    return tuple(out)
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and value >= 0 else 0
 
 
 def _write_text(path: Path, text: str) -> None:

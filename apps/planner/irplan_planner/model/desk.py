@@ -30,10 +30,14 @@ class Message:
 
 @dataclass(frozen=True, eq=False)
 class Live:
-    """Needles as they are being dragged, and the newest zone simulated of them."""
+    """Needles as they are being dragged, and the newest zone of them.
+
+    ``computed``: the placements whose zone was computed, not only carried along.
+    """
 
     placements: tuple[Placement, ...]
     simulation: Simulation | None = None
+    computed: tuple[Placement, ...] | None = None
 
 
 class Desk:

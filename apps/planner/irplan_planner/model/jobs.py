@@ -14,7 +14,7 @@ from irplan.errors import CancelledError, InputError, IrplanError, SolverError
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 #: One worker thread a lane; jobs of a lane run one after the other.
-Lane = Literal["read", "work", "edit", "save", "background", "setup"]
+Lane = Literal["read", "work", "edit", "preview", "save", "background", "setup"]
 
 
 class Job:

@@ -1,4 +1,9 @@
-"""Needles being dragged: a coarse zone at once, the fine one when they rest, rows after."""
+"""Needles being dragged: the zone carried along at once, computed while they rest, rows after.
+
+Three pictures follow each other: the plan's solution carried along (`PlanEditor.carried`, some ten
+ms), the two-level solution (`PlanEditor.edited`) once the needle stays where it is for a moment,
+and the simulation in full when it rests longer or is let go.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from irplan.ablation.placement import Placement
 from irplan.ablation.schedule import Schedule
-from irplan.compute.progress import Progress
+from irplan.compute.progress import Progress, portion
 from irplan.errors import InputError, IrplanError
 from irplan.image import LabelMap
 from irplan_planner.model.desk import Desk, Live
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 
 #: Whoever sits at the planner, in the plan's history.
 USER = "planner user"
+#: A needle in hand stays this long before its zone is computed, and before it is in full, s.
+STAY_S, REST_S = 0.05, 0.35
+_REFINING, _RESTING = "Refining", "Simulating in hand"
 
 
 @dataclass(eq=False)
@@ -54,7 +62,9 @@ class Editing:
         self._bench: Bench | None = None
         self._guard = threading.Lock()
         self.last_edit_s = 0.0
-        """How long the last coarse edit took, from drag to zone, s."""
+        """How long the last drag took to its first zone and margins (carried along), s."""
+        self.last_refined_s = 0.0
+        """How long it took to the computed zone; the needle stayed `STAY_S` of it, s."""
         self.last_full_s = 0.0
 
     def prepare(self) -> None:
@@ -86,27 +96,64 @@ class Editing:
         """Show these placements at once and their coarse zone as soon as it is there."""
         desk, state = self._desk, self._desk.state
         before = desk.live.simulation if desk.live is not None else None
+        if before is not None and before.exact:
+            before = replace(before, exact=False)  # of where the needle was
         desk.jobs.cancel_all("background")
+        self._stop_refining()
         desk.live = Live(placements, before)
         desk.changed("live")
         asked = time.perf_counter()
 
-        def work(progress: Progress) -> Any:
+        def carry(progress: Progress) -> Simulation | None:
+            bench = self._known_bench(state)
+            found = None if bench is None else bench.editor.carried(placements)
+            return None if found is None else self._simulated(bench, found, state)  # type: ignore[arg-type]
+
+        def carried(found: Simulation | None) -> None:
+            now = desk.live
+            if now is None or desk.state is not state:
+                return
+            if found is not None:
+                self.last_edit_s = time.perf_counter() - asked
+                desk.live = Live(now.placements, found)
+                desk.changed("live")
+            if now.placements is placements:  # not moved on meanwhile
+                desk.work(_REFINING, "edit", refine, computed, latest=True, quiet=True)
+
+        def refine(progress: Progress) -> Simulation:
             bench = self._bench_of(state, progress)
+            _stay(STAY_S, progress)
             return self._simulated(bench, bench.editor.edited(placements), state)
 
-        def done(found: Simulation) -> None:
-            self.last_edit_s = time.perf_counter() - asked
-            if desk.live is not None and desk.state is state:
-                desk.live = Live(desk.live.placements, found)
-                desk.changed("live")
+        def rest(progress: Progress) -> Simulation:
+            bench = self._bench_of(state, progress)
+            _stay(REST_S, progress)
+            return self._simulated(bench, _settled(bench.editor, placements, progress), state)
 
-        desk.work("Previewing", "edit", work, done, latest=True, quiet=True)
+        def computed(found: Simulation) -> None:
+            if desk.live is None or desk.live.placements is not placements:
+                return
+            if not found.exact:
+                self.last_refined_s = time.perf_counter() - asked
+                desk.work(_RESTING, "edit", rest, computed, latest=True, quiet=True)
+            desk.live = Live(placements, found, placements)
+            desk.changed("live")
+
+        desk.work("Previewing", "preview", carry, carried, latest=True, quiet=True)
+
+    def _stop_refining(self, *titles: str) -> None:
+        for job in self._desk.jobs.active():
+            if job.title in (titles or (_REFINING, _RESTING)):
+                job.cancel()
 
     def drop(self) -> None:
-        """The drag ends: its needles become the plan (one step of undo), simulated in full."""
+        """The drag ends: its needles become the plan (one step of undo), simulated in full.
+
+        What is being simulated in full already, since they rested, goes on.
+        """
         desk = self._desk
         live, plan = desk.live, self._plan()
+        self._stop_refining(_REFINING)
         if live is None:
             return
         if live.placements == plan.placements:
@@ -118,6 +165,7 @@ class Editing:
 
     def cancel(self) -> None:
         """The drag is called off: the needles go back."""
+        self._stop_refining()
         self._desk.live = None
         self._desk.changed("live")
 
@@ -160,7 +208,8 @@ class Editing:
 
         def work(progress: Progress) -> Any:
             bench = self._bench_of(state, progress)
-            return self._simulated(bench, _settled(bench.editor, plan, progress), state)
+            now = _settled(bench.editor, plan.placements, progress)
+            return self._simulated(bench, now, state)
 
         def done(found: Simulation) -> None:
             self.last_full_s = time.perf_counter() - asked
@@ -251,8 +300,18 @@ class Editing:
             preview = replace(preview, made_from=fresh.simulated_from)
         self._desk.push(replace(fresh, simulation=preview), words)
 
+    def _known_bench(self, state: CaseState) -> Bench | None:
+        """The bench of this state, where it has been made."""
+        plan = state.plan
+        with self._guard:
+            known = self._bench
+        if known is None or plan is None or known.made_from != state.simulated_from[:3]:
+            return None
+        return known if known.kind == (plan.placements[0].applicator.kind, plan.schedule) else None
+
     def _bench_of(self, state: CaseState, progress: Progress) -> Bench:
         """The bench for this state's image, labels, target and kind of plan (edit lane only)."""
+        from irplan.ablation import AblationProblem, simulate_cryo
         from irplan.planning.case import paint_target
         from irplan.planning.margins import TargetGeometry
         from irplan.planning.obstacles import target_organ
@@ -264,10 +323,10 @@ class Editing:
         assert mask is not None
         made_from = (*state.simulated_from[:3],)
         kind = (plan.placements[0].applicator.kind, plan.schedule)
-        with self._guard:
-            known = self._bench
-        if known is not None and known.made_from == made_from and known.kind == kind:
-            return known
+        fitting = self._known_bench(state)
+        if fitting is not None:
+            return fitting
+        known = self._bench
         same_place = known is not None and known.made_from == made_from
         progress(0.02, "looking at the target")
         organ = target_organ(labels, mask)
@@ -281,7 +340,9 @@ class Editing:
         exact = state.simulation
         fits = exact is not None and exact.exact and exact.made_from == state.simulated_from
         result: AblationResult | None = exact.result if fits and exact is not None else None
-        progress(0.1, "simulating")
+        if result is None and kind[0] == "cryo":
+            setup = AblationProblem.from_labels(painted, plan.placements, plan.schedule)
+            result = simulate_cryo(setup, progress=portion(progress, 0.05, 1.0))
         editor = PlanEditor(plan, painted, target, result=result)
         bench = Bench(made_from, painted, target, editor, kind)
         if same_place and known is not None:
@@ -319,14 +380,22 @@ class Editing:
         )
 
 
-def _settled(editor: PlanEditor, plan: AblationPlan, progress: Progress) -> Edited:
-    """The plan in full; placements that cannot be simulated leave the editor as it was."""
-    if editor.current.exact and editor.current.placements == plan.placements:
+def _settled(editor: PlanEditor, placements: tuple[Placement, ...], progress: Progress) -> Edited:
+    """These needles in full; placements that cannot be simulated leave the editor as it was."""
+    if editor.current.exact and editor.current.placements == placements:
         return editor.current
     before = editor.placements
     try:
-        editor.placements = plan.placements
+        editor.placements = placements
         return editor.settle(progress=progress)
     except IrplanError:
         editor.placements = before
         raise
+
+
+def _stay(seconds: float, progress: Progress) -> None:
+    """Wait; a needle that moves on meanwhile cancels the job (``progress`` raises)."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        progress(0.0, "waiting for the needle to rest")
+        time.sleep(0.005)

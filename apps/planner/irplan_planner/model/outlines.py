@@ -54,14 +54,14 @@ Sampled = tuple[NDArray[np.float32], float, float]
 class LineCache:
     """Remembers the lines of the last few slices, so that scrolling back costs nothing."""
 
-    def __init__(self, size: int = 96) -> None:
+    def __init__(self, size: int = 1200) -> None:
         self._kept: dict[tuple[Any, ...], tuple[Volume, Outline]] = {}
         self._sampled: tuple[tuple[Any, ...], Volume, Sampled | None] | None = None
         self._size = size
 
     def outline(self, level: Level, frame: Frame) -> Outline:
         """`cut` of this level and frame, from memory where it is known."""
-        place = (*np.round(frame.origin_mm, 3), *np.round(frame.right, 6), frame.name)
+        place = (*frame.place, frame.name)
         key = (id(level.field), level.level, level.name, place)
         known = self._kept.get(key)
         if known is None:

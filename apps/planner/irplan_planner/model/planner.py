@@ -9,6 +9,7 @@ from irplan_planner.model.desk import Desk, Topic
 from irplan_planner.model.guiding import Guiding
 from irplan_planner.model.live import Editing
 from irplan_planner.model.opening import Opening
+from irplan_planner.model.pacs import Pacs
 from irplan_planner.model.planning import Planning
 from irplan_planner.model.reporting import Reporting
 from irplan_planner.model.segmenting import Segmenting
@@ -48,7 +49,8 @@ class Planner:
         self.edit = Editing(self.desk)
         self.guide = Guiding(self.desk)
         self.verify = Verifying(self.desk)
-        self.reports = Reporting(self.desk)
+        self.reports = Reporting(self.desk, lambda: self.files.folder)
+        self.pacs = Pacs(self.desk, self.files.open)
         self._background = background
         self._seen: CaseState | None = None
         self.desk.listen(self._follow)

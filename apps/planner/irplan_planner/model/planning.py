@@ -12,10 +12,10 @@ from irplan.compute.progress import Progress
 from irplan.errors import InputError
 from irplan_planner.model.desk import Desk
 from irplan_planner.model.segmenting import CHAIN
-from irplan_planner.model.state import CaseState, Simulation, next_revision
+from irplan_planner.model.state import CaseState, RankedPlan, Simulation, next_revision
 
 if TYPE_CHECKING:
-    from irplan.planning.case import Alternative, PlannedAblation, PlanOptions
+    from irplan.planning.case import PlannedAblation, PlanOptions
     from irplan.planning.margins import TargetGeometry
     from irplan.planning.review_compare import PlanComparison
     from irplan.planning.review_states import ReviewState
@@ -74,7 +74,7 @@ class Planning:
                 desk.say("Image or structures changed meanwhile: plan again.", "warning")
                 return
             new = replace(
-                now, planned=case, chosen=0, chosen_why="", messages=case.messages,
+                now, planned=case, kept=(), chosen=0, chosen_why="", messages=case.messages,
                 planned_from=state.planning_from, options=options,
             )  # fmt: skip
             desk.push(with_alternative(new, case, 0, geometry), "plan")
@@ -87,8 +87,8 @@ class Planning:
     def choose(self, number: int, why: str) -> None:
         """Take alternative ``number`` (from 0) for the plan; ``why`` is kept with it."""
         state = self._desk.state
-        planned = state.planned
-        if planned is None or not 0 <= number < len(planned.alternatives):
+        plans = self.alternatives()
+        if not 0 <= number < len(plans):
             raise InputError(
                 "alternative",
                 got=f"number {number + 1}",
@@ -103,7 +103,11 @@ class Planning:
                 remedy="Write it into the field under the table.",
             )
         geometry = None if state.simulation is None else state.simulation.geometry
-        new = with_alternative(state, planned, number, geometry)
+        if state.planned is not None:
+            new = with_alternative(state, state.planned, number, geometry)
+        else:  # of an earlier session: simulated again
+            revisions = replace(state.revisions, plan=next_revision())
+            new = replace(state, plan=plans[number].plan, revisions=revisions, simulation=None)
         self._desk.push(replace(new, chosen=number, chosen_why=why.strip()), "choose plan")
 
     def compare(self, a: int, b: int) -> PlanComparison:
@@ -112,13 +116,14 @@ class Planning:
 
         plans = self.alternatives()
         first, second = plans[a], plans[b]
-        rows = first.evaluation.rows, second.evaluation.rows
+        if first.full is None or second.full is None:
+            return compare_plans(first.plan, second.plan)
+        rows = first.full.evaluation.rows, second.full.evaluation.rows
         return compare_plans(first.plan, second.plan, *rows)
 
-    def alternatives(self) -> tuple[Alternative, ...]:
+    def alternatives(self) -> tuple[RankedPlan, ...]:
         """The plans found, the recommended one first."""
-        planned = self._desk.state.planned
-        return () if planned is None else planned.alternatives
+        return ranked_plans(self._desk.state)
 
     def review(self, review: ReviewState, who: str, why: str) -> None:
         """Set the plan's review state; an accepted case can only be looked at from then on."""
@@ -231,6 +236,19 @@ class Planning:
                 desk.add_extra(time_course=(key, history))
 
         desk.work("Time course", "work", work, done)
+
+
+def ranked_plans(state: CaseState) -> tuple[RankedPlan, ...]:
+    """The alternatives of a case: of its search, or as they were saved."""
+    if state.planned is None:
+        return state.kept
+    return tuple(
+        RankedPlan(
+            one.plan, one.names, one.evaluation.minimal_margin_mm, one.evaluation.margin_coverage,
+            one.healthy_ml, one.risk, one,
+        )
+        for one in state.planned.alternatives
+    )  # fmt: skip
 
 
 def with_alternative(

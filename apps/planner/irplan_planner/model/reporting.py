@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from irplan import RESEARCH_USE_ONLY
-from irplan.compute.progress import Progress
+from irplan.compute.progress import Progress, portion
 from irplan.errors import InputError
 from irplan_planner.model.desk import Desk
 from irplan_planner.model.state import CaseState, Draft
@@ -16,6 +19,7 @@ from irplan_planner.model.state import CaseState, Draft
 if TYPE_CHECKING:
     from irplan.planning.case import PlannedAblation
     from irplan.planning.evaluation import Row
+    from irplan.planning.review_states import ReviewState
 
 _TONE = {"ok": "#6fd3a8", "warning": "#ffc857", "error": "#ff7a6b", "not_checked": "#a9b6c4"}
 _WORD = {"ok": "ok", "warning": "warning", "error": "failed", "not_checked": "not checked"}
@@ -24,20 +28,85 @@ _WORD = {"ok": "ok", "warning": "warning", "error": "failed", "not_checked": "no
 class Reporting:
     """Commands."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, folder: Callable[[], Path | None] = lambda: None) -> None:
         self._desk = desk
+        self._folder = folder
 
     def draft(self) -> None:
-        """Make the draft report of the plan as it is."""
-        state = self._desk.state
-        text = draft_html(state)
-        self._desk.push(replace(state, report=Draft(text, state.report_from)), "draft report")
+        """Make the draft of the plan as it is; the procedure's report follows (a job)."""
+        desk, state = self._desk, self._desk.state
+        draft = Draft(draft_html(state), state.report_from)
+        desk.push(replace(state, report=draft), "draft report")
+        plan, folder = state.plan, self._folder()
+
+        def work(progress: Progress) -> tuple[str, tuple[str, ...]]:
+            with TemporaryDirectory(prefix="irplan-report-") as place:
+                out = Path(place) / "report"
+                made = run_report(
+                    ReportRequest(_report_case(plan, folder, Path(place)), out, forms=("txt",)),
+                    progress=progress,
+                )
+                return (out / FORMS["txt"]).read_text("utf-8"), tuple(made.draft.objections)
+
+        def done(outcome: tuple[str, tuple[str, ...]]) -> None:
+            text, objections = outcome
+            if desk.state.report is draft:
+                whole = replace(draft, procedure=text, objections=objections)
+                desk.amend(replace(desk.state, report=whole))
+
+        from irplan.case.report_case import FORMS, ReportRequest, run_report
+
+        desk.work("Wording the report", "background", work, done, latest=True)
+
+    def release(self, folder: Path, language: str = "en") -> None:
+        """The procedure's report as files (page, text, PDF, FHIR) in a new folder (a job).
+
+        Its review is the plan's: a draft stays a draft; an accepted one names who and why, and
+        `irplan pacs send` lets it pass.  With a log in the case's folder the judgement is an event
+        there.  Raises what `irplan.case.report_case` raises: an acceptance against failed checks.
+        """
+        from irplan.case.report_case import ReportRequest, review_report, run_report
+
+        desk, state = self._desk, self._desk.state
+        plan, case = state.plan, self._folder()
+        if plan is None:
+            raise InputError("plan", got="none yet", expected="a plan", remedy="Run Plan first.")
+        review = plan.review
+        log = None if case is None or not (case / "log").is_dir() else case / "log"
+
+        def work(progress: Progress) -> tuple[str, ...]:
+            with TemporaryDirectory(prefix="irplan-report-") as place:
+                request = ReportRequest(
+                    _report_case(plan, case, Path(place)), folder, language=language
+                )
+                made = run_report(request, progress=portion(progress, 0.0, 0.5))
+            steps: tuple[ReviewState, ...] = ()
+            if review.state in ("reviewed", "accepted"):
+                steps = ("reviewed", "accepted")[: 1 + (review.state == "accepted")]
+            elif review.state == "rejected":
+                steps = ("rejected",)
+            for step in steps:
+                review_report(
+                    folder, step, who=review.by, why=review.reason, log=log,
+                    progress=portion(progress, 0.5, 1.0),
+                )  # fmt: skip
+            return made.messages
+
+        def done(messages: tuple[str, ...]) -> None:
+            for message in messages:
+                desk.say(message, "warning")
+            desk.say(f"Report ({review.state}) written to {folder}.", "good")
+
+        desk.work("Writing the report", "save", work, done)
 
     def note(self, text: str) -> None:
         """The reader's own words, which stand in the report."""
         state = replace(self._desk.state, report_note=text.strip())
         if state.report is not None:
-            state = replace(state, report=Draft(draft_html(state), state.report_from))
+            html_now = draft_html(state)
+            state = replace(
+                state, report=replace(state.report, html=html_now, made_from=state.report_from)
+            )
         self._desk.push(state, "note on the report")
 
     def export(self, folder: Path) -> None:
@@ -62,6 +131,18 @@ class Reporting:
             desk.say(f"Exported to {folder}.", "good")
 
         desk.work("Exporting", "save", work, done)
+
+
+def _report_case(plan: Any, folder: Path | None, place: Path) -> Path:
+    """A case's folder as `irplan report` wants it: plan.json, and the log where there is one."""
+    from irplan.files import write_plan
+
+    case = place / "case"
+    case.mkdir()
+    write_plan(plan, case / "plan.json")
+    if folder is not None and (folder / "log").is_dir():
+        shutil.copytree(folder / "log", case / "log")
+    return case
 
 
 def planned_now(state: CaseState) -> PlannedAblation:
@@ -136,6 +217,16 @@ def draft_html(state: CaseState) -> str:
         listed = "".join(f"<li>{html.escape(m)}</li>" for m in dict.fromkeys(state.messages))
         out.append(f"<h3>What to know</h3><ul>{listed}</ul>")
     return "".join(out)
+
+
+def shown_html(draft: Draft) -> str:
+    """The plan's sheet and below it the procedure's report in words."""
+    if not draft.procedure:
+        return draft.html
+    bad = "".join(f"<li>{html.escape(x)}</li>" for x in draft.objections)
+    failed = f"<p>Checks that failed:</p><ul>{bad}</ul>" if bad else ""
+    text = html.escape(draft.procedure)
+    return f"{draft.html}<h2>Procedure report</h2>{failed}<pre>{text}</pre>"
 
 
 def rows_html(rows: tuple[Row, ...]) -> str:

@@ -71,6 +71,15 @@ class Frame:
         out: NDArray[np.float64] = np.cross(self.right, self.down)
         return out
 
+    @cached_property
+    def place(self) -> tuple[float, ...]:
+        """What tells one frame from another: origin, right and down, rounded."""
+        return tuple(
+            np.round(
+                np.concatenate([self.origin_mm, 1e3 * self.right, 1e3 * self.down]), 3
+            ).tolist()
+        )
+
     def to_picture(self, points_mm: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(..., 2) mm right and down of the origin, and (...,) mm behind the picture."""
         rel = np.asarray(points_mm, dtype=np.float64) - self.origin_mm

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from irplan.ablation.history import History as TimeCourse
     from irplan.ablation.placement import Placement
     from irplan.planning.access_map import AccessMap
-    from irplan.planning.case import PlannedAblation, PlanOptions
+    from irplan.planning.case import Alternative, PlannedAblation, PlanOptions
     from irplan.planning.evaluation import PlanEvaluation
     from irplan.planning.margins import TargetGeometry
     from irplan.planning.paths import PathCandidate
@@ -100,10 +100,28 @@ class Simulation:
 
 @dataclass(frozen=True)
 class Draft:
-    """A draft report as shown: its text (HTML for a text browser) and what it was made from."""
+    """A draft report as shown: its text (HTML for a text browser) and what it was made from.
+
+    ``procedure``: the procedure's report in words (`irplan.reports`), with what failed its checks.
+    """
 
     html: str
     made_from: tuple[int, ...]
+    procedure: str = ""
+    objections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RankedPlan:
+    """A plan that was found, with what it is ranked by; ``full``: its simulation, where kept."""
+
+    plan: AblationPlan
+    names: tuple[str, ...]
+    minimal_margin_mm: float
+    margin_share: float
+    healthy_ml: float
+    risk: float
+    full: Alternative | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +140,8 @@ class CaseState:
     """Everything of a case that is saved and undone.
 
     ``labels`` lists what was looked for; ``accepted`` the structures that a person has accepted;
-    ``planned`` is the search's outcome (paths, alternatives), ``plan`` the plan as it is now, which
+    ``planned`` is the search's outcome (paths, alternatives), ``kept`` the alternatives of a search
+    that was made before the case was opened, ``plan`` the plan as it is now, which
     may have been edited since; ``chosen_why`` the reason for the alternative that was chosen;
     ``achieved`` the needles as they are in the patient.
     """
@@ -138,6 +157,7 @@ class CaseState:
     planned: PlannedAblation | None = None
     plan: AblationPlan | None = None
     planned_from: tuple[int, ...] = ()
+    kept: tuple[RankedPlan, ...] = ()
     chosen: int = 0
     chosen_why: str = ""
     simulation: Simulation | None = None

@@ -8,25 +8,50 @@ import sys
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from irplan_planner.widgets import theme
-from irplan_planner.widgets.window import PlannerWindow
 
 
 def run(what: str | None = None) -> int:
     """Show the planner with a case, CT or ``sample:NAME`` and wait for its end; the exit code."""
-    os.environ.setdefault("QT_API", "pyside6")
-    app = QApplication.instance() or QApplication([sys.argv[0]])
-    app.setApplicationName("irplan planner")
-    app.setStyle("Fusion")
-    dark(app)
+    app = _application("irplan planner")
+    from irplan_planner.widgets.window import PlannerWindow
+
     window = PlannerWindow()
     if what is not None:
         window.open(what)  # read while the window is being drawn
     window.fit_to_screen()
     window.show()
     QTimer.singleShot(0, window.view3d.start)
+    return _until_closed(app, window)
+
+
+def run_fluoro(what: str | None = None) -> int:
+    """Show the fluoroscopy bench, with a DICOM run or a simulated one; the exit code."""
+    app = _application("irplan fluoroscopy bench")
+    from irplan_planner.widgets.fluoro_window import FluoroWindow
+
+    window = FluoroWindow()
+    window.fit_to_screen()
+    window.show()
+    if what is None:
+        window.simulate.click()
+    else:
+        window.open(what)
+    return _until_closed(app, window)
+
+
+def _application(name: str) -> QApplication:
+    os.environ.setdefault("QT_API", "pyside6")
+    app = QApplication.instance() or QApplication([sys.argv[0]])
+    app.setApplicationName(name)
+    app.setStyle("Fusion")
+    dark(app)
+    return app
+
+
+def _until_closed(app: QApplication, window: QWidget) -> int:
     # Ctrl-C in the terminal closes the window; Python only sees it while it runs now and then.
     signal.signal(signal.SIGINT, lambda *_: window.close())
     code: int = app.exec()

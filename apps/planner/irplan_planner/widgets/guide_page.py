@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irplan_planner.widgets import parts
-from irplan_planner.widgets.pages import Page
+from irplan_planner.widgets.page import Page
 
 
 class GuidePage(Page):

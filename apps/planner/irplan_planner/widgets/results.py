@@ -7,11 +7,11 @@ import html
 from PySide6.QtWidgets import QLineEdit, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from irplan_planner.model.planner import Planner
-from irplan_planner.model.reporting import rows_html
+from irplan_planner.model.reporting import rows_html, shown_html
 from irplan_planner.widgets import parts, theme
-from irplan_planner.widgets.pages import coverage_words
 from irplan_planner.widgets.preview_view import PreviewView
 from irplan_planner.widgets.scene import SharedScene
+from irplan_planner.widgets.simulate_page import coverage_words
 
 _TONES = {"plain": theme.INK, "good": theme.GOOD, "warning": theme.WARN, "error": theme.BAD}
 
@@ -37,16 +37,17 @@ class Results(QTabWidget):
 
     def refresh(self) -> None:
         """After a change of the case."""
-        self._show_verdict()
+        self.show_verdict()
         self.c_arm.update()
         state = self.planner.state
         if state.report is not self._report_of or state.report is None:
             self._report_of = state.report
             words = "<p>No draft yet: take the step Report.</p>"
-            self.report.setHtml(words if state.report is None else state.report.html)
+            self.report.setHtml(words if state.report is None else shown_html(state.report))
         self.plans.refresh()
 
-    def _show_verdict(self) -> None:
+    def show_verdict(self) -> None:
+        """Margins and rows of the plan, or of the needle in hand."""
         planner = self.planner
         found, state = planner.desk.simulation, planner.state
         key = (found, coverage_words(planner), planner.desk.live is not None)
@@ -110,17 +111,16 @@ class PlansTab(QWidget):
     def refresh(self) -> None:
         """After a change of the case."""
         state, plans = self.planner.state, self.planner.plans.alternatives()
-        key = (state.planned, state.chosen, state.chosen_why)
+        key = (state.planned, state.kept, state.chosen, state.chosen_why)
         if key == self._shown:
             return
         self._shown = key
         rows = []
         for n, one in enumerate(plans):
-            e = one.evaluation
             rows.append((
                 "✓" if n == state.chosen else str(n + 1), ", ".join(one.names),
-                str(len(one.plan.placements)), f"{e.minimal_margin_mm:.1f} mm",
-                f"{100 * e.margin_coverage:.1f} %", f"{one.healthy_ml:.1f} ml", f"{one.risk:.2f}",
+                str(len(one.plan.placements)), f"{one.minimal_margin_mm:.1f} mm",
+                f"{100 * one.margin_share:.1f} %", f"{one.healthy_ml:.1f} ml", f"{one.risk:.2f}",
             ))  # fmt: skip
         parts.fill(self.table, rows)
         self.why.setText(state.chosen_why)

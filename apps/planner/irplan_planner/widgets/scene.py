@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QObject, Signal
 
+from irplan.ablation.placement import Placement
 from irplan_planner.model.handles import NeedleView, needle_view
 from irplan_planner.model.outlines import (
     Level,
@@ -46,6 +47,8 @@ class SharedScene(QObject):
         self.ui_scale = 1.0
         """How much thicker lines and larger handles are drawn than on a usual screen."""
         self._cache = LineCache()
+        self._frames: dict[ViewName, Frame | None] = {}
+        self._frames_of: tuple[object, ...] | None = None
         self._target: tuple[Target, float, tuple[Level, ...]] | None = None
         self._zone: tuple[object, tuple[Level, ...]] | None = None
         self._time: tuple[float, tuple[Level, ...]] | None = None
@@ -94,9 +97,19 @@ class SharedScene(QObject):
         state = self.planner.state
         if state.volume is None:
             return None
-        if name != "eye":
-            return slice_frame(state.grid, name, self.point_mm)
         placements = self.planner.desk.placements
+        key = (state.volume, self.point_mm.tobytes(), self.needle, placements)
+        if self._frames_of is None or not _same(key, self._frames_of):
+            self._frames_of = key
+            self._frames.clear()
+        if name not in self._frames:
+            self._frames[name] = self._made(name, placements)
+        return self._frames[name]
+
+    def _made(self, name: ViewName, placements: tuple[Placement, ...]) -> Frame | None:
+        grid = self.planner.state.grid
+        if name != "eye":
+            return slice_frame(grid, name, self.point_mm)
         if not placements:
             return None
         needle = placements[min(self.needle, len(placements)) - 1].needle
@@ -129,12 +142,25 @@ class SharedScene(QObject):
             return ()
         if self._zone is None or self._zone[0] is not found.result:
             placements = self.planner.desk.placements
+            self._cache.clear()  # it holds the fields of what is no more
             self._zone = (found.result, zone_levels(found.result, plan.lethal, placements))
         return self._zone[1]
 
     def _goal(self) -> float:
         options = self.planner.state.options
         return 5.0 if options is None else options.margin_mm
+
+    def lines_key(self) -> tuple[object, ...]:
+        """What the lines depend on besides the frame; the same tuple, the same lines."""
+        if not self.show_lines:
+            return ()
+        state, desk = self.planner.state, self.planner.desk
+        found = desk.simulation
+        goal = state.plan.margin_goal_mm if state.plan else self._goal()
+        return (
+            id(state.target), goal, None if found is None else id(found.result), state.plan is None,
+            self.time_s, id(desk.extras.time_course),
+        )  # fmt: skip
 
     def outlines(self, frame: Frame) -> tuple[Outline, ...]:
         """Lines of all levels on a frame."""
@@ -152,3 +178,8 @@ class SharedScene(QObject):
             for group in (planned, lying)
             for n, p in enumerate(group, start=1)
         )
+
+
+def _same(a: tuple[object, ...], b: tuple[object, ...]) -> bool:
+    """Whether two keys name the same things (arrays and tuples by identity)."""
+    return a[1:3] == b[1:3] and a[0] is b[0] and a[3] is b[3]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -31,6 +31,8 @@ from irplan_planner.widgets import theme
 from irplan_planner.widgets.scene import SharedScene
 
 _TITLES = {"axial": "Axial", "coronal": "Coronal", "sagittal": "Sagittal", "eye": "Needle's eye"}
+#: The needle's eye follows other views this often while they are scrolled, ms.
+EYE_EVERY_MS = 70
 _KEYS = {
     Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
     Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
@@ -57,7 +59,7 @@ class SliceView(QWidget):
         self._pixels: NDArray[np.uint32] | None = None
         self._base: QPixmap | None = None
         self._base_key: tuple[Any, ...] = ()
-        self._kept: tuple[Outline, ...] = ()
+        self._kept: tuple[Any, ...] = ()
         self._drag: tuple[str, Any] | None = None
         self._trail: list[tuple[float, float]] = []
         self.setMouseTracking(True)
@@ -66,7 +68,12 @@ class SliceView(QWidget):
         self.setObjectName(f"view-{name}")
         self.setAccessibleName(_TITLES[name])
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        scene.changed.connect(self.update)
+        self._cross: tuple[int, int] | None = None
+        self._where = (0.0, 0.0, 1.0)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.update)
+        scene.changed.connect(self._changed)
 
     # ---------------------------------------------------------------- geometry
 
@@ -124,35 +131,75 @@ class SliceView(QWidget):
             painter.end()
         self.painted += 1
 
+    def _changed(self) -> None:
+        """The scene changed: redraw what is different, the crosshair alone where that is all."""
+        frame = self.scene.frame(self.name)
+        if frame is None or self._base is None or self._key(frame) != self._base_key:
+            if self.name == "eye" and self._base is not None and not self.hasFocus():
+                if not self._soon.isActive():
+                    self._soon.start(EYE_EVERY_MS)  # resampled: it follows in its own time
+            else:
+                self.update()
+            return
+        for place in (self._cross, self._cross_at(frame)):
+            if place is not None:
+                wide = max(2, round(2 * self.scene.ui_scale))
+                self.update(QRect(0, place[1] - 1, self.width(), wide + 1))
+                self.update(QRect(place[0] - 1, 0, wide + 1, self.height()))
+
+    def _key(self, frame: Frame) -> tuple[Any, ...]:
+        """What all but the crosshair depends on."""
+        scene, state = self.scene, self.scene.planner.state
+        middle = None if self.middle_mm is None else tuple(self.middle_mm)
+        return (
+            id(state.volume), id(state.labels), frame.place, scene.look,
+            (self.width(), self.height(), self.zoom, middle, scene.ui_scale), scene.lines_key(),
+            id(scene.planner.desk.placements), id(state.achieved), scene.needle,
+        )  # fmt: skip
+
     def _paint(self, painter: QPainter) -> None:
-        painter.fillRect(self.rect(), QColor("black"))
         frame = self.scene.frame(self.name)
         if frame is None:
+            painter.fillRect(self.rect(), QColor("black"))
             self._empty(painter)
             return
-        outlines = self.scene.outlines(frame)
-        self._make_image(frame)
-        middle = None if self.middle_mm is None else tuple(self.middle_mm)
-        look = (self.size(), self.zoom, middle, self.scene.ui_scale)
-        key = (self._image_key, look, tuple(id(o) for o in outlines))
+        key = self._key(frame)
+        self._where = (*self._origin(frame), self.scale(frame))
         if key != self._base_key or self._base is None:
-            self._base = QPixmap(self.size())
-            self._base.fill(QColor("black"))
-            below = QPainter(self._base)
-            self._picture(below, frame)
-            below.setRenderHint(QPainter.RenderHint.Antialiasing)
-            for outline in outlines:
-                self._outline(below, frame, outline)
-            below.end()
+            self._base = self._drawn(frame)
             self._base_key = key
-            self._kept = outlines  # their ids stay theirs
+            state = self.scene.planner.state
+            # What the key names by its id stays alive, and so its id.
+            desk = self.scene.planner.desk
+            result = None if desk.simulation is None else desk.simulation.result
+            self._kept = (state.volume, state.labels, state.achieved, state.target, result,
+                          desk.placements, desk.extras.time_course)  # fmt: skip
         painter.drawPixmap(0, 0, self._base)
         self._crosshair(painter, frame)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._drag is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            self._in_hand(painter, frame)
+        if self.hasFocus():
+            painter.setPen(QPen(QColor(theme.ACCENT), 2))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+
+    def _drawn(self, frame: Frame) -> QPixmap:
+        """All but the crosshair: picture, lines, needles, words."""
+        ratio = self.devicePixelRatioF()
+        base = QPixmap(self.size() * ratio)
+        base.setDevicePixelRatio(ratio)
+        base.fill(QColor("black"))
+        self._make_image(frame)
+        below = QPainter(base)
+        self._picture(below, frame)
+        below.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for outline in self.scene.outlines(frame):
+            self._outline(below, outline)
         for view in self.scene.needles(frame):
-            self._needle(painter, frame, view)
-        self._in_hand(painter, frame)
-        self._words(painter, frame)
+            self._needle(below, view)
+        self._words(below, frame)
+        below.end()
+        return base
 
     def _empty(self, painter: QPainter) -> None:
         painter.setPen(QColor(theme.MUTED))
@@ -164,8 +211,7 @@ class SliceView(QWidget):
     def _make_image(self, frame: Frame) -> None:
         state, look = self.scene.planner.state, self.scene.look
         assert state.volume is not None
-        place = (*np.round(frame.origin_mm, 3), *np.round(frame.right, 6), *np.round(frame.down, 6))
-        key = (id(state.volume), id(state.labels), place, look)
+        key = (id(state.volume), id(state.labels), frame.place, look)
         if key != self._image_key or self._image is None:
             pixels = self._painter.picture(state.volume, state.labels, frame, look)
             self._pixels = np.ascontiguousarray(pixels)
@@ -177,15 +223,14 @@ class SliceView(QWidget):
 
     def _picture(self, painter: QPainter, frame: Frame) -> None:
         assert self._image is not None
-        left, top = self._origin(frame)
-        s = self.scale(frame)
+        left, top, s = self._where
         left -= 0.5 * s * frame.step[0]
         top -= 0.5 * s * frame.step[1]
         width, height = frame.size_mm
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         painter.drawImage(QRectF(left, top, s * width, s * height), self._image)
 
-    def _outline(self, painter: QPainter, frame: Frame, outline: Outline) -> None:
+    def _outline(self, painter: QPainter, outline: Outline) -> None:
         pen = QPen(QColor(outline.colour), outline.width * self.scene.ui_scale)
         if outline.dashed:
             pen.setStyle(Qt.PenStyle.DashLine)
@@ -193,11 +238,20 @@ class SliceView(QWidget):
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for line in outline.lines:
-            painter.drawPolyline(_polygon(self.to_screen(frame, line)))
+            painter.drawPolyline(_polygon(self._px(line)))
+
+    def _px(self, uv: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`to_screen` of the frame that is being drawn."""
+        left, top, s = self._where
+        return uv * s + (left, top)
+
+    def _cross_at(self, frame: Frame) -> tuple[int, int]:
+        uv, _ = frame.to_picture(self.scene.point_mm)
+        x, y = self.to_screen(frame, uv)
+        return round(float(x)), round(float(y))
 
     def _crosshair(self, painter: QPainter, frame: Frame) -> None:
-        uv, _ = frame.to_picture(self.scene.point_mm)
-        x, y = (round(float(c)) for c in self.to_screen(frame, uv))
+        x, y = self._cross = self._cross_at(frame)
         wide, gap = max(1, round(self.scene.ui_scale)), round(14 * self.scene.ui_scale)
         colour = QColor("#2f86b4")
         w, h = self.width(), self.height()
@@ -209,7 +263,7 @@ class SliceView(QWidget):
             if across > 0 and down > 0:
                 painter.fillRect(left, top, across, down, colour)
 
-    def _needle(self, painter: QPainter, frame: Frame, view: NeedleView) -> None:
+    def _needle(self, painter: QPainter, view: NeedleView) -> None:
         active = view.number == self.scene.needle and not view.achieved
         colour = QColor(theme.ACHIEVED if view.achieved else theme.NEEDLE)
         k = self.scene.ui_scale
@@ -221,11 +275,11 @@ class SliceView(QWidget):
             painter.setPen(pen)
             for run in runs:
                 if len(run) > 1:
-                    painter.drawPolyline(_polygon(self.to_screen(frame, run)))
+                    painter.drawPolyline(_polygon(self._px(run)))
         for point, hollow in ((view.tip, False), (view.entry, True)):
             if point is None:
                 continue
-            x, y = self.to_screen(frame, point)
+            x, y = self._px(point)
             size = (7.0 if active else 5.5) * k
             painter.setPen(QPen(QColor("black"), 1.4 * k))
             painter.setBrush(QColor(0, 0, 0, 90) if hollow else colour)
@@ -262,7 +316,7 @@ class SliceView(QWidget):
             title += f" {min(self.scene.needle, max(1, len(self.scene.planner.desk.placements)))}"
         else:
             axis = {"axial": 2, "coronal": 1, "sagittal": 0}[self.name]
-            title += f"  {'xyz'[axis]} {self.scene.point_mm[axis]:.0f} mm"
+            title += f"  {'xyz'[axis]} {frame.origin_mm[axis]:.0f} mm"
         look = self.scene.look
         if look.mode != "slice":
             title += f"  {look.mode.upper()} {look.thickness_mm:.0f} mm"
@@ -281,10 +335,6 @@ class SliceView(QWidget):
         right, base = w - 10, h - 8
         painter.drawLine(QPointF(right - bar * s, base), QPointF(right, base))
         _halo(painter, right, base - line - 3, f"{bar:g} mm", Qt.AlignmentFlag.AlignRight)
-        if self.hasFocus():
-            painter.setPen(QPen(QColor(theme.ACCENT), 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
 
     # ---------------------------------------------------------------- pointer
 

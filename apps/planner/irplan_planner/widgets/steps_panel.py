@@ -8,17 +8,15 @@ from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLa
 from irplan_planner.model.steps import STEPS, StepName, StepView
 from irplan_planner.widgets import parts, theme
 from irplan_planner.widgets.guide_page import GuidePage
-from irplan_planner.widgets.pages import (
-    LoadPage,
-    Page,
-    PlanPage,
-    ReportPage,
-    SegmentPage,
-    SimulatePage,
-    TargetPage,
-    VerifyPage,
-)
+from irplan_planner.widgets.load_page import LoadPage
+from irplan_planner.widgets.page import Page
+from irplan_planner.widgets.plan_page import PlanPage
+from irplan_planner.widgets.report_page import ReportPage
 from irplan_planner.widgets.scene import SharedScene
+from irplan_planner.widgets.segment_page import SegmentPage
+from irplan_planner.widgets.simulate_page import SimulatePage
+from irplan_planner.widgets.target_page import TargetPage
+from irplan_planner.widgets.verify_page import VerifyPage
 
 _PAGES: dict[StepName, type[Page]] = {
     "load": LoadPage, "segment": SegmentPage, "target": TargetPage, "plan": PlanPage,
@@ -61,6 +59,7 @@ class StepsPanel(QWidget):
             self.stack.addWidget(parts.scrolled(page))
         layout.addWidget(self.stack, 1)
         self._before: dict[StepName, str] = {}
+        self._shown: dict[StepName, StepView] = {}
         self.take("load")
 
     def take(self, step: StepName) -> None:
@@ -85,6 +84,11 @@ class StepsPanel(QWidget):
         """After a change of the case."""
         views = self.scene.planner.steps()
         for view in views:
+            if view.name == self.step:
+                self.words.setText(view.words)
+            if self._shown.get(view.name) == view:
+                continue
+            self._shown[view.name] = view
             colour, mark = theme.STATUS[view.status]
             b = self.buttons[view.name]
             b.setText(f"{mark}  {view.title}")
@@ -92,8 +96,6 @@ class StepsPanel(QWidget):
             b.setAccessibleName(f"{view.title}: {view.status}")
             b.setAccessibleDescription(view.words)
             b.setToolTip(view.words)
-            if view.name == self.step:
-                self.words.setText(view.words)
         self.pages[self.step].refresh()
         self._advance(views)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QStackedLayout, QWidget
 
@@ -23,6 +23,9 @@ from irplan_planner.model.surfaces import (
 from irplan_planner.widgets import theme
 from irplan_planner.widgets.opengl import opengl_trouble
 from irplan_planner.widgets.scene import SharedScene
+
+#: Changes are gathered this long, and this long while a needle moves in another view, ms.
+SOON_MS, LIVE_MS = 15, 160
 
 
 class View3D(QWidget):
@@ -49,7 +52,10 @@ class View3D(QWidget):
         self._drag: tuple[int, Part, NDArray[np.float64], float] | None = None
         self._framed: object = None
         self._closed = False
-        scene.planner.desk.listen(lambda topic: self.refresh() if topic != "jobs" else None)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self.refresh)
+        scene.planner.desk.listen(self._changed)
         scene.changed.connect(self._needle_colours)
 
     # ---------------------------------------------------------------- start and end
@@ -100,6 +106,13 @@ class View3D(QWidget):
             self.plotter = None
 
     # ---------------------------------------------------------------- content
+
+    def _changed(self, topic: str) -> None:
+        """Changes are drawn together; while a needle is in hand the slices come first."""
+        if topic in ("state", "extras") and not self._soon.isActive():
+            self._soon.start(SOON_MS)
+        elif topic == "live":
+            self._soon.start(SOON_MS if self._drag is not None else LIVE_MS)
 
     def refresh(self) -> None:
         """Draw what has changed since the last time."""
@@ -279,7 +292,7 @@ class View3D(QWidget):
         self.draw()
 
     def _needle_colours(self) -> None:
-        if self.plotter is not None:
+        if self.plotter is not None and self.scene.planner.desk.live is None:
             before = self._drawn.get("needles-of")
             self._needles()
             if self._drawn.get("needles-of") != before:

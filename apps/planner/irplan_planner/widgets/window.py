@@ -180,6 +180,10 @@ class PlannerWindow(QMainWindow):
             self.status.tick()
             self.results.refresh()
             return
+        if topic == "live":  # a needle in hand: only what moves with it
+            self.results.show_verdict()
+            self.scene.changed.emit()
+            return
         if self.desk.state.volume is not self._volume:
             self._volume = self.desk.state.volume
             self.fit()
