@@ -105,7 +105,7 @@ def child_first(what: str) -> None:
     """Print when the first slice was painted."""
     app, window = _window(what)
     view = window.views["axial"]
-    _until(app, lambda: window.desk.state.volume is not None and view.painted > 0)
+    _until(app, lambda: window.desk.state.volume is not None or window.desk.glance is not None)
     view.repaint()
     print(json.dumps({"painted": time.time()}), flush=True)
     window._end(keep=False)

@@ -49,7 +49,7 @@ def _drag(view: Any, start: Any, end: Any) -> None:
 
 
 def _idle(window: PlannerWindow, qtbot: Any) -> None:
-    qtbot.waitUntil(lambda: window.desk.jobs.idle, timeout=150_000)
+    qtbot.waitUntil(lambda: window.desk.jobs.idle, timeout=400_000)
 
 
 def test_research_use_only_is_always_seen(window: PlannerWindow) -> None:

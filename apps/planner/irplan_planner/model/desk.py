@@ -9,6 +9,7 @@ from typing import Any, Literal
 from irplan.ablation.placement import Placement
 from irplan.compute.progress import Progress
 from irplan.errors import InputError, IrplanError
+from irplan_planner.model.glance import Glance
 from irplan_planner.model.heavy import HeavyWorker
 from irplan_planner.model.history import History
 from irplan_planner.model.jobs import Job, JobQueue, Lane
@@ -52,6 +53,8 @@ class Desk:
         self.jobs = JobQueue(wake=wake, failed=self.complain)
         self.extras = Extras()
         self.live: Live | None = None
+        self.glance: Glance | None = None
+        """What there is to see of a scan that is still being read."""
         self.read_only = ""
         """Why the case may only be looked at; empty where it may be changed."""
         self.messages: list[Message] = []
@@ -78,6 +81,7 @@ class Desk:
         self.jobs.cancel_all("work", "edit", "background")
         self._history = History(state)
         self.extras, self.live, self.saved = Extras(), None, state
+        self.glance = None
         self.changed("state")
 
     def push(self, state: CaseState, words: str) -> None:

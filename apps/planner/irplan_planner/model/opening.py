@@ -14,6 +14,7 @@ from irplan.errors import InputError, IrplanError, OutputError
 from irplan_planner.model import case_folder
 from irplan_planner.model.case_folder import CaseWriter, Lock
 from irplan_planner.model.desk import Desk
+from irplan_planner.model.glance import Glance, glance
 from irplan_planner.model.state import CaseState, Revisions, next_revision
 
 #: More voxels than this would not fit into 4 GB with their labels and masks.
@@ -63,7 +64,19 @@ class Opening:
         if case_folder.is_case(given):
             self._open_case(given if given.is_dir() else given.parent)
             return
+        if given.is_dir() and self._desk.state.volume is None:
+            self._glance_at(given)
         self._read(f"Reading {given.name}", lambda p: _read_image(given, series_uid, p), str(given))
+
+    def _glance_at(self, folder: Path) -> None:
+        desk = self._desk
+
+        def done(found: Glance | None) -> None:
+            if desk.state.volume is None and found is not None:
+                desk.glance = found
+                desk.changed("extras")
+
+        desk.work("First look", "preview", lambda p: glance(folder), done, quiet=True)
 
     def sample(self, name: str) -> None:
         """A built-in generated patient (a job; kept on disk for the next time)."""

@@ -215,6 +215,7 @@ class Extras:
     time_course: tuple[tuple[int, ...], TimeCourse] | None = None
     coverage: tuple[tuple[int, ...], Any] | None = None
     guidance: tuple[tuple[int, ...], Any] | None = None
+    verification: tuple[tuple[object, ...], Any] | None = None
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from irplan.compute.progress import Progress
+from irplan.ablation.placement import Placement
+from irplan.compute.progress import Progress, portion
 from irplan.errors import InputError
 from irplan_planner.model.desk import Desk
+from irplan_planner.model.state import CaseState
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,96 @@ class Verifying:
 
         desk.work("Reading needles", "read", work, done)
 
+    def find_in_scan(self, path: str | Path) -> None:
+        """Needles recognised in a control scan in the plan's frame of reference (a job)."""
+        desk, plan = self._desk, _planned(self._desk)
+
+        def work(progress: Progress) -> Any:
+            from irplan.case.open import open_image_and_notes
+            from irplan.segmentation.needles import find_needles
+
+            volume, notes = open_image_and_notes(path, progress=portion(progress, 0.0, 0.4))
+            there, own = volume.grid.frame_of_reference_uid, plan.frame_of_reference_uid
+            if there is not None and own is not None and there != own:
+                raise InputError(
+                    "control scan",
+                    got="another frame of reference than the plan's",
+                    expected="a scan registered to the image that was planned on",
+                    remedy="Use irplan register, then open the needles that it carries over.",
+                )
+            found = find_needles(volume, progress=portion(progress, 0.4, 1.0))
+            assumed = there is None or own is None
+            return tuple(n.needle for n in found.needles), (*notes, *found.notes), assumed
+
+        def done(outcome: Any) -> None:
+            needles, notes, assumed = outcome
+            for note in notes:
+                desk.say(note, "warning")
+            if assumed:
+                desk.say("Plan or scan names no frame of reference: one and the same was assumed.",
+                         "warning")  # fmt: skip
+            if not needles:
+                desk.say("No needle was recognised in the control scan.", "warning")
+                return
+            kind = plan.placements[0].applicator
+            lying = tuple(Placement(n, kind, status="achieved") for n in needles)
+            desk.push(replace(desk.state, achieved=lying), "needles of a control scan")
+
+        desk.work("Looking for needles", "work", work, done)
+
+    def judge(self, *, registration_error_mm: float | None, zone: str | Path | None = None) -> None:
+        """Planned against achieved: simulated with the needles that lie, and by a zone (a job).
+
+        Without ``registration_error_mm`` every verdict is "not assessable".
+        """
+        desk, state, plan = self._desk, self._desk.state, _planned(self._desk)
+        labels, mask = state.labels, state.target_mask()
+        if labels is None or mask is None or not (state.achieved or zone):
+            raise InputError(
+                "verify",
+                got="no needles as they lie, and no zone",
+                expected="one of them",
+                remedy="Open the needles, find them in a control scan, or open a zone.",
+            )
+        key = self._key(state)
+
+        def work(progress: Progress) -> Any:
+            from irplan.case.open import open_mask
+            from irplan.guidance.verification import verify
+
+            seen = None if zone is None else open_mask(zone, labels.grid)
+            return verify(
+                plan, [p.needle for p in state.achieved], labels, mask, zone=seen,
+                registration_error_mm=registration_error_mm, progress=progress,
+            )  # fmt: skip
+
+        def done(found: Any) -> None:
+            for message in found.messages:
+                desk.say(message, "warning")
+            if self._key(desk.state) == key:
+                desk.add_extra(verification=(key, found))
+
+        desk.work("Verifying", "work", work, done)
+
+    def verdicts(self) -> tuple[tuple[str, str, str], ...]:
+        """(how it was judged, verdict, why) of the last `judge` on the case as it is."""
+        extra = self._desk.extras.verification
+        if extra is None or extra[0] != self._key(self._desk.state):
+            return ()
+        done = extra[1]
+        return tuple(
+            (
+                name,
+                one.state + ("" if one.minimal_mm is None else f", {one.minimal_mm:.1f} mm"),
+                one.reason,
+            )
+            for name, one in (("simulated", done.simulated_verdict), ("seen", done.seen_verdict))
+        )
+
+    @staticmethod
+    def _key(state: CaseState) -> tuple[object, ...]:
+        return (*state.simulated_from, state.achieved)
+
     def deviations(self) -> tuple[Deviation, ...]:
         """Each planned needle with the nearest that lies; `InputError` without both."""
         from irplan.planning.review_compare import compare_plans
@@ -77,3 +169,9 @@ class Verifying:
         state = self._desk.state
         options = state.options or default_options()
         Planning(self._desk).set_goal(replace(options, fixed=state.achieved))
+
+
+def _planned(desk: Desk) -> Any:
+    if desk.state.plan is None:
+        raise InputError("plan", got="none yet", expected="a plan", remedy="Run Plan first.")
+    return desk.state.plan

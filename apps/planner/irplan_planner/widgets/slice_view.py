@@ -53,6 +53,8 @@ class SliceView(QWidget):
         self.middle_mm: NDArray[np.float64] | None = None
         """LPS point in the middle of the view; None: the picture's own middle."""
         self.painted = 0
+        self.glanced = 0
+        """How often the first look at a scan that is being read was painted."""
         self._painter = SlicePainter()
         self._image: QImage | None = None
         self._image_key: tuple[Any, ...] = ()
@@ -202,6 +204,19 @@ class SliceView(QWidget):
         return base
 
     def _empty(self, painter: QPainter) -> None:
+        seen = self.scene.planner.desk.glance
+        if seen is not None and self.name == "axial":
+            rows, columns = seen.grey.shape
+            down, across = seen.step_mm
+            s = 0.98 * min(self.height() / (rows * down), self.width() / (columns * across))
+            size = (s * across * columns, s * down * rows)
+            place = QRectF((self.width() - size[0]) / 2, (self.height() - size[1]) / 2, *size)
+            image = QImage(seen.grey.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
+            painter.drawImage(place, image)
+            words = "A slice from the middle; reading the rest ..."
+            _halo(painter, 8, 6, words, Qt.AlignmentFlag.AlignLeft)
+            self.glanced += 1
+            return
         painter.setPen(QColor(theme.MUTED))
         words = _TITLES[self.name] + (
             ": shown once there is a needle" if self.name == "eye" else ": open a CT"
