@@ -402,9 +402,9 @@ def _kept(folder: Path, parts: dict[str, str], data: dict[str, Any]) -> tuple[Ra
         if name is None:
             break
         try:
-            numbers = [
+            margin, share, healthy, risk = (
                 float(one[k]) for k in ("minimal_margin_mm", "margin_share", "healthy_ml", "risk")
-            ]
+            )
             names = tuple(str(x) for x in one["names"])
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(
@@ -413,7 +413,7 @@ def _kept(folder: Path, parts: dict[str, str], data: dict[str, Any]) -> tuple[Ra
                 expected="its names and four numbers",
                 remedy="Mend that place, or take the alternatives out and plan anew.",
             ) from error
-        out.append(RankedPlan(read_plan(folder / name), names, *numbers))
+        out.append(RankedPlan(read_plan(folder / name), names, margin, share, healthy, risk))
     return tuple(out)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from irplan.planning.review_states import ReviewState
 
 _TONE = {"ok": "#6fd3a8", "warning": "#ffc857", "error": "#ff7a6b", "not_checked": "#a9b6c4"}
+#: Judgements that lead from a draft to each state.
+_STEPS_TO: Mapping[str, tuple[ReviewState, ...]] = {
+    "reviewed": ("reviewed",),
+    "accepted": ("reviewed", "accepted"),
+    "rejected": ("rejected",),
+}
 _WORD = {"ok": "ok", "warning": "warning", "error": "failed", "not_checked": "not checked"}
 
 
@@ -80,12 +86,7 @@ class Reporting:
                     _report_case(plan, case, Path(place)), folder, language=language
                 )
                 made = run_report(request, progress=portion(progress, 0.0, 0.5))
-            steps: tuple[ReviewState, ...] = ()
-            if review.state in ("reviewed", "accepted"):
-                steps = ("reviewed", "accepted")[: 1 + (review.state == "accepted")]
-            elif review.state == "rejected":
-                steps = ("rejected",)
-            for step in steps:
+            for step in _STEPS_TO.get(review.state, ()):
                 review_report(
                     folder, step, who=review.by, why=review.reason, log=log,
                     progress=portion(progress, 0.5, 1.0),

@@ -79,7 +79,8 @@ class FluoroView(QWidget):
         gap *= 127.0 / reach
         gap += 128.0
         np.clip(gap, 0.0, 255.0, out=gap)
-        return gap.astype(np.uint8)
+        out: NDArray[np.uint8] = gap.astype(np.uint8)
+        return out
 
     def _grey(self, frame: NDArray[Any]) -> NDArray[np.uint8]:
         if frame.dtype != np.uint16:
