@@ -55,7 +55,8 @@ class Results(QTabWidget):
             return
         self._verdict_of = key
         if found is None or state.plan is None:
-            self.verdict.setHtml("<p>No plan yet.</p>")
+            words = "No plan yet." if state.plan is None else "The plan is not simulated yet."
+            self.verdict.setHtml(f"<p>{words}</p>")
             return
         if found.evaluation is not None and planner.desk.live is None:
             rows = found.evaluation.rows

@@ -10,20 +10,20 @@ class VerifyPage(Page):
     """Needles as they lie against the plan."""
 
     def build(self) -> None:
-        self.main = parts.button("Open needles as they lie...", self._open, primary=True)
+        self.main = parts.button("Open needles...", self._open, primary=True)
         self.add(
             self.main,
-            parts.button("Find them in a control scan...", self._scan),
+            parts.button("Find in a control scan...", self._scan),
             parts.muted("A plan.json, needle table (CSV), Slicer markups or JSON, LPS mm."),
         )
         self._table = parts.table(("Needle", "Across", "Depth", "Angle"))
-        self._table.setMinimumHeight(130)
+        self._table.setMinimumHeight(90)
         self._on = parts.button("Plan on from these", self.do(self.planner.verify.plan_on))
         self.add(self._table, self._on)
         self._error = parts.number(-0.5, 20, -0.5, "mm", step=0.5, decimals=1)
         self._error.setSpecialValueText("not known")
         self._judge = parts.button("Verify margins", self.do(self._verify))
-        self._zone = parts.button("Verify a zone that was seen...", self._open_zone)
+        self._zone = parts.button("Verify a seen zone...", self._open_zone)
         self._verdict = parts.muted()
         self.add(parts.labelled("Registration error", self._error), self._judge, self._zone,
                  self._verdict)  # fmt: skip
