@@ -36,6 +36,8 @@ def main() -> None:
     for table in (
         tables.filters_table(result),
         *(tables.demands_table(result, name) for name in filters),
+        *(t for name in filters for t in tables.peers_table(result, name)),
+        *tables.dsa_tables(result),
         tables.devices_table(result),
         tables.worst_table(result),
         tables.factors_table(result),

@@ -37,7 +37,7 @@ def bench(
     ),
     full_dose: float = typer.Option(40.0, metavar="NGY", help="Full dose at the detector, nGy."),
     level: str = typer.Option(
-        "standard", help="quick (a minute or two), standard (some 15 minutes) or full."
+        "standard", help="quick (a minute or two), standard (some ten) or full (an hour and more)."
     ),
     out: Path | None = typer.Option(None, "-o", "--out", help="Folder for page, JSON, figures."),
     quiet: bool = QUIET,
@@ -92,6 +92,7 @@ def bench(
         for table in (
             tables.filters_table(result),
             *(tables.demands_table(result, n) for n in named),
+            *(t for n in named for t in tables.peers_table(result, n)),
             tables.devices_table(result),
             tables.worst_table(result),
             *tables.dsa_tables(result),

@@ -8,7 +8,13 @@ from typing import Any
 
 from irplan.fluoroscopy.bench.recorded import RecordedBench
 from irplan.fluoroscopy.bench.suite import BenchResult
-from irplan.fluoroscopy.bench.summary import demands, device_summary, dsa_demands
+from irplan.fluoroscopy.bench.summary import (
+    demands,
+    device_summary,
+    dsa_demands,
+    peer_comparisons,
+    peer_demands,
+)
 
 _SCHEMA, _VERSION = "irplan-fluoro-bench", 1
 
@@ -31,6 +37,8 @@ def bench_to_data(result: BenchResult) -> dict[str, Any]:
         "dose_factors": [asdict(f) for f in result.factors],
         "dsa": [asdict(r) for r in result.dsa],
         "dsa_demands": [asdict(d) for d in dsa_demands(result)],
+        "peers": {name: [asdict(p) for p in peer_comparisons(result, name)] for name in own},
+        "peer_demands": {name: [asdict(d) for d in peer_demands(result, name)] for name in own},
         "demands": {name: [asdict(d) for d in demands(result, name)] for name in own},
     }
     out: dict[str, Any] = _finite(data)

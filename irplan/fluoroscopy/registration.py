@@ -14,7 +14,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 from irplan.fluoroscopy.filter import Frame
 
 _BINNED = 2
-_STEPS = 4
+_STEPS = 6
+_SMOOTH = 1.5  # binned pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +70,8 @@ def pixel_shift(
         start = phase_shift(mask[::_BINNED, ::_BINNED], live[::_BINNED, ::_BINNED])
         start = (_BINNED * start[0], _BINNED * start[1])
     small_mask, small_live = (_binned(x) for x in (mask, live))
-    template = gaussian_filter(small_mask, 1.5, mode="nearest")
-    moving = gaussian_filter(small_live, 1.5, mode="nearest")
+    template = gaussian_filter(small_mask, _SMOOTH, mode="nearest")
+    moving = gaussian_filter(small_live, _SMOOTH, mode="nearest")
     down, across = _slopes(template)
     row, column = start[0] / _BINNED, start[1] / _BINNED
     noise = noise_sd * 0.1
@@ -91,6 +92,16 @@ def pixel_shift(
     if blocks == 0:
         return PixelShift(rigid, None)
     field = _field(template, moving, (row, column), blocks, noise)
+    return PixelShift(rigid, field * _BINNED)
+
+
+def shift_field(
+    mask: Frame, live: Frame, rigid: tuple[float, float], blocks: int, *, noise_sd: float = 1.0
+) -> PixelShift:
+    """The field beyond a ``rigid`` shift that is known (pixels); as `pixel_shift` fits it."""
+    template, moving = (gaussian_filter(_binned(x), _SMOOTH, mode="nearest") for x in (mask, live))
+    at = (rigid[0] / _BINNED, rigid[1] / _BINNED)
+    field = _field(template, moving, at, blocks, noise_sd * 0.1)
     return PixelShift(rigid, field * _BINNED)
 
 

@@ -40,17 +40,17 @@ class TemporalSettings:
     forget : share of its past that a memory loses a frame where something moves.
     """
 
-    show: float = 0.365
-    short_share: float = 0.18
-    short_gain: float = 0.5
+    show: float = 0.34
+    short_share: float = 0.22
+    short_gain: float = 0.4
     long_gain: float = 0.03
     area_low: float = 4.0
     area_high: float = 5.5
     energy_low: float = 1.9
     energy_high: float = 2.8
-    line_low: float = 3.8
-    line_high: float = 4.8
-    line_drop: float = 1.2
+    line_low: float = 3.6
+    line_high: float = 4.6
+    line_drop: float = 1.7
     lift: float = 0.0
     dot_low: float = 4.8
     dot_high: float = 6.5
@@ -80,11 +80,11 @@ class SpatialSettings:
     sharpen : how much of what the line's mean blurs across is restored.
     """
 
-    keep: tuple[float, float, float] = (0.5, 0.8, 1.0)
-    line_low: float = 3.8
-    line_high: float = 4.8
+    keep: tuple[float, float, float] = (0.4, 0.7, 1.0)
+    line_low: float = 3.5
+    line_high: float = 4.5
     line_drop: float = 1.8
-    sharpen: float = 0.4
+    sharpen: float = 0.6
 
     def __post_init__(self) -> None:
         if len(self.keep) != 3 or not all(0.0 <= k <= 1.0 for k in self.keep):
@@ -151,9 +151,9 @@ _GENERAL = FluoroSettings()
 #: wires; peripheral: slow; abdomen: breathing, needles) and add enhancement.
 PRESETS: dict[str, FluoroSettings] = {
     "general": _GENERAL,
-    "cardiac": replace(_GENERAL.with_show(0.45), name="cardiac", enhance=0.3),
-    "neuro": replace(_GENERAL.with_show(0.32), name="neuro", enhance=0.4),
-    "peripheral": replace(_GENERAL.with_show(0.35), name="peripheral", enhance=0.3),
+    "cardiac": replace(_GENERAL.with_show(0.42), name="cardiac", enhance=0.3),
+    "neuro": replace(_GENERAL.with_show(0.30), name="neuro", enhance=0.4),
+    "peripheral": replace(_GENERAL.with_show(0.32), name="peripheral", enhance=0.3),
     "abdomen": replace(_GENERAL, name="abdomen", enhance=0.3),
     "needle": replace(_GENERAL, name="needle", enhance=0.4),
 }

@@ -12,8 +12,9 @@ from irplan.errors import InputError
 from irplan.fluoroscopy.filter import Frame, State, StreamFacts, checked
 from irplan.fluoroscopy.noise import NoiseModel, block_noise, fit_noise
 from irplan.fluoroscopy.pipeline import Pipeline
-from irplan.fluoroscopy.registration import PixelShift, moved, pixel_shift
+from irplan.fluoroscopy.registration import PixelShift, moved, pixel_shift, shift_field
 from irplan.fluoroscopy.settings import FluoroSettings
+from irplan.fluoroscopy.shift_track import ShiftTrack
 from irplan.image import FluoroSequence
 
 _BLOCKS = 12
@@ -23,10 +24,10 @@ class Subtraction:
     """ln(mask) - ln(live), mask shifted to the live frame, noise filtered after subtraction.
 
     The first ``mask_frames`` frames are averaged to the mask and give a picture of zeros; then
-    each frame is registered against it (`pixel_shift`), subtracted on variance-stabilised
-    values, filtered there by the `Pipeline`'s temporal and spatial stages (the anatomy is gone,
-    so they work on vessels alone), and turned into the logarithm of the ratio of intensities:
-    contrast agent is positive, in units of mu times thickness.
+    each frame is registered against it (`pixel_shift`, steadied by `ShiftTrack`), subtracted on
+    variance-stabilised values, filtered there by the `Pipeline`'s temporal and spatial stages (the
+    anatomy is gone, so they work on vessels alone), and turned into the logarithm of the ratio of
+    intensities: contrast agent is positive, in units of mu times thickness.
 
     Parameters
     ----------
@@ -68,6 +69,7 @@ class Subtraction:
         self._seen = 0
         self._model: NoiseModel | None = None
         self._last: Frame | None = None
+        self._track = ShiftTrack()
         #: The shift of the last frame.
         self.shift = PixelShift((0.0, 0.0), None)
 
@@ -91,12 +93,11 @@ class Subtraction:
         model.stabilise(new, live)
         if self._shift != "none":
             first = self._seen == self._count + 1
-            self.shift = pixel_shift(
-                mask,
-                live,
-                start=None if first else self.shift.rigid,
-                blocks=_BLOCKS if self._shift == "elastic" else 0,
-            )
+            start = None if first else self._track.predicted()
+            rigid = self._track.step(pixel_shift(mask, live, start=start).rigid)
+            self.shift = PixelShift(rigid, None)
+            if self._shift == "elastic":
+                self.shift = shift_field(mask, live, rigid, _BLOCKS)
             mask = moved(mask, self.shift)
         difference = live - mask
         if self._filtered:
@@ -116,7 +117,7 @@ class Subtraction:
         if self._seen == 0:
             return {}
         out: State = {"seen": np.array(self._seen), "sum": self._sum.copy()}
-        out["rigid"] = np.array(self.shift.rigid)
+        out["rigid"], out["track"] = np.array(self.shift.rigid), self._track.state()
         if self._mask is not None:
             out["mask"] = self._mask.copy()
         if self._last is not None:
@@ -133,6 +134,9 @@ class Subtraction:
         self._last = np.array(state["last"], np.float32) if "last" in state else None
         row, column = (float(v) for v in state.get("rigid", np.zeros(2)))
         self.shift = PixelShift((row, column), None)
+        self._track = ShiftTrack()
+        if "track" in state:
+            self._track.restore(np.asarray(state["track"]))
         noise = {k[6:]: v for k, v in state.items() if k.startswith("noise/")}
         self._model = NoiseModel.of_state(noise) if noise else None
         self._pipeline.restore_stages(

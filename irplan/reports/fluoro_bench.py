@@ -15,6 +15,8 @@ from irplan.fluoroscopy.bench.summary import (
     demands,
     device_summary,
     dsa_demands,
+    peer_comparisons,
+    peer_demands,
     worst_cell,
 )
 from irplan.reports.content import Table
@@ -122,6 +124,29 @@ def demands_table(result: BenchResult, name: str) -> Table:
     return _demand_rows(f"Demands: {name}", demands(result, name))
 
 
+def peers_table(result: BenchResult, name: str) -> tuple[Table, ...]:
+    """A filter against every peer of the run; none where no peer was measured."""
+    found = peer_comparisons(result, name)
+    if not found:
+        return ()
+    rows = tuple(
+        (
+            p.peer, f"{p.device_snr[0]:.3g}", f"{p.device_snr[1]:.3g}",
+            f"{p.ahead} of {p.cells}" if p.cells else "not measured",
+            "–" if p.least_cell is None else f"{p.least:.2f} (r {p.least_cell.radius_px:g} px, "
+            f"{100 * p.least_cell.contrast:g} %, {p.least_cell.speed_px:g} px/frame)",
+            f"{p.speed:.3g}",
+        )
+        for p in found
+    )  # fmt: skip
+    heads = ("peer", f"device SNR, {name}", "peer", "d' higher in", f"least d' of {name} over peer",
+             "times as fast")  # fmt: skip
+    return (
+        _demand_rows(f"Demands: {name} against peers", peer_demands(result, name)),
+        Table(f"{name} against peers", heads, rows, "Still and 1 px/frame discs, in place."),
+    )
+
+
 def _demand_rows(title: str, found: Sequence[Demand]) -> Table:
     rows = tuple(
         (
@@ -157,6 +182,7 @@ def bench_html(result: BenchResult, figures: Mapping[str, tuple[str, bytes]]) ->
         Part("Setting", (Note(setting), Note("Seeds of 100 and more were not used to choose "
              "irplan's constants.")), (), (filters_table(result),)),
         Part("Demands", (), (), tuple(demands_table(result, n) for n in own)),
+        Part("Peers", (), (), tuple(t for n in own for t in peers_table(result, n))),
         Part("Devices", (), tuple(f for k, f in drawn.items() if k == "speed"),
              (devices_table(result),)),
         Part("Worst case", (Note("A linear temporal filter cannot gain for still discs without "

@@ -41,7 +41,7 @@ def test_run_filters_and_records(run_file: Path, tmp_path: Path) -> None:
     assert np.std(after - clean) < 0.45 * np.std(before - clean)
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["preset"] == "abdomen"
-    assert record["settings"]["temporal"]["show"] == 0.365
+    assert record["settings"]["temporal"]["show"] == 0.34
     assert record["frames"] == 12
     with Image.open(tmp_path / "out.gif") as film:
         assert film.n_frames == 12

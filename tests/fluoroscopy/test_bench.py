@@ -194,7 +194,7 @@ def test_recorded_run_of_white_noise() -> None:
 
 def test_whole_benchmark_and_a_peer_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = (DiscCell(5.0, 0.1, 0.0), DiscCell(5.0, 0.1, 3.0))
-    tiny = suite._Size((160, 160), (100,), 18, (208, 208), (100, 101, 102, 103), cells, True, 40)
+    tiny = suite._Size((192, 192), 160, (100,), 18, (208, 208), (100, 101, 102, 103), cells, 40)
     monkeypatch.setattr(suite, "_size", lambda level: tiny)
     absent = replace(peers.PEERS["bm3d"], needs="no_such_module_of_irplan")
     monkeypatch.setitem(peers.PEERS, "bm3d", absent)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class ScenePair:
     """A scene's frames with and without its first device, under the same noise.
 
     ``noisy``, ``noisy_without``, ``clean``, ``clean_without``: (frame, row, column) float32;
-    the first of them is frame ``first`` of the scene.
+    ``corner`` (row, column): where in the scene's frame they begin.
     """
 
     scene: Scene
@@ -57,32 +58,27 @@ class ScenePair:
     noisy_without: NDArray[np.float32]
     clean: NDArray[np.float32]
     clean_without: NDArray[np.float32]
-    first: int = 0
+    corner: tuple[int, int] = (0, 0)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of a frame."""
+        rows, columns = self.noisy.shape[1:]
+        return rows, columns
 
     @property
     def facts(self) -> StreamFacts:
         """What a filter is told."""
         s = self.scene
-        return StreamFacts(s.shape, s.rate_hz, photometry(self.detector), s.pixel_mm)
-
-    def part(self, first: int, count: int) -> ScenePair:
-        """``count`` frames from ``first`` (for filters that remember little and are slow)."""
-        cut = slice(first, first + count)
-        return replace(
-            self,
-            scene=replace(self.scene, frames=count),
-            noisy=self.noisy[cut],
-            noisy_without=self.noisy_without[cut],
-            clean=self.clean[cut],
-            clean_without=self.clean_without[cut],
-            first=self.first + first,
-        )
+        return StreamFacts(self.shape, s.rate_hz, photometry(self.detector), s.pixel_mm)
 
     def others(self, frame: int) -> Mask:
         """Pixels of the scene's further devices."""
-        out: Mask = np.zeros(self.scene.shape, np.bool_)
+        out: Mask = np.zeros(self.shape, np.bool_)
+        (row, column), (rows, columns) = self.corner, self.shape
         for name in self.scene.devices[1:]:
-            out |= self.scene.mask(name, self.first + frame, share=0.1)
+            mask = self.scene.mask(name, frame, share=0.1)
+            out |= mask[row : row + rows, column : column + columns]
         return out
 
 
@@ -91,9 +87,13 @@ def scene_pair(
     dose_ngy: float,
     *,
     detector: Detector = DETECTORS["flat-panel-0.2"],
+    window_px: int | None = None,
     progress: Progress = no_progress,
 ) -> ScenePair:
-    """Simulate both runs; `InputError` for a scene without a device."""
+    """Simulate both runs; `InputError` for a scene without a device.
+
+    ``window_px``: keep a square of that side about the device, where the scene is larger.
+    """
     if not scene.devices:
         raise InputError(
             "scene",
@@ -102,15 +102,35 @@ def scene_pair(
             remedy="Use abdomen, cardiac, neuro or peripheral.",
         )
     exposure = Exposure(dose_ngy)
-    stacks = []
-    for part, one in enumerate((scene, scene.without(scene.devices[0]))):
-        noisy = np.empty((scene.frames, *scene.shape), np.float32)
-        clean = np.empty_like(noisy)
+    corner, cut = _window(scene, window_px)
+    shape = (scene.frames, *np.empty(scene.shape, np.bool_)[cut].shape)
+
+    def stacks(one: Scene, told: Progress) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        noisy, clean = np.empty(shape, np.float32), np.empty(shape, np.float32)
         for n, f in enumerate(simulate_frames(one, exposure, detector, seed=scene.seed)):
-            progress((part + n / scene.frames) / 2, "simulating scenes")
-            noisy[n], clean[n] = f.noisy, f.clean
-        stacks += [noisy, clean]
-    return ScenePair(scene, dose_ngy, detector, stacks[0], stacks[2], stacks[1], stacks[3])
+            told(n / scene.frames, "simulating scenes")
+            noisy[n], clean[n] = f.noisy[cut], f.clean[cut]
+        return noisy, clean
+
+    with ThreadPoolExecutor(1) as pool:  # both at a time; each is one thread's work
+        other = pool.submit(stacks, scene.without(scene.devices[0]), no_progress)
+        with_it = stacks(scene, progress)
+        without = other.result()
+    return ScenePair(
+        scene, dose_ngy, detector, with_it[0], without[0], with_it[1], without[1], corner
+    )
+
+
+def _window(scene: Scene, side: int | None) -> tuple[tuple[int, int], tuple[slice, slice]]:
+    """Corner and slices of the square about the first device in the middle frame."""
+    if side is None or side >= min(scene.shape):
+        return (0, 0), (slice(None), slice(None))
+    there = np.argwhere(scene.mask(scene.devices[0], scene.frames // 2))
+    middle = np.median(there, axis=0) if len(there) else np.array(scene.shape) / 2
+    row, column = (
+        int(np.clip(m - side / 2, 0, n - side)) for m, n in zip(middle, scene.shape, strict=True)
+    )
+    return (row, column), (slice(row, row + side), slice(column, column + side))
 
 
 def measure_devices(
@@ -129,6 +149,8 @@ def measure_devices(
     the frames they belong to.
     """
     with_it, never = factory(pair.facts), factory(pair.facts)
+    # a filter that forgets makes only the frames that are asked for
+    spare = hasattr(with_it, "watch") and hasattr(with_it, "memory_frames")
     late = int(getattr(with_it, "latency_frames", 0))
     total = pair.scene.frames
     if from_frame + late >= total - 2:
@@ -143,22 +165,33 @@ def measure_devices(
     lag_filter: FluoroFilter | None = None
     for n in range(total):
         progress(n / total, f"filter {name}")
-        shown = with_it.step(pair.noisy[n])
+        k = n - late
+        wanted = k >= from_frame and (k - from_frame) % every == 0 and n < gone_at
+        last = n == gone_at + late
+        shown = _take(with_it, pair.noisy[n], wanted or not spare)
+        if lag_filter is not None and gone_at <= n:
+            left = _take(lag_filter, pair.noisy_without[n], last or not spare)
+            empty = _take(never, pair.noisy_without[n], last or not spare)
+            if last and left is not None and empty is not None:
+                contrast = pair.clean_without[gone_at - 1] - pair.clean[gone_at - 1]
+                values["lag"] = [device_residual(left, empty, contrast)]
+        else:
+            _take(never, pair.noisy_without[n], not spare)
         if n == gone_at - 1:
             lag_filter = factory(pair.facts)
             lag_filter.restore(with_it.state())
-        empty = never.step(pair.noisy_without[n])
-        if lag_filter is not None and gone_at <= n:
-            left = lag_filter.step(pair.noisy_without[n])
-            if n == gone_at + late:
-                contrast = pair.clean_without[gone_at - 1] - pair.clean[gone_at - 1]
-                values["lag"] = [device_residual(left, empty, contrast)]
-        k = n - late
-        if k >= from_frame and (k - from_frame) % every == 0:
+        if wanted and shown is not None:
             for key, value in _frame_values(pair, k, shown):
                 values.setdefault(key, []).append(value)
     means = {key: float(np.mean(v)) for key, v in values.items()}
     return DeviceRow(name, pair.scene.name, pair.scene.seed, pair.dose_ngy, means)
+
+
+def _take(each: FluoroFilter, frame: Frame, wanted: bool) -> Frame | None:
+    if wanted:
+        return each.step(frame)
+    each.watch(frame)  # type: ignore[attr-defined]
+    return None
 
 
 def _frame_values(pair: ScenePair, k: int, shown: Frame) -> Iterator[tuple[str, float]]:

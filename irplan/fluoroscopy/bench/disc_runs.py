@@ -115,6 +115,12 @@ class DiscSetting:
         out: NDArray[np.int_] = np.array([(r, c) for r in rows for c in columns])
         return out
 
+    def everywhere(self, pitch_px: int) -> NDArray[np.int_]:
+        """(n, 2) row, column of patches every ``pitch_px`` that lie wholly in the frame."""
+        rows, columns = (np.arange(HALF_PATCH_PX, n - HALF_PATCH_PX, pitch_px) for n in self.shape)
+        out: NDArray[np.int_] = np.array([(r, c) for r in rows for c in columns])
+        return out
+
 
 @dataclass(frozen=True, eq=False)
 class EmptyRun:

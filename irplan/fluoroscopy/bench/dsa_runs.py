@@ -54,7 +54,7 @@ def measure_dsa(
     seeds: Sequence[int] = REPORT_SEEDS[:2],
     shape: tuple[int, int] = (512, 512),
     frames: int = 24,
-    mask_frames: int = 4,
+    mask_frames: int = 8,
     progress: Progress = no_progress,
 ) -> tuple[DsaRow, ...]:
     """Subtract the scene "neuro-dsa" and measure frames in which contrast agent is in the vessels.
@@ -62,11 +62,11 @@ def measure_dsa(
     The whole anatomy drifts; the true shift is that of the frame less the mean of the mask's.
     Raises `InputError` for runs too short to hold contrast agent.
     """
-    if frames < mask_frames + 12:
+    if frames < mask_frames + 8:
         raise InputError(
             "frames",
             got=f"{frames}",
-            expected=f"at least {mask_frames + 12}",
+            expected=f"at least {mask_frames + 8}",
             remedy="Contrast agent arrives after half a second.",
         )
     out = []
@@ -101,7 +101,7 @@ def _measure(
     off, away, cnr = [], [], []
     for n, frame in enumerate(run):
         shown = each.step(frame)
-        if n < mask_frames + 8:
+        if n < max(mask_frames, 12):
             continue
         true = drift[n] - zero
         away.append(float(np.hypot(*true)))

@@ -56,7 +56,7 @@ class PeerFilter:
     """Holds the last stabilised frames and calls a kernel on them, scaled to noise of SD 1.
 
     ``latency_frames``: how many frames late it answers (methods that look ahead);
-    ``memory_frames``: earlier frames do not matter to it.
+    ``memory_frames``: earlier frames do not matter to it; those before are only watched.
     """
 
     def __init__(
@@ -71,15 +71,19 @@ class PeerFilter:
 
     def step(self, frame: Frame) -> Frame:
         """The filtered frame (of ``latency_frames`` ago)."""
+        self.watch(frame)
+        stack = np.stack([self._last[0]] * (self._count - len(self._last)) + self._last)
+        scale = np.float32(self._sd or 0.8)
+        return restored(self._kernel(stack / scale) * scale, self._facts.photometry)
+
+    def watch(self, frame: Frame) -> None:
+        """Take a frame whose result nobody asks for (the slow part is left out)."""
         new = stabilised(checked(frame, self._facts.shape), self._facts.photometry)
         if self._last:
             change = np.abs(new - self._last[-1])[::2, ::2]
             sd = float(np.median(change)) * 1.4826 / np.sqrt(2.0)
             self._sd = sd if self._sd == 0.0 else 0.8 * self._sd + 0.2 * sd
         self._last = [*self._last, new][-self._count :]
-        stack = np.stack([self._last[0]] * (self._count - len(self._last)) + self._last)
-        scale = np.float32(self._sd or 0.8)
-        return restored(self._kernel(stack / scale) * scale, self._facts.photometry)
 
     def state(self) -> State:
         """The frames it holds, and the noise."""

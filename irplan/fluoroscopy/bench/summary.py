@@ -9,7 +9,9 @@ from typing import Literal
 import numpy as np
 
 from irplan.fluoroscopy.bench.device_runs import DEVICE_MEASURES
-from irplan.fluoroscopy.bench.suite import BenchResult, CellRow
+from irplan.fluoroscopy.bench.disc_runs import DiscCell
+from irplan.fluoroscopy.bench.peers import PEERS
+from irplan.fluoroscopy.bench.suite import BenchResult, CellRow, FilterRow
 from irplan.fluoroscopy.quality.observer import Ratio
 
 
@@ -115,6 +117,90 @@ def demands(result: BenchResult, name: str) -> tuple[Demand, ...]:
         out.append(Demand("frames/s at 1024 x 1024", rate, None, None, ">= 30",
                           "met" if rate >= 30 else "MISSED"))  # fmt: skip
     return tuple(out)
+
+
+@dataclass(frozen=True)
+class PeerComparison:
+    """A filter against one peer at the working dose, in one run.
+
+    ``device_snr``: of both, mean over the same scenes.  ``ahead`` of ``cells``: kinds of still and
+    1 px/frame discs in which the filter's in-place d' is higher; ``least``: the least ratio of
+    d' (filter over peer), with its cell.  ``speed``: the peer's time a frame over the filter's.
+    """
+
+    peer: str
+    device_snr: tuple[float, float]
+    ahead: int
+    cells: int
+    least: float
+    least_cell: DiscCell | None
+    speed: float
+
+
+def peer_comparisons(result: BenchResult, name: str) -> tuple[PeerComparison, ...]:
+    """``name`` against every peer that was measured."""
+    dose = result.request.working_dose
+    snr = {s.filter_name: s.values["device_snr"].value for s in device_summary(result)
+           if s.dose == dose and "device_snr" in s.values}  # fmt: skip
+    rows = {r.name: r for r in result.filters if r.speed is not None}
+    own = {r.cell: r.d_prime for r in cells_of(result, name, "in-place") if r.cell.speed_px <= 1.0}
+    out = []
+    for peer in rows:
+        if peer not in PEERS or peer == name or name not in rows:
+            continue
+        its = {r.cell: r.d_prime for r in cells_of(result, peer, "in-place") if r.cell in own}
+        ratios = {c: own[c] / d if d > 0.0 else math.inf for c, d in its.items()}
+        least = min(ratios, key=lambda c: ratios[c]) if ratios else None
+        out.append(
+            PeerComparison(
+                peer,
+                (snr.get(name, math.nan), snr.get(peer, math.nan)),
+                sum(v > 1.0 for v in ratios.values()),
+                len(ratios),
+                ratios[least] if least is not None else math.nan,
+                least,
+                _ms(rows[peer]) / _ms(rows[name]),
+            )
+        )
+    return tuple(out)
+
+
+def peer_demands(result: BenchResult, name: str) -> tuple[Demand, ...]:
+    """Ahead of every peer on devices and on still and slow discs, at 20 x the best one's speed."""
+    found = peer_comparisons(result, name)
+    if not found:
+        return ()
+    first = max(found, key=lambda p: p.device_snr[1] if math.isfinite(p.device_snr[1]) else 0.0)
+    cells = [p for p in found if p.cells]
+    out = []
+    if all(math.isfinite(v) for v in first.device_snr):
+        ahead = first.device_snr[0] / first.device_snr[1]
+        out.append(Demand("device SNR over the best peer's", ahead, None, None, "> 1",
+                          "met" if ahead > 1.0 else "MISSED", first.peer))  # fmt: skip
+    if cells:
+        worst = min(cells, key=lambda p: p.least)
+        c = worst.least_cell
+        note = f"{worst.peer}; {sum(p.ahead for p in cells)} of {sum(p.cells for p in cells)} ahead"
+        if c is not None:
+            note += (
+                f", least at r {c.radius_px:g} px, {100 * c.contrast:g} %, {c.speed_px:g} px/frame"
+            )
+        whole = min(p.cells for p in cells) >= 24 and len(cells) == len(found)
+        verdict: Literal["met", "MISSED", "not measured"] = (
+            "MISSED" if worst.least <= 1.0 else "met" if whole else "not measured"
+        )
+        out.append(Demand("least d' over a peer's, still and 1 px/frame", worst.least, None, None,
+                          "> 1 in all 24, every peer", verdict, note))  # fmt: skip
+    out.append(Demand("speed over the best peer's (device SNR)", first.speed, None, None, ">= 20",
+                      "met" if first.speed >= 20.0 else "MISSED", first.peer))  # fmt: skip
+    return tuple(out)
+
+
+def _ms(row: FilterRow) -> float:
+    """Of a 1024 x 1024 frame."""
+    if row.speed is None:
+        return math.nan
+    return row.speed.ms_per_frame * 1024 * 1024 / (row.speed.shape[0] * row.speed.shape[1])
 
 
 def dsa_demands(result: BenchResult) -> tuple[Demand, ...]:

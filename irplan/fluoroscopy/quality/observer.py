@@ -62,6 +62,7 @@ def hotelling(
     paired: bool = False,
     template: ArrayLike | None = None,
     groups: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
     draws: int = 400,
     seed: int = 0,
 ) -> Detectability:
@@ -74,11 +75,13 @@ def hotelling(
     template : (channel,) fixed weights; None: S^-1 dv, trained on these samples.
     groups : (sample,) labels of samples that are not independent (one run, one place); whole
         groups are drawn in the bootstrap.
+    noise : (more, channel) further outputs without the object: with ``paired`` the covariance is
+        that of these alone, so it is known better than from the pairs.
     draws : bootstrap samples; 0: no interval (NaN).
 
     Raises `InputError` for outputs that do not fit, or fewer than channels + 3 samples.
     """
-    d = _Samples(present, absent, paired, template, groups)
+    d = _Samples(present, absent, paired, template, groups, noise)
     estimate = d.estimate(d.all)
     drawn = d.bootstrap(draws, seed)
     low, high = _interval(estimate, drawn)
@@ -113,6 +116,7 @@ class _Samples:
         paired: bool,
         template: ArrayLike | None,
         groups: ArrayLike | None,
+        noise: ArrayLike | None = None,
     ) -> None:
         self.a = np.asarray(present, dtype=np.float64)
         self.b = np.asarray(absent, dtype=np.float64)
@@ -120,6 +124,19 @@ class _Samples:
         ok = self.a.ndim == 2 and self.a.shape == self.b.shape
         self.n, self.p = self.a.shape if ok else (0, 0)
         self.paired = paired
+        self.noise = None if noise is None else np.asarray(noise, dtype=np.float64)
+        if self.noise is not None and (
+            not paired
+            or self.noise.ndim != 2
+            or self.noise.shape[1] != self.p
+            or self.noise.shape[0] < self.p + 3
+        ):
+            raise InputError(
+                "noise",
+                got=f"{self.noise.shape}" + ("" if paired else " with samples that are not paired"),
+                expected=f"(channels + 3 or more, {self.p}), and paired samples",
+                remedy="Leave it out, or give outputs of the same channels.",
+            )
         if not ok or self.n < self.p + 3 or (self.w is not None and self.w.shape != (self.p,)):
             raise InputError(
                 "observer samples",
@@ -139,14 +156,23 @@ class _Samples:
         _, inverse = np.unique(labels, return_inverse=True)
         self.members = [np.flatnonzero(inverse == k) for k in range(int(inverse.max()) + 1)]
         self.all = np.arange(self.n)
+        # sums over blocks of the further outputs, so that a draw of blocks is cheap
+        self.sums = None if self.noise is None else _block_sums(self.noise)
 
-    def estimate(self, index: NDArray[np.intp]) -> float:
-        """d' of the samples ``index``, corrected for its bias, not below 0."""
+    def estimate(self, index: NDArray[np.intp], blocks: NDArray[np.intp] | None = None) -> float:
+        """d' of the samples ``index``, corrected for its bias, not below 0.
+
+        ``blocks``: which blocks of the further outputs (all where None).
+        """
         a, b = self.a[index], self.b[index]
         n, p = len(index), self.p
         change = a.mean(axis=0) - b.mean(axis=0)
-        s = _covariance(b) if self.paired else (_covariance(a) + _covariance(b)) / 2.0
-        freedom = n - 1 if self.paired else 2 * (n - 1)
+        if self.sums is not None:
+            s, count = self.sums.covariance(blocks)
+            freedom = count - 1
+        else:
+            s = _covariance(b) if self.paired else (_covariance(a) + _covariance(b)) / 2.0
+            freedom = n - 1 if self.paired else 2 * (n - 1)
         of_change = _covariance(a - b) / n if self.paired else 2.0 * s / n
         if self.w is not None:
             signal = float(self.w @ change)
@@ -164,8 +190,38 @@ class _Samples:
         out = np.empty(draws)
         for k in range(draws):
             chosen = rng.integers(len(self.members), size=len(self.members))
-            out[k] = self.estimate(np.concatenate([self.members[c] for c in chosen]))
+            blocks = None
+            if self.sums is not None:
+                blocks = rng.integers(len(self.sums.count), size=len(self.sums.count))
+            out[k] = self.estimate(np.concatenate([self.members[c] for c in chosen]), blocks)
         return out
+
+
+@dataclass(frozen=True, eq=False)
+class _BlockSums:
+    """Counts (block,), sums (block, channel) and products (block, channel, channel)."""
+
+    count: NDArray[np.float64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+
+    def covariance(self, blocks: NDArray[np.intp] | None) -> tuple[NDArray[np.float64], int]:
+        """Covariance of these blocks' outputs (all where None), and of how many it is."""
+        use = slice(None) if blocks is None else blocks
+        n = float(self.count[use].sum())
+        mean = self.first[use].sum(axis=0) / n
+        out = (self.second[use].sum(axis=0) - n * np.outer(mean, mean)) / (n - 1.0)
+        return out, int(n)
+
+
+def _block_sums(x: NDArray[np.float64], most: int = 64) -> _BlockSums:
+    middle = x.mean(axis=0)  # taken off first: nothing is lost to rounding
+    parts = np.array_split(x - middle, min(most, x.shape[0]))
+    return _BlockSums(
+        np.array([float(len(v)) for v in parts]),
+        np.array([v.sum(axis=0) for v in parts]),
+        np.array([v.T @ v for v in parts]),
+    )
 
 
 def _covariance(x: NDArray[np.float64]) -> NDArray[np.float64]:
