@@ -18,6 +18,7 @@ from irplan.cli.export import export
 from irplan.cli.fluoro import fluoro
 from irplan.cli.fluoro_bench import bench as fluoro_bench
 from irplan.cli.fluoro_bench import phantom as fluoro_phantom
+from irplan.cli.fluoro_simulate import simulate as fluoro_simulate
 from irplan.cli.gateway import gateway
 from irplan.cli.gui import gui
 from irplan.cli.info import info
@@ -101,6 +102,7 @@ app.command(epilog=RESEARCH_USE_ONLY)(report)
 app.command(epilog=RESEARCH_USE_ONLY)(review)
 fluoro.command("bench", epilog=RESEARCH_USE_ONLY)(fluoro_bench)
 fluoro.command("phantom", epilog=RESEARCH_USE_ONLY)(fluoro_phantom)
+fluoro.command("simulate", epilog=RESEARCH_USE_ONLY)(fluoro_simulate)
 app.add_typer(fluoro, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(phantom)
 app.command(epilog=RESEARCH_USE_ONLY)(register)

@@ -126,3 +126,20 @@ def test_observer_refuses() -> None:
         laguerre_gauss(32, 4, 10.0)
     with pytest.raises(InputError):
         channel_outputs(np.ones((3, 9, 9)), laguerre_gauss(11, 2, 4.0))
+
+
+def test_covariance_from_further_patches() -> None:
+    """White noise, few pairs and many further outputs: d' is the closed form |s| / sigma."""
+    rng = np.random.default_rng(11)
+    signal = np.array([0.8, -0.5, 0.3, 0.0])
+    absent = rng.normal(size=(20, 4))
+    more = rng.normal(size=(4000, 4))
+    d = hotelling(absent + signal, absent, paired=True, noise=more, draws=100)
+    exact = float(np.linalg.norm(signal))
+    assert d.d_prime == pytest.approx(exact, rel=0.04)
+    assert d.low < exact < d.high
+    assert d.high - d.low < 0.12 * exact
+    with pytest.raises(InputError, match="noise"):
+        hotelling(absent + signal, absent, noise=more)
+    with pytest.raises(InputError, match="noise"):
+        hotelling(absent + signal, absent, paired=True, noise=more[:, :3])
