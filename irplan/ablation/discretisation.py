@@ -7,6 +7,7 @@ MJ/(m3 K), mm and s here, and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,17 +65,17 @@ class Discretisation:
         """Voxels along slice, row and column."""
         return self.grid.shape
 
-    @property
+    @cached_property
     def inverse_square(self) -> NDArray[np.float32]:
         """1 / spacing^2 per array axis, 1/mm^2."""
         return (1.0 / np.asarray(self.grid.spacing_mm) ** 2).astype(np.float32)
 
-    @property
+    @cached_property
     def voxel_mm3(self) -> float:
         """Volume of a voxel, mm3."""
         return float(np.prod(self.grid.spacing_mm))
 
-    @property
+    @cached_property
     def held_away(self) -> bool:
         """Some voxels are held at another temperature than the body's."""
         return bool(np.any(self.held != 0.0))

@@ -70,9 +70,9 @@ def effective_radius_mm(
     e1 = np.cross(d, helper)
     e1 /= np.linalg.norm(e1)
     e2 = np.cross(d, e1)
-    n_k, n_phi = 160, 64
+    n_k, n_phi = 160, 32
     k = (np.arange(n_k) + 0.5) * (min(math.pi / float(h.max()), 6.0 / sigma_e_mm) / n_k)
-    phi = (np.arange(n_phi) + 0.5) * (2.0 * math.pi / n_phi)
+    phi = (np.arange(n_phi) + 0.5) * (math.pi / n_phi)  # k and -k are alike
     direction = np.cos(phi)[:, None] * e1 + np.sin(phi)[:, None] * e2
     lam = ((2.0 - 2.0 * np.cos(k[:, None, None] * direction * h)) / h**2).sum(axis=-1)
     mean = (1.0 / lam).mean(axis=1) - 1.0 / k**2

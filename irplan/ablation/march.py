@@ -235,7 +235,7 @@ class March:
         drives = np.stack([self._drive(segment, p, at) for p in range(count)], axis=1)
         reach = reach_voxels(mesh, dt_s)
         shape = np.array(mesh.shape)
-        active, chunks, inside = bioheat_window.grow(
+        active, chunks, rows = bioheat_window.grow(
             self.busy_lo, self.busy_hi, reach, shape, mesh.runs, mesh.rows, mesh.mixed,
             mesh.mixed_rows, self.lo, self.hi, self.work, probes.work,
         )  # fmt: skip
@@ -248,9 +248,8 @@ class March:
         self.near[0, probes.row] = np.minimum(lo, probes.row_lo)
         self.near[1, probes.row] = np.maximum(hi, probes.row_hi)
         bioheat.super_step(
-            *self.tau, mesh.kind, shape, active, chunks, threads > 1, self.lo, self.hi,
-            inside, mesh.runs, mesh.mixed, mesh.derived, mesh.table,
-            mesh.signature, mesh.fixed_faces,
+            *self.tau, mesh.kind, shape, rows, chunks, threads > 1, mesh.runs, mesh.mixed,
+            mesh.derived, mesh.table, mesh.signature, mesh.fixed_faces,
             mesh.tau, mesh.inverse_square, weights, drives[:-1],
             probes.probe_ptr, probes.sample_ptr, probes.local, probes.weight, probes.voxel_ptr,
             probes.voxel, probes.strength, probes.contact, probes.middle, probes.gathered,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,13 +106,13 @@ class Grid:
         affine[:3, 3] = origin_lps_mm
         return cls((shape[0], shape[1], shape[2]), affine, frame_of_reference_uid)
 
-    @property
+    @cached_property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel size along (slice, row, column), mm."""
         s = np.linalg.norm(self.affine[:3, :3], axis=0)
         return (float(s[0]), float(s[1]), float(s[2]))
 
-    @property
+    @cached_property
     def voxel_volume_mm3(self) -> float:
         """Volume of one voxel, mm^3."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
@@ -122,10 +123,11 @@ class Grid:
         out: NDArray[np.float64] = self.affine[:3, :3] / np.asarray(self.spacing_mm)
         return out
 
-    @property
+    @cached_property
     def inverse(self) -> NDArray[np.float64]:
         """4 x 4 from LPS mm to (slice, row, column)."""
         out: NDArray[np.float64] = np.linalg.inv(self.affine).astype(np.float64, copy=False)
+        out.setflags(write=False)
         return out
 
     @property

@@ -62,22 +62,22 @@ from irplan.compute.cpu.bioheat_state import (
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
 def _warm(
-    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, step: Any, band: Any
-) -> tuple[Any, Any]:
-    """Advance ``n`` voxels of one tissue far from freezing: (sum of tau, how many come near)."""
-    zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+    ta1: Any, ta0: Any, start: Any, n: Any, sy: Any, sz: Any, w: Any, d: Any, step: Any
+) -> Any:
+    """Advance ``n`` voxels of one tissue far from freezing: sum of tau."""
+    two = np.float32(2.0)
     beta = step[1]
     own = step[0] - step[2] * d[DP] * d[DI]
     lap = step[2] * d[DK] * d[DI]
     wx, wy, wz = lap * w[2], lap * w[1], lap * w[0]
     own -= two * (wx + wy + wz)
     add = step[2] * d[DM] * d[DI]
-    total, cold = zero, zero
+    total = np.float32(0.0)
     for k in range(n):
         i = start + uint64(k)
         t = ta1[i]
         total += t
-        t = (
+        ta0[i] = (
             own * t
             + wx * (ta1[i - uint64(1)] + ta1[i + uint64(1)])
             + wy * (ta1[i - sy] + ta1[i + sy])
@@ -85,9 +85,7 @@ def _warm(
             + beta * ta0[i]
             + add
         )
-        cold += one if t <= band else zero
-        ta0[i] = t
-    return total, cold
+    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, inline="always")
@@ -261,16 +259,6 @@ def _through_edge(
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
-def _bend(ta0: Any, start: Any, n: Any, d: Any, tl: Any) -> None:
-    """Bring voxels that a linear stage took below the liquidus onto the enthalpy's curve."""
-    iu, im, jf, ul, us = d[DI], d[DI + 1], d[DI + 2], d[UL], d[US]
-    for k in range(n):
-        i = start + uint64(k)
-        t = ta0[i]
-        ta0[i] = t if t > tl else temperature_of(d[DC] * t, iu, im, jf, ul, us, tl)
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def cold_columns(ta: Any, base: Any, left: Any, right: Any, band: Any) -> tuple[Any, Any]:
     """First cold column and last + 1 of the row at ``base`` between two columns."""
     while left < right and ta[base + uint64(left)] > band:
@@ -284,79 +272,75 @@ def cold_columns(ta: Any, base: Any, left: Any, right: Any, band: Any) -> tuple[
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
 def _rows(
-    ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, first: Any, last: Any, lo: Any, hi: Any,
-    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any,
-    fixed_faces: Any, tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any,
+    ta1: Any, ta0: Any, kind: Any, shape: Any, rows: Any, first: Any, last: Any, runs: Any,
+    mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any, step: Any,
+    was: Any, now: Any, sums: Any,
 ) -> None:  # fmt: skip
-    """One stage over the rows active[first:last]: ta0 (Y_j-2) becomes Y_j; heat into ``sums``.
+    """One stage over the rows[first:last]: ta0 (Y_j-2) becomes Y_j; heat into ``sums``.
 
-    ``inside[a]`` has the first and last run and the first and last mixed voxel of a row between its
-    active columns; ``was`` and ``now`` (2, padded rows) the cold columns of Y_j-1 and of Y_j.
+    ``rows`` has what `bioheat_window.grow` says of each active row; ``was`` and ``now`` (2, padded
+    rows) the cold columns of Y_j-1 and of Y_j.  A voxel without a cold neighbour is `BAND_K` or
+    more above the liquidus and cannot pass it in one stage: cold columns are looked for only where
+    the full step is made.
     """
-    ny, nx = shape[1], shape[2]
+    nx = shape[2]
     sy = uint64(nx + 2)
-    sz = uint64((ny + 2) * (nx + 2))
-    plane = ny + 2
+    sz = uint64((shape[1] + 2) * (nx + 2))
+    plane = shape[1] + 2
     band = tau[0] + np.float32(BAND_K)
     perfused, metabolised, from_fixed, outer = 0.0, 0.0, 0.0, 0.0
     for a in range(first, last):
-        row = active[a]
-        z, y = row // ny, row % ny
-        left, right = np.int64(lo[row]), np.int64(hi[row])
-        base = uint64(z + 1) * sz + uint64(y + 1) * sy + uint64(1)
-        q = (z + 1) * plane + y + 1
+        base, q, left, right = uint64(rows[a, 0]), rows[a, 1], rows[a, 2], rows[a, 3]
         h0 = min(was[0, q] - 1, min(was[0, q - 1], was[0, q + 1]))
         h0 = min(h0, min(was[0, q - plane], was[0, q + plane]))
         h1 = max(was[1, q] + 1, max(was[1, q - 1], was[1, q + 1]))
         h1 = max(h1, max(was[1, q - plane], was[1, q + plane]))
         quiet = h0 >= h1
-        cold_lo, cold_hi = was[0, q], was[1, q]  # probes make voxels cold after the bounds are set
-        h0, h1 = np.int64(h0 // GRAIN * GRAIN), np.int64((h1 + GRAIN - 1) // GRAIN * GRAIN)
-        for r in range(inside[a, 0], inside[a, 1]):
-            x = np.int64(max(runs[r, 0], left))
-            end = np.int64(min(runs[r, 0] + runs[r, 1], right))
-            what = runs[r, 2]
-            d = derived[what]
-            while x < end:
-                hot = h0 <= x < h1
-                stop = end
-                if hot:
-                    stop = min(end, h1)
-                elif x < h0:
-                    stop = min(end, h0)
-                start = base + uint64(x)
-                n = stop - x
-                if hot:
-                    p, m = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step)
-                    perfused += p
-                    metabolised += m
-                    some = True
-                else:
-                    p, cold = _warm(ta1, ta0, start, n, sy, sz, w, d, step, band)
-                    perfused -= d[DP] * p
-                    metabolised += d[DM] * n
-                    some = cold > 0.0
-                    if some:
-                        _bend(ta0, start, n, d, tau[0])
-                if some:
-                    c0, c1 = cold_columns(ta0, base, x, stop, band)
-                    cold_lo, cold_hi = min(cold_lo, c0), max(cold_hi, c1)
-                x = stop
-        m0, m1 = inside[a, 2], inside[a, 3]
-        if m1 > m0:
-            p, m, g, c0, c1 = _mixed(
-                ta1, ta0, base, mixed, m0, m1, sy, sz, table, sig, fixed_faces, tau, step, band,
-                not quiet,
-            )  # fmt: skip
-            perfused += p
-            metabolised += m
-            from_fixed += g
-            cold_lo, cold_hi = min(cold_lo, c0), max(cold_hi, c1)
-        now[0, q], now[1, q] = cold_lo, cold_hi
-        ends = (left == 0 and ta1[base] != 0.0) or (
-            right == nx and ta1[base + uint64(nx - 1)] != 0.0
-        )
-        if ends or y == 0 or y == ny - 1 or z == 0 or z == shape[0] - 1:
+        if quiet and rows[a, 4] >= 0:  # one tissue, far from freezing
+            d = derived[rows[a, 4]]
+            total = _warm(ta1, ta0, base + uint64(left), right - left, sy, sz, w, d, step)
+            perfused -= d[DP] * total
+            metabolised += d[DM] * (right - left)
+            now[0, q], now[1, q] = NONE, 0
+        else:
+            cold_lo, cold_hi = was[0, q], was[1, q]  # probes' voxels are cold from the first stage
+            h0, h1 = np.int64(h0 // GRAIN * GRAIN), np.int64((h1 + GRAIN - 1) // GRAIN * GRAIN)
+            for r in range(rows[a, 6], rows[a, 7]):
+                x = max(np.int64(runs[r, 0]), left)
+                end = min(np.int64(runs[r, 0] + runs[r, 1]), right)
+                d = derived[runs[r, 2]]
+                while x < end:
+                    hot = h0 <= x < h1
+                    stop = end
+                    if hot:
+                        stop = min(end, h1)
+                    elif x < h0:
+                        stop = min(end, h0)
+                    start = base + uint64(x)
+                    n = stop - x
+                    if hot:
+                        p, m = _cold(ta1, ta0, start, n, sy, sz, w, d, tau, step)
+                        perfused += p
+                        metabolised += m
+                        c0, c1 = cold_columns(ta0, base, x, stop, band)
+                        cold_lo, cold_hi = min(cold_lo, c0), max(cold_hi, c1)
+                    else:
+                        perfused -= d[DP] * _warm(ta1, ta0, start, n, sy, sz, w, d, step)
+                        metabolised += d[DM] * n
+                    x = stop
+            m0, m1 = rows[a, 8], rows[a, 9]
+            if m1 > m0:
+                p, m, g, c0, c1 = _mixed(
+                    ta1, ta0, base, mixed, m0, m1, sy, sz, table, sig, fixed_faces, tau, step,
+                    band, not quiet,
+                )  # fmt: skip
+                perfused += p
+                metabolised += m
+                from_fixed += g
+                cold_lo, cold_hi = min(cold_lo, c0), max(cold_hi, c1)
+            now[0, q], now[1, q] = cold_lo, cold_hi
+        if rows[a, 5] != 0:  # at the edge of the grid
+            z, y = q // plane - 1, q % plane - 1
             outer += _through_edge(ta1, kind, derived, tau, w, shape, z, y, left, right)
     sums[E_PERFUSION], sums[E_METABOLIC] = perfused, metabolised
     sums[E_FIXED], sums[E_BOUNDARY] = from_fixed, outer
@@ -364,11 +348,11 @@ def _rows(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _chunk(
-    c: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
-    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any,
-    tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any, drive: Any, probe_ptr: Any,
-    sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any, strength: Any,
-    contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
+    c: Any, ta1: Any, ta0: Any, kind: Any, shape: Any, rows: Any, chunks: Any, runs: Any,
+    mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any, step: Any,
+    was: Any, now: Any, sums: Any, drive: Any, probe_ptr: Any, sample_ptr: Any, local: Any,
+    weight: Any, voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any,
+    gathered: Any, source: Any, power: Any,
 ) -> None:  # fmt: skip
     """Chunk ``c`` of a stage: the heat of the probes that fall to it, and its rows."""
     probes, count = drive.shape[0], chunks.shape[0] - 1
@@ -379,22 +363,22 @@ def _chunk(
                 weight, voxel_ptr, voxel, strength, contact, middle, gathered, source, power,
             )  # fmt: skip
     _rows(
-        ta1, ta0, kind, shape, active, chunks[c], chunks[c + 1], lo, hi, inside, runs, mixed,
-        derived, table, sig, fixed_faces, tau, w, step, was, now, sums[c],
+        ta1, ta0, kind, shape, rows, chunks[c], chunks[c + 1], runs, mixed, derived, table, sig,
+        fixed_faces, tau, w, step, was, now, sums[c],
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy", parallel=True)
 def _chunks_parallel(
-    ta1: Any, ta0: Any, kind: Any, shape: Any, active: Any, chunks: Any, lo: Any, hi: Any,
-    inside: Any, runs: Any, mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any,
-    tau: Any, w: Any, step: Any, was: Any, now: Any, sums: Any, drive: Any, probe_ptr: Any,
-    sample_ptr: Any, local: Any, weight: Any, voxel_ptr: Any, voxel: Any, strength: Any,
-    contact: Any, middle: Any, gathered: Any, source: Any, power: Any,
+    ta1: Any, ta0: Any, kind: Any, shape: Any, rows: Any, chunks: Any, runs: Any, mixed: Any,
+    derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any, w: Any, step: Any, was: Any,
+    now: Any, sums: Any, drive: Any, probe_ptr: Any, sample_ptr: Any, local: Any, weight: Any,
+    voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any, gathered: Any,
+    source: Any, power: Any,
 ) -> None:  # fmt: skip
     for c in prange(chunks.shape[0] - 1):
         _chunk(
-            np.int64(c), ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed,
+            np.int64(c), ta1, ta0, kind, shape, rows, chunks, runs, mixed,
             derived, table, sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr,
             sample_ptr, local, weight, voxel_ptr, voxel, strength, contact, middle, gathered,
             source, power,
@@ -403,9 +387,8 @@ def _chunks_parallel(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def super_step(
-    taa: Any, tab: Any, kind: Any, shape: Any, active: Any, chunks: Any, many: Any, lo: Any,
-    hi: Any, inside: Any, runs: Any, mixed: Any, derived: Any, table: Any,
-    sig: Any, fixed_faces: Any, tau: Any,
+    taa: Any, tab: Any, kind: Any, shape: Any, rows: Any, chunks: Any, many: Any, runs: Any,
+    mixed: Any, derived: Any, table: Any, sig: Any, fixed_faces: Any, tau: Any,
     w: Any, stages: Any, drives: Any, probe_ptr: Any, sample_ptr: Any, local: Any,
     weight: Any, voxel_ptr: Any, voxel: Any, strength: Any, contact: Any, middle: Any,
     gathered: Any, source: Any, near: Any, spare: Any, sums: Any, heat: Any, volume: Any,
@@ -432,7 +415,7 @@ def super_step(
         drive = drives[j - 1]
         if many:
             _chunks_parallel(
-                ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived, table,
+                ta1, ta0, kind, shape, rows, chunks, runs, mixed, derived, table,
                 sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr, sample_ptr,
                 local, weight, voxel_ptr, voxel, strength, contact, middle, gathered, source,
                 power,
@@ -440,7 +423,7 @@ def super_step(
         else:
             for c in range(chunks.shape[0] - 1):
                 _chunk(
-                    c, ta1, ta0, kind, shape, active, chunks, lo, hi, inside, runs, mixed, derived,
+                    c, ta1, ta0, kind, shape, rows, chunks, runs, mixed, derived,
                     table, sig, fixed_faces, tau, w, step, was, now, sums, drive, probe_ptr,
                     sample_ptr, local, weight, voxel_ptr, voxel, strength, contact, middle,
                     gathered, source, power,

@@ -162,14 +162,16 @@ def grow(
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """Enlarge lo, hi to the busy region grown by ``reach`` (z, y, x) voxels; never shrinks.
 
-    Returns the active rows, where the chunks begin among them (n + 1,), and of each active row the
-    first and last run and the first and last mixed voxel in it.  With the work ``extra`` (n,), that
-    each chunk does besides, in plain voxels, they cost about the same.
+    Returns the active rows, where the chunks begin among them (n + 1,), and what the stages need
+    to know of each (active, 10): its first voxel and its number in the padded grid, its first
+    active column and the last + 1, its tissue (-1: several), whether it touches the grid's edge,
+    the first and last run and the first and last mixed voxel in it.  With the work ``extra`` (n,),
+    that each chunk does besides, in plain voxels, the chunks cost about the same.
     """
     nz, ny, nx = shape[0], shape[1], shape[2]
     grown_lo, grown_hi = _grown(busy_lo, busy_hi, reach, nz, ny)
     active = np.empty(nz * ny, np.int32)
-    inside = np.empty((nz * ny, 4), np.int32)
+    inside = np.empty((nz * ny, 10), np.int64)
     cost = np.empty(nz * ny, np.int64)
     n, total = 0, 0
     for row in range(nz * ny):
@@ -187,7 +189,16 @@ def grow(
             m0 += 1
         while m1 > m0 and mixed[m1 - 1] >= hi[row]:
             m1 -= 1
-        inside[n, 0], inside[n, 1], inside[n, 2], inside[n, 3] = r0, r1, m0, m1
+        z, y = row // ny, row % ny
+        inside[n, 0] = ((z + 1) * (ny + 2) + y + 1) * (nx + 2) + 1
+        inside[n, 1] = (z + 1) * (ny + 2) + y + 1
+        inside[n, 2], inside[n, 3] = lo[row], hi[row]
+        inside[n, 4] = -1
+        if r1 == r0 + 1 and m0 == m1 and runs[r0, 0] <= lo[row]:
+            inside[n, 4] = runs[r0, 2] if runs[r0, 0] + runs[r0, 1] >= hi[row] else -1
+        at_edge = lo[row] == 0 or hi[row] == nx or y == 0 or y == ny - 1 or z == 0 or z == nz - 1
+        inside[n, 5] = 1 if at_edge else 0
+        inside[n, 6], inside[n, 7], inside[n, 8], inside[n, 9] = r0, r1, m0, m1
         spent = work[row] + (hi[row] - lo[row]) + _ROW_WORK + _MIXED_WORK * (m1 - m0)
         active[n] = row
         total += spent
