@@ -23,6 +23,8 @@ EXIT_NO_PLAN = 3
 EXIT_OUTPUT = 4
 EXIT_MISSING = 5
 EXIT_CANCELLED = 130
+#: Without a terminal: how often a stage that goes on tells where it is, s.
+_EVERY_S = 20.0
 
 QUIET = typer.Option(False, "--quiet", "-q", help="No progress; only errors and --json.")
 JSON = typer.Option(False, "--json", help="Print the result (or the error) as JSON on stdout.")
@@ -143,6 +145,16 @@ def _bar(title: str) -> Iterator[Progress]:
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.progress import Task as RichTask
+    from rich.text import Text
+
+    class TimeLeft(TimeRemainingColumn):
+        """The bar's guess, unless the work tells its own."""
+
+        def render(self, task: RichTask) -> Text:
+            if _says_time_left(task.description):
+                return Text("")
+            return Text("left ") + super().render(task)
 
     with RichProgress(
         TextColumn("[bold]{task.fields[title]}"),
@@ -150,8 +162,7 @@ def _bar(title: str) -> Iterator[Progress]:
         TextColumn("{task.percentage:3.0f} %"),
         TextColumn("elapsed"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TimeLeft(),
         TextColumn("{task.description}"),
         console=RichConsole(stderr=True),
         transient=True,
@@ -164,18 +175,24 @@ def _bar(title: str) -> Iterator[Progress]:
         yield report
 
 
+def _says_time_left(message: str) -> bool:
+    return message.endswith(" left")
+
+
 def _lines(title: str) -> Progress:
     started = time.monotonic()
-    last = ""
+    last, told = "", 0.0
 
     def report(fraction: float, message: str) -> None:
-        nonlocal last
+        nonlocal last, told
         stage = message.split(":")[0]
-        if stage == last:
-            return
-        last = stage
         spent = time.monotonic() - started
-        left = f", about {spent * (1 - fraction) / fraction:.0f} s left" if fraction > 0.05 else ""
-        typer.echo(f"{title} {100 * fraction:3.0f} %  {spent:5.1f} s{left}  {stage}", err=True)
+        if stage == last and spent - told < _EVERY_S:
+            return
+        words = message if stage == last or _says_time_left(message) else stage
+        last, told = stage, spent
+        guess = fraction > 0.05 and not _says_time_left(message)
+        left = f", about {spent * (1 - fraction) / fraction:.0f} s left" if guess else ""
+        typer.echo(f"{title} {100 * fraction:3.0f} %  {spent:5.1f} s{left}  {words}", err=True)
 
     return report

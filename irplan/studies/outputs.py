@@ -37,8 +37,13 @@ def write_outputs(
     once or in pieces it is the same to the byte.  What depends on the day is in ``timing.csv``.
     """
     columns, failed, crashed = _survey(study, store)
-    notes = []
-    heads = [*HEAD, *(f.name for f in study.factors), *TAIL, *columns]
+    shown_as = _column_names(study, columns)
+    notes = [
+        f"the task's column '{c}' is called '{n}' in the table, which has a '{c}' already"
+        for c, n in shown_as.items()
+        if n != c
+    ]
+    heads = [*HEAD, *(f.name for f in study.factors), *TAIL, *shown_as.values()]
     _write_csv(folder / "table.csv", heads, map(_cells, _rows(study, store, columns)))
     if find_spec("pyarrow") is not None:
         _write_parquet(study, store, columns, heads, folder / "table.parquet")
@@ -77,8 +82,22 @@ def _survey(study: Study, store: ResultStore) -> tuple[list[str], int, int]:
         columns |= dict.fromkeys(result.outputs)
         failed += result.status == "failed"
         crashed += result.status == "crashed"
+    return list(columns), failed, crashed
+
+
+def _column_names(study: Study, columns: list[str]) -> dict[str, str]:
+    """Output -> its head in the table; one called like a column of ours or a factor gets more."""
     taken = {*HEAD, *TAIL, *(f.name for f in study.factors)}
-    return [c for c in columns if c not in taken], failed, crashed
+    names = {c: c for c in columns if c not in taken}
+    taken |= set(names)
+    for column in columns:
+        name = column
+        while name in taken:
+            name += "_result"
+        if column not in names:
+            names[column] = name
+            taken.add(name)
+    return {c: names[c] for c in columns}
 
 
 def _rows(study: Study, store: ResultStore, columns: list[str]) -> Iterator[list[Any]]:
@@ -133,12 +152,13 @@ def _kinds(
             if value is not None:
                 seen[head].add(type(value))
     kinds = {"run": "int64"}
-    for head in heads:
+    for at, head in enumerate(heads):
         types = seen[head]
         if head == "run":
             continue
         if types <= {float, int}:
-            kinds[head] = "float64" if types or head in columns else "string"
+            is_output = at >= len(heads) - len(columns)
+            kinds[head] = "float64" if types or is_output else "string"
         else:
             kinds[head] = "bool_" if types == {bool} else "string"
     return kinds
@@ -226,8 +246,6 @@ def _write_figures(
         figures["sensitivity"] = sensitivity_figure(
             study.name, [(s.case, s.output, s.factors, s.first, s.total) for s in found]
         )
-    if figures:
-        (folder / "figures").mkdir(exist_ok=True)
     for name, figure in figures.items():
         with atomic_path(folder / "figures" / f"{name}.png") as temporary:
             temporary.write_bytes(png_bytes(figure, 110))

@@ -26,7 +26,9 @@ class PythonTask:
     """``function(source, **values)`` of a module or of a file, which returns named numbers or text.
 
     ``module`` is a dotted name, or the path of a .py file; its text is part of what results
-    depend on (what it imports is not).  A function ``check_NAME`` of the same arguments, where
+    depend on (what it imports is not).  A source that is a file or folder counts by its name and
+    what it holds, not by where it lies: a study may be moved with its folder.  A function
+    ``check_NAME`` of the same arguments, where
     there is one, is tried on the factors' ends before anything is computed.
     """
 
@@ -39,14 +41,18 @@ class PythonTask:
         return f"{Path(self.module).stem}:{self.function}"
 
     def content(self, case: Case) -> str:
-        """Digest of the module's file, the function's name, the source and the file it may be."""
-        module = _module(self.module)
-        digest = hashlib.sha256(f"python {self.function}\n{case.source}\n".encode())
-        code = getattr(module, "__file__", None)
-        for file in (code, case.source):
-            with suppress(OSError, ValueError):  # a source may be text that no path can be
-                if file and Path(file).is_file():
-                    digest.update(Path(file).read_bytes())
+        """Digest of the module's file, the function's name, and the source or what it holds."""
+        code = getattr(_module(self.module), "__file__", None)
+        digest = hashlib.sha256(f"python {self.function}\n".encode())
+        if code:
+            digest.update(Path(code).read_bytes())
+        files = _files(case.source)
+        digest.update((Path(case.source).name if files else case.source).encode())
+        for name, file in files:
+            digest.update(f"\n{name}\n{file.stat().st_size}\n".encode())
+            with file.open("rb") as held:
+                while part := held.read(1 << 20):
+                    digest.update(part)
         return digest.hexdigest()
 
     def check(self, case: Case, factors: tuple[Factor, ...], parameters: Parameters) -> None:
@@ -95,6 +101,18 @@ class PythonTask:
                 expected="module:function or file.py:function", remedy="Check the name.",
             )  # fmt: skip
         return found  # type: ignore[no-any-return]
+
+
+def _files(source: str) -> list[tuple[str, Path]]:
+    """The file that ``source`` names, or those below the folder it names, with relative names."""
+    path = Path(source)
+    with suppress(OSError, ValueError):  # a source may be text that no path can be
+        if path.is_file():
+            return [(path.name, path)]
+        if path.is_dir():
+            below = sorted(p for p in path.rglob("*") if p.is_file())
+            return [(p.relative_to(path).as_posix(), p) for p in below]
+    return []
 
 
 def _plain(task: str, column: str, value: Any) -> float | int | str | bool | None:

@@ -153,10 +153,10 @@ def _words(study: Study, todo: _Todo, computed: int, first: float) -> tuple[floa
     done = todo.seen - todo.waiting
     share = 0.97 * done / len(study)
     if computed < 2:
-        return share, f"{done} of {len(study)} runs"
+        return share, f"runs: {done} of {len(study)}"
     left = (time.perf_counter() - first) / (computed - 1) * (len(study) - done)
     unit = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
-    return share, f"{done} of {len(study)} runs, about {unit} left"
+    return share, f"runs: {done} of {len(study)}, about {unit} left"
 
 
 def _folder(out: Path) -> Path:

@@ -1,4 +1,9 @@
-"""Every code block of README and docs: Python runs, TOML parses, commands exist as written."""
+"""Every code block of README and docs is run: Python here, TOML by its reader, commands in order.
+
+Commands run page by page in a folder that holds the files they name (`tests.docs.world`): the cheap
+ones in every test run, all of them with ``pytest -m docs_slow`` (minutes), on the same inputs from
+a coarser phantom (4 x 1.6 x 1.6 mm).  What is run elsewhere, and where, is in `tests.docs.shell`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,16 @@ from typing import Any
 
 import pytest
 import typer
+from irplan_gateway.config import load_config
 
 from irplan.cli.app import app
+from irplan.files.device_csv import read_device_map
+from irplan.files.onnx_model import read_manifest
+from irplan.files.system_file import read_system
+from irplan.planning.robustness_uncertainty import uncertainty_from_mapping
+from irplan.studies import read_study
+from tests.docs.shell import Step, run, steps
+from tests.docs.world import MAKERS, Inputs
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -82,9 +95,34 @@ def test_commands_are_as_written(block: str) -> None:
             raise AssertionError(f"irplan {' '.join(words)}: {error}") from error
 
 
-@pytest.mark.parametrize("block", blocks("toml"))
-def test_toml_parses(block: str) -> None:
-    tomllib.loads(block)
+def toml_blocks() -> list[Any]:
+    return [pytest.param(p.id.split(":")[0], *p.values, id=p.id) for p in blocks("toml")]
+
+
+@pytest.mark.parametrize(("page", "block"), toml_blocks())
+def test_toml_is_read_by_what_it_is_for(page: str, block: str, tmp_path: Path) -> None:
+    file = tmp_path / "printed.toml"
+    file.write_text(block, encoding="utf-8")
+    if page == "docs/gateway.md":
+        assert load_config(file).rules
+    elif page == "docs/guidance.md":
+        assert read_system(file).name == "room 4"
+    elif page == "docs/plans.md":
+        assert uncertainty_from_mapping(tomllib.loads(block), name="x").registration_mm == 2.6
+    elif page == "docs/procedure.md":
+        assert read_device_map(file).rules
+    elif page == "docs/segment.md":
+        (tmp_path / "tiny.onnx").write_bytes(b"a network")
+        assert read_manifest(file).network.labels
+    elif page == "docs/studies.md":
+        problem = ROOT / "examples" / "perfusion_and_vessel.problem.toml"
+        (tmp_path / "problem.toml").write_bytes(problem.read_bytes())
+        study = read_study(file)
+        study.check()
+        assert len(study) == 64 * 4 or len(study) == 64 * (len(study.factors) + 2)
+    else:
+        assert page == "docs/simulate.md"  # a reference key by key; its examples run as commands
+        tomllib.loads(block)
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +148,59 @@ def test_python_runs(
     code = compile(block, "<documentation>", "exec")
     with contextlib.redirect_stdout(io.StringIO()):
         exec(code, dict(whole_chain))
+
+
+def pages_with_commands() -> list[Any]:
+    found: dict[str, list[str]] = {}
+    for parameter in blocks(""):
+        found.setdefault(parameter.id.split(":")[0], []).extend(parameter.values)
+    return [pytest.param(k, [s for b in v for s in steps(b)], id=k) for k, v in found.items()]
+
+
+def named(page: str, found: list[Step]) -> list[str]:
+    """The inputs of `MAKERS` that the commands name and none of them makes before."""
+    text = " ".join(" ".join(s.words) for s in found).replace("/", " / ")
+    words = set(text.split())
+    names = [n for n in MAKERS if n.split("/")[0] in words]
+    made = {o for s in found for o in s.makes} - {"case1", "case2", "out"}
+    if page == "docs/report.md":
+        names = ["logged/case1"]
+    return [n for n in names if n not in made and (n != "examples" or "examples" in words)]
+
+
+def walk(page: str, found: list[Step], inputs: Inputs, *, all_of_them: bool) -> None:
+    """Run the commands in the present folder, in order; whatever fails is in the message."""
+    wanted = [s for s in found if s.elsewhere is None]
+    if not all_of_them:
+        left_out = {o for s in wanted if not s.cheap for o in s.makes} - set(MAKERS)
+        wanted = [s for s in wanted if s.cheap and not (s.uses & left_out)]
+    if not wanted:
+        pytest.skip("nothing on this page is cheap" if not all_of_them else "all run elsewhere")
+    inputs.provide(named(page, found if all_of_them else wanted), Path())
+    if Path("logged").is_dir():
+        Path("logged/case1").rename("case1")
+    for step in wanted:
+        assert step.words[0] == "irplan", f"who runs {step.text!r}? (tests/docs/shell.py)"
+        code, said = run(step)
+        assert code in EXPECTED.get(step.text, {0}), f"{step.text}\n{said}"
+        assert "Traceback" not in said
+
+
+#: Commands that answer with another code, and why that is the right answer.
+EXPECTED: dict[str, set[int]] = {}
+
+
+@pytest.fixture(scope="module")
+def planned(whole_chain: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    """Inputs from the README's patient and plan."""
+    patient, case = whole_chain["patient"], whole_chain["case"]
+    return Inputs(tmp_path_factory.mktemp("store"), patient.volume, patient.labels, case)
+
+
+@pytest.mark.filterwarnings("ignore")  # a page's commands meet what users' files hold
+@pytest.mark.parametrize(("page", "found"), pages_with_commands())
+def test_cheap_commands_run(
+    page: str, found: list[Step], planned: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    walk(page, found, planned, all_of_them=False)

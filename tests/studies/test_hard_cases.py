@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from irplan.errors import InputError
+from irplan.errors import InputError, OutputError
+from irplan.studies import Design, Study, run_study
 from irplan.studies.compute_run import Job, compute_run
 from irplan.studies.factor import Factor
 from irplan.studies.python_task import PythonTask
@@ -87,3 +88,47 @@ def test_a_worker_outlives_ctrl_c_and_ends_with_its_parent(tmp_path: Path) -> No
     worker.stdin.close()
     assert worker.wait(10) == 0
     worker.stdout.close()
+
+
+def test_a_column_called_like_a_factor_is_kept_and_said(tmp_path: Path) -> None:
+    import csv
+
+    task = _task(tmp_path, "def f(source, x): return {'x': 2 * x, 'status': 'mine', 'y': x}")
+    study = Study(
+        "s", task, (Case("one", "none"),), (Factor("x", choices=(1.0, 4.0)),), Design()
+    )  # fmt: skip
+    done = run_study(study, tmp_path / "o", workers=1)
+    with (tmp_path / "o" / "table.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["x"], r["x_result"], r["status"], r["status_result"], r["y"]) for r in rows] == [
+        ("1.0", "2.0", "done", "mine", "1.0"),
+        ("4.0", "8.0", "done", "mine", "4.0"),
+    ]
+    assert sum("is called" in n for n in done.notes) == 2
+
+
+def test_a_study_may_be_moved_with_its_folder(tmp_path: Path) -> None:
+    found = []
+    for name in ("here", "there"):
+        folder = tmp_path / name / "data"
+        folder.mkdir(parents=True)
+        (folder / "a.txt").write_text("same", encoding="utf-8")
+        task = _task(folder.parent, "def f(source): return {}")
+        found.append([task.content(Case("c", str(s))) for s in (folder, folder / "a.txt")])
+    assert found[0] == found[1]
+    (folder / "a.txt").write_text("new", encoding="utf-8")
+    assert not set(found[0]) & {task.content(Case("c", str(s))) for s in (folder, folder / "a.txt")}
+
+
+def test_figures_that_cannot_be_written_are_said(tmp_path: Path) -> None:
+    study = Study(
+        "s", _task(tmp_path, "def f(source, x): return {'y': x}"), (Case("one", "none"),),
+        (Factor("x", low=0.0, high=1.0),), Design(),
+    )  # fmt: skip
+    run_study(study, tmp_path / "o", workers=1)
+    for file in (tmp_path / "o" / "figures").iterdir():
+        file.unlink()
+    (tmp_path / "o" / "figures").rmdir()
+    (tmp_path / "o" / "figures").write_text("in the way", encoding="utf-8")
+    with pytest.raises(OutputError):
+        run_study(study, tmp_path / "o", workers=1)
