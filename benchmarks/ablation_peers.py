@@ -1,13 +1,12 @@
 """One cryo problem solved by irplan and by its peers at equal error of the 0 degC radius.
 
-    python -m benchmarks.ablation_peers [--quick] [--make-env DIR | --env DIR] [--only NAME ...]
-                                        [--json FILE]
+    python -m benchmarks.ablation_peers [--quick] [--env DIR] [--only NAME ...] [--json FILE]
 
 A 1.5 x 30 mm probe at -140 degC after a 60 s ramp in uniform liver, 600 s, 64^3 voxels of 1 mm;
 perfusion stops where tissue freezes.  Every program solves the same enthalpy equation on the same
 voxels with the same distributed line source (for scikit-fem's stencil its strength is worked out
 anew, so that the probe has the same radius).  Each runs alone in a process of its own, the peers
-in an environment made from benchmarks/peers-requirements.txt.
+in an environment made from benchmarks/peers-requirements.txt (`benchmarks.peer_environment`).
 
 Error is held against a 2-D axisymmetric solution of the true probe (tests/reference).  A peer
 counts as solved at equal error when its radius lies within 0.06 mm of irplan's.  Explicit peers
@@ -24,7 +23,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,12 +32,12 @@ from numpy.typing import NDArray
 
 from benchmarks.ablation_problems import mid_plane_radius_mm, oracle_radii_mm
 from benchmarks.measure import arguments, load, report, row
+from benchmarks.peer_environment import interpreter, make_environment
 from benchmarks.peers import common
 from irplan.ablation import TISSUES
 from irplan.ablation.tissue_table import BLOOD_DENSITY, BLOOD_HEAT_CAPACITY
 
 HERE = Path(__file__).resolve().parent
-REQUIREMENTS = HERE / "peers-requirements.txt"
 BODY_C = 37.0
 TIME_ERROR_MM = 0.06
 EQUAL_WITHIN_MM = 0.06
@@ -108,34 +106,29 @@ def peer_problem(quick: bool, threads: int) -> common.Problem:
     )
 
 
-def make_environment(folder: Path) -> None:
-    """A virtual environment with the pinned peers (network or a local index needed)."""
-    venv.create(folder, with_pip=True)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS)]
-    subprocess.run(pip, check=True)
-
-
 def solve(peer: Peer, problem: common.Problem, python: Path | None, work: Path) -> Outcome:
     """Run one peer in its own process."""
     own = peer.module in ("irplan", "numpy") and (python is None or peer.module == "irplan")
-    interpreter = Path(sys.executable) if own else python
-    if interpreter is None:
+    runner = Path(sys.executable) if own else python
+    if runner is None:
         return Outcome(peer, "no environment: give --env or --make-env")
+    if not runner.exists():
+        return Outcome(peer, "no such environment: python -m benchmarks --make-peers makes it")
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONWARNINGS": "ignore"}
     threads = str(peer.threads or problem.threads)
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         environment[name] = threads
     found = subprocess.run(
-        [str(interpreter), "-c", f"import {peer.module}"], env=environment, capture_output=True
+        [str(runner), "-c", f"import {peer.module}"], env=environment, capture_output=True
     )
     if found.returncode:
-        return Outcome(peer, f"'{peer.module}' cannot be imported by {interpreter}")
+        return Outcome(peer, f"'{peer.module}' cannot be imported by {runner}")
     given, answer = work / "problem.json", work / f"{peer.script}.npz"
     replace(problem, threads=int(threads)).save(given)
     before = load()
     try:
         done = subprocess.run(
-            [str(interpreter), str(HERE / "peers" / f"{peer.script}.py"), given, answer],
+            [str(runner), str(HERE / "peers" / f"{peer.script}.py"), given, answer],
             env=environment, cwd=work, capture_output=True, text=True, timeout=LONGEST_S,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -206,7 +199,7 @@ def main() -> None:
     folder = options.make_env or options.env
     if options.make_env is not None:
         make_environment(options.make_env)
-    python = None if folder is None else folder.absolute() / "bin" / "python"
+    python = None if folder is None else interpreter(folder)
     problem = peer_problem(options.quick, len(os.sched_getaffinity(0)))
     words = options.only
     chosen = [p for p in PEERS if words is None or any(w.lower() in p.name.lower() for w in words)]

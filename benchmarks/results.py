@@ -1,16 +1,12 @@
-"""What benchmarks found, as rows of one form; tables of them, and what got slower."""
+"""What benchmarks found, as rows of one form, and tables of them."""
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-#: Units of which more is worse.
-_COSTS = ("s", "ms", "us", "MB", "GB")
-#: A figure that grew by more than this share is listed.
-_SLOWER = 0.15
 
 
 @dataclass(frozen=True)
@@ -26,13 +22,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Finished:
-    """A benchmark that ran, or in ``trouble`` why it has no figures."""
+    """A benchmark that ran, or in ``trouble`` why it has no figures; ``picture``: its PNG."""
 
     name: str
     machine: dict[str, Any]
     rows: tuple[Row, ...]
     wall_s: float
     trouble: str
+    command: str = ""
+    picture: bytes | None = None
 
     @property
     def missed(self) -> int:
@@ -80,49 +78,13 @@ def _unit(key: str) -> str:
     return {"s": "s", "ms": "ms", "mm": "mm", "mb": "MB", "percent": "%"}.get(end, "")
 
 
-def trend_records(
-    finished: Sequence[Finished], commit: str, date: str, *, quick: bool
-) -> list[dict[str, Any]]:
-    """One record a number, for the trend file."""
-    return [
-        {
-            "commit": commit, "date": date, "quick": quick, "benchmark": f.name, "row": r.name,
-            "measured": r.measured, "unit": r.unit, "processor": f.machine.get("processor", ""),
-            "load": (f.machine.get("load_average_1_5_15_min") or [None])[0],
-        }
-        for f in finished
-        for r in f.rows
-        if isinstance(r.measured, int | float) and not isinstance(r.measured, bool)
-    ]  # fmt: skip
-
-
-def slower(before: Sequence[dict[str, Any]], now: Sequence[dict[str, Any]]) -> list[str]:
-    """Costs that grew by more than 15 % since the last record on the same processor."""
-
-    def key(r: dict[str, Any]) -> tuple[Any, ...]:
-        return r["quick"], r["benchmark"], r["row"], r["processor"]
-
-    last = {key(r): r for r in before}
-    out = []
-    for record in now:
-        old = last.get(key(record))
-        if old is None or record["unit"] not in _COSTS or not old["measured"]:
-            continue
-        ratio = record["measured"] / old["measured"]
-        if ratio > 1.0 + _SLOWER:
-            out.append(
-                f"{record['benchmark']}: {record['row']}: {old['measured']:.3g} -> "
-                f"{record['measured']:.3g} {record['unit']} (x {ratio:.2f} since {old['commit']}; "
-                f"load {old['load']} then, {record['load']} now)"
-            )
-    return out
-
-
 def markdown(finished: Sequence[Finished], commit: str, worse: Sequence[str]) -> str:
     """All figures as Markdown."""
-    lines = [f"# Benchmarks, {commit}", ""]
+    lines = [f"# Benchmarks, {commit}", "", _count(finished), ""]
     for f in finished:
         lines += [f"## {f.name} ({f.wall_s:.0f} s)", "", _facts(f), ""]
+        if f.command:
+            lines += [f"`python {f.command}`", ""]
         if f.trouble:
             lines += [f"**No figures: {f.trouble}.**", ""]
             continue
@@ -132,7 +94,7 @@ def markdown(finished: Sequence[Finished], commit: str, worse: Sequence[str]) ->
             lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
         lines.append("")
     if worse:
-        lines += ["## Slower than the last run", "", *(f"- {w}" for w in worse), ""]
+        lines += ["## Slower than earlier commits", "", *(f"- {w}" for w in worse), ""]
     return "\n".join(lines)
 
 
@@ -145,10 +107,13 @@ def html_page(finished: Sequence[Finished], commit: str, worse: Sequence[str]) -
         "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25em .6em;"
         "border-bottom:1px solid #d5dde4}.miss{color:#b3261e;font-weight:600}.ok{color:#006b54}"
         "small{color:#5b6b7a}</style>",
-        f"<h1>irplan benchmarks</h1><p>{e(commit)}. Research use only.</p>",
+        f"<h1>irplan benchmarks</h1><p>{e(commit)}. Research use only. {_count(finished)}</p>",
     ]
     for f in finished:
-        parts.append(f"<h2>{e(f.name)}</h2><p><small>{e(_facts(f))}</small></p>")
+        parts.append(
+            f"<h2>{e(f.name)}</h2><p><small>{e(_facts(f))}<br>{f.wall_s:.0f} s in all; "
+            f"python {e(f.command)}</small></p>"
+        )
         if f.trouble:
             parts.append(f"<p class='miss'>No figures: {e(f.trouble)}.</p>")
             continue
@@ -160,11 +125,25 @@ def html_page(finished: Sequence[Finished], commit: str, worse: Sequence[str]) -
                 f"<td class='{kind}'>{mark}</tr>"
             )
         parts.append("</table>")
+        if f.picture is not None:
+            data = base64.b64encode(f.picture).decode()
+            source = f"data:image/png;base64,{data}"
+            parts.append(f"<p><img style='max-width:100%' alt='{e(f.name)}' src='{source}'></p>")
     if worse:
-        parts.append("<h2>Slower than the last run</h2><ul>")
+        parts.append("<h2>Slower than earlier commits</h2><ul>")
         parts += [f"<li>{e(w)}</li>" for w in worse]
         parts.append("</ul>")
     return "\n".join(parts) + "\n"
+
+
+def _count(finished: Sequence[Finished]) -> str:
+    rows = [r for f in finished for r in f.rows]
+    met, missed = sum(r.met is True for r in rows), sum(r.met is False for r in rows)
+    trouble = sum(bool(f.trouble) for f in finished)
+    return (
+        f"{len(finished)} benchmarks, {len(rows)} figures; limits: {met} met, {missed} missed; "
+        f"{trouble} without figures."
+    )
 
 
 def _facts(f: Finished) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +15,13 @@ from irplan.errors import InputError
 from irplan.files.problem_file import ProblemFile, problem_from_text
 from irplan.files.toml_change import Change
 from irplan.files.toml_table import parse_toml, read_toml_text
+from irplan.geometry import Grid
 from irplan.image import LabelMap, structure
 from irplan.studies.factor import Factor
 from irplan.studies.study import Case, Outputs, Parameters
+
+if TYPE_CHECKING:
+    from irplan.planning.margins import TargetGeometry
 
 #: Depth of margin beyond which no organ or shell is looked at; only the target's surface counts.
 _REACH_MM = 11.0
@@ -97,12 +102,9 @@ class SimulateTask:
         return np.isin(asked.problem.tissue_index, wanted)
 
     def _margin(self, asked: ProblemFile, simulated: SimulatedCase) -> Outputs:
-        from irplan.planning.margins import TargetGeometry, measure_margins
+        from irplan.planning.margins import measure_margins
 
-        mask = self._target(asked)
-        grid = asked.problem.grid
-        labels = LabelMap.from_masks(grid, [(structure("tumour"), mask)])
-        geometry = TargetGeometry.from_mask(mask, labels, None, reach_mm=_REACH_MM)
+        geometry = _geometry(asked.problem.grid, np.packbits(self._target(asked)).tobytes())
         named = {z.name: z for z in simulated.zones}
         wanted = self.zone or ("lethal" if "lethal" in named else simulated.zones[0].name)
         if wanted not in named:
@@ -122,6 +124,17 @@ class SimulateTask:
             "target_covered_percent": 100.0 * report.target_coverage,
             "shell_5mm_covered_percent": 100.0 * report.shell_coverage[5.0],
         }
+
+
+@lru_cache(maxsize=4)
+def _geometry(grid: Grid, packed: bytes) -> TargetGeometry:
+    """The target's surface; runs that leave the target where it is share it."""
+    from irplan.planning.margins import TargetGeometry
+
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=int(np.prod(grid.shape)))
+    mask = bits.astype(bool).reshape(grid.shape)
+    labels = LabelMap.from_masks(grid, [(structure("tumour"), mask)])
+    return TargetGeometry.from_mask(mask, labels, None, reach_mm=_REACH_MM)
 
 
 def changes_of(factors: tuple[Factor, ...], parameters: Parameters) -> tuple[Change, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import ablation, ablation_curves, ablation_peers
+from benchmarks import ablation, ablation_curves, ablation_peers, peer_environment
 from benchmarks.ablation_problems import (
     crossing_mm,
     mid_plane_radius_mm,
@@ -66,7 +66,7 @@ def test_absent_peer_is_reported_as_not_run(tmp_path: Path) -> None:
 
 
 def test_every_peer_is_pinned() -> None:
-    text = ablation_peers.REQUIREMENTS.read_text().lower()
+    text = peer_environment.REQUIREMENTS.read_text().lower()
     for name in ("devito", "py-pde", "fipy", "scikit-fem"):
         assert re.search(rf"^{name}==\d", text, re.MULTILINE)
 
