@@ -72,7 +72,10 @@ SUITE = (
     Benchmark("procedure log", "log", quick=("--kills", "10", "--events", "50000")),
     Benchmark("reports", "reports", quick=("--cases", "20")),
     Benchmark("planner", "planner", quick=None),
-    Benchmark("studies", "studies", quick=("--runs", "30", "--kills", "2", "--voxels", "64", "--dask-runs", "16")),
+    Benchmark(
+        "studies", "studies", (),
+        ("--runs", "24", "--kills", "2", "--dask-runs", "8", "--memory", "100", "1000"),
+    ),
 )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """Build the documentation: ``python docs/build.py [--refresh] [-o DIR]``; needs the extra ``dev``.
 
 The site is made offline with warnings as errors.  Pages under ``docs/generated`` come from the
-code: the API's reference and "where do I change ...?" at every build; the gallery (every example's
-printed output) and the validation evidence (`irplan validate ablation`) with ``--refresh``, which
-takes minutes and says so on the page with date and version.
+code: the API's reference and "where do I change ...?" at every build; the gallery (what every
+example prints and draws; pictures in ``docs/pictures/gallery``) and the validation evidence
+(`irplan validate ablation`) with ``--refresh [gallery|evidence]``, which takes minutes and says so
+on the page with date and version.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -73,22 +77,30 @@ def where_page() -> str:
 
 
 def gallery_page() -> str:
-    """Every example with what it printed."""
+    """Every example with what it printed and drew; the pictures go to docs/pictures/gallery."""
+    pictures = DOCS / "pictures" / "gallery"
+    pictures.mkdir(parents=True, exist_ok=True)
     parts = [
         "# Gallery\n",
-        f"Printed by `python examples/NAME.py`, {_today()}.",
+        f"Printed and drawn by `python examples/NAME.py`, {_today()}; synthetic patients only.",
         "",
     ]
     for script in sorted((ROOT / "examples").glob("*.py")):
         started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, str(script)], capture_output=True, text=True, check=True, cwd=ROOT
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+            done = subprocess.run(
+                [sys.executable, str(script)], capture_output=True, text=True, check=True,
+                cwd=folder, env=environment,
+            )  # fmt: skip
+            shutil.copy(Path(folder) / f"{script.stem}.png", pictures)
         seconds = time.perf_counter() - started
         text = script.read_text(encoding="utf-8")
         about = text.split('"""')[1].split("\n\n")[0]
         parts += [
-            f"## {script.name}", "", about, "", "```text", done.stdout.rstrip(), "```", "",
+            f"## {script.name}", "", about, "",
+            f"![{about}](../pictures/gallery/{script.stem}.png)", "",
+            "```text", done.stdout.rstrip(), "```", "",
             f"({seconds:.0f} s)", "", "```python", text.rstrip(), "```", "",
         ]  # fmt: skip
     return "\n".join(parts)
@@ -117,7 +129,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--refresh", action="store_true", help="run examples and evidence again")
+    pages = {"gallery": gallery_page, "evidence": evidence_page}
+    parser.add_argument(
+        "--refresh", nargs="*", choices=tuple(pages), default=None,
+        help="run the examples and the evidence again, or one of them",
+    )  # fmt: skip
     parser.add_argument("-o", "--out", type=Path, default=DOCS / "_build")
     asked = parser.parse_args()
     sys.path.insert(0, str(ROOT))
@@ -129,9 +145,9 @@ def main() -> None:
     index = "# API reference\n\nPublic names of each package; units are in the names.\n\n"
     _write(GENERATED / "api" / "index.md", index + f"```{{toctree}}\n:maxdepth: 1\n\n{toc}\n```\n")
     _write(GENERATED / "where.md", where_page())
-    if asked.refresh:
-        _write(GENERATED / "gallery.md", gallery_page())
-        _write(GENERATED / "evidence.md", evidence_page())
+    if asked.refresh is not None:
+        for name in asked.refresh or pages:
+            _write(GENERATED / f"{name}.md", pages[name]())
     command = ["-b", "html", "-W", "--keep-going", "-q", str(DOCS), str(asked.out)]
     raise SystemExit(subprocess.run([sys.executable, "-m", "sphinx", *command]).returncode)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from irplan.ablation import AblationProblem, LethalRule, Placement, Schedule, applicator, simulate
 from irplan.geometry import Grid, Needle
 from irplan.image import LabelMap, structure
+from irplan.viz import style
 
 PROBE_XY_MM = (50.0, 50.0)
 
@@ -32,10 +34,26 @@ def run(labels: LabelMap) -> float:
     return float(zone.sum()) * problem.grid.voxel_volume_mm3 / 1000
 
 
+def draw(volumes_ml: dict[float | None, float]) -> Figure:
+    """Lethal volume over the vessel's distance, beside what it is without a vessel."""
+    distances = [d for d in volumes_ml if d is not None]
+    with style.styled():
+        figure = style.new_figure(6.0, 3.4)
+        axis = figure.subplots()
+        axis.axhline(volumes_ml[None], color=style.MUTED, linestyle="--", label="no vessel")
+        axis.plot(distances, [volumes_ml[d] for d in distances], "o-", label="6 mm vessel beside")
+        axis.set(
+            title="One cryoprobe: what a vessel costs", xlabel="vessel's axis to the probe's (mm)",
+            ylabel="lethal zone (ml)", ylim=(0, None),
+        )  # fmt: skip
+        axis.legend()
+    return figure
+
+
 if __name__ == "__main__":
-    free = run(setup(vessel_distance_mm=None))
-    beside = run(setup())
-    print(f"lethal zone without a vessel       {free:6.2f} ml")
-    print(
-        f"with a 6 mm vessel 8 mm away       {beside:6.2f} ml  ({100 * (beside / free - 1):+.0f} %)"
-    )
+    found = {distance: run(setup(distance)) for distance in (None, 6.0, 8.0, 12.0)}
+    for distance, volume in found.items():
+        words = "no vessel" if distance is None else f"vessel {distance:g} mm away"
+        change = 100 * (volume / found[None] - 1)
+        print(f"{words:<20} {volume:6.2f} ml  ({change:+.0f} %)")
+    draw(found).savefig("ice_of_one_probe.png")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from matplotlib.figure import Figure
+
 from irplan.phantom import Phantom, TumourSpec, abdominal_ct
 from irplan.planning import PlannedCase, PlanOptions, plan_case
 from irplan.segmentation import segment_abdomen
+from irplan.viz import margin_map
 
 
 def setup(seed: int = 3, diameter_mm: float = 18.0) -> Phantom:
@@ -18,6 +21,11 @@ def run(patient: Phantom, margin_mm: float = 5.0) -> PlannedCase:
     return plan_case(patient.volume, abdomen.labels, target, options=options)
 
 
+def draw(case: PlannedCase) -> Figure:
+    """The margin on the target's surface."""
+    return margin_map(case)
+
+
 if __name__ == "__main__":
     case = run(setup())
     print(f"{len(case.plan.placements)} x {case.plan.placements[0].applicator.name}")
@@ -25,3 +33,4 @@ if __name__ == "__main__":
     for row in case.evaluation.rows:
         value = "-" if row.value is None else f"{row.value:.1f} {row.unit}"
         print(f"{row.status:<12} {row.name}: {value} ({row.limit})")
+    draw(case).savefig("plan_synthetic_patient.png")

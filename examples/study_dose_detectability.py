@@ -7,11 +7,14 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from irplan.fluoroscopy import make_filter
 from irplan.fluoroscopy.bench.disc_observers import EmptyFrames, observe_cell
 from irplan.fluoroscopy.bench.disc_runs import DiscCell, DiscSetting, empty_run
 from irplan.studies import Case, Design, Factor, Study, run_study
 from irplan.studies.python_task import PythonTask
+from irplan.viz import style
 
 #: Side of a frame, px, and simulated runs.
 SHAPE, SEEDS = (256, 256), (100, 101)
@@ -62,7 +65,24 @@ def run(study: Study, folder: Path) -> dict[tuple[str, float, float], float]:
         }
 
 
+def draw(found: dict[tuple[str, float, float], float]) -> Figure:
+    """d' over dose, a line a filter; still and moving discs."""
+    names, doses, speeds = ({k[n]: None for k in found} for n in range(3))
+    with style.styled():
+        figure = style.new_figure(4.2 * len(speeds), 3.4)
+        axes = figure.subplots(1, len(speeds), sharey=True, squeeze=False)[0]
+        for axis, speed in zip(axes, speeds, strict=True):
+            for name in names:
+                axis.plot(list(doses), [found[name, d, speed] for d in doses], "o-", label=name)
+            axis.set(title=f"{speed:g} px a frame", xlabel="dose a frame (nGy)", xscale="log")
+        axes[0].set_ylabel("d' of a disc, r 5 px, 10 %")
+        axes[0].legend()
+    return figure
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        for (name, dose, speed), d_prime in run(setup(), Path(folder)).items():
-            print(f"{name:<16} {dose:5.1f} nGy, {speed:g} px/frame: d' {d_prime:5.2f}")
+        found = run(setup(), Path(folder))
+    for (name, dose, speed), d_prime in found.items():
+        print(f"{name:<16} {dose:5.1f} nGy, {speed:g} px/frame: d' {d_prime:5.2f}")
+    draw(found).savefig("study_dose_detectability.png")

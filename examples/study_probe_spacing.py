@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from irplan.ablation import (
@@ -24,6 +25,7 @@ from irplan.image import LabelMap, structure
 from irplan.planning.margins import TargetGeometry, measure_margins
 from irplan.studies import Case, Design, Factor, Study, run_study
 from irplan.studies.python_task import PythonTask
+from irplan.viz import style
 
 SPACING_MM = 2.0
 HALF_MM = 44.0
@@ -104,7 +106,26 @@ def run(study: Study, folder: Path) -> dict[tuple[int, float], float]:
     return {key: float(np.mean(values)) for key, values in found.items()}
 
 
+def draw(found: dict[tuple[int, float], float]) -> Figure:
+    """Mean coverage over spacing, a line a number of probes."""
+    counts, spacings = ({k[n]: None for k in found} for n in range(2))
+    with style.styled():
+        figure = style.new_figure(6.0, 3.4)
+        axis = figure.subplots()
+        for count in counts:
+            values = [found[count, s] for s in spacings]
+            axis.plot(list(spacings), values, "o-", label=f"{count} probe" + "s" * (count > 1))
+        axis.set(
+            title="Kidney tumours of 22 to 38 mm, 10-8-10 min", xlabel="between neighbours (mm)",
+            ylabel="target + 5 mm covered (%)", ylim=(0, 105),
+        )  # fmt: skip
+        axis.legend()
+    return figure
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        for (count, spacing), percent in run(setup(), Path(folder)).items():
-            print(f"{count} probes, {spacing:4.1f} mm apart: {percent:5.1f} % of target + 5 mm")
+        found = run(setup(), Path(folder))
+    for (count, spacing), percent in found.items():
+        print(f"{count} probes, {spacing:4.1f} mm apart: {percent:5.1f} % of target + 5 mm")
+    draw(found).savefig("study_probe_spacing.png")

@@ -8,6 +8,7 @@ import typer
 
 from irplan import RESEARCH_USE_ONLY
 from irplan.cli.console import JSON, QUIET, command
+from irplan.cli.values import modules_here
 
 fluoro = typer.Typer(
     name="fluoro",
@@ -72,6 +73,7 @@ def run(
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.case.fluoro_case import FluoroRequest, run_fluoro
 
+        modules_here(s.partition("=")[2] for s in stage)
         film = out.with_suffix(".gif") if compare and video is None else video
         request = FluoroRequest(
             source, out, preset, show, tuple(off), tuple(map(_pair, stage)), subtract, film, compare

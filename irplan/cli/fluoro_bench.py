@@ -8,7 +8,7 @@ import typer
 
 from irplan.cli.columns import columns
 from irplan.cli.console import JSON, QUIET, command
-from irplan.cli.values import numbers
+from irplan.cli.values import modules_here, numbers
 
 
 def bench(
@@ -62,6 +62,7 @@ def bench(
         from irplan.reports import fluoro_bench as tables
 
         named = tuple(filters) or ("general",)
+        modules_here(named)
         if dicom is not None:
             with console.progress("fluoro bench") as progress:
                 every = (*named, *(PEERS if peers else ()))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irplan.errors import InputError
@@ -91,3 +94,13 @@ def parse_schedule(text: str) -> Schedule:
             remedy="For example --schedule 10-8-10",
         )
     return Schedule.freeze_thaw_freeze(freeze, thaw, refreeze)
+
+
+def modules_here(specs: Iterable[str]) -> None:
+    """Let ``module:function`` be found in the present folder, after everything installed.
+
+    Only when the user names one: no file that happens to lie here is ever imported otherwise.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path and any(":" in s and s.split(":")[0].isidentifier() for s in specs):
+        sys.path.append(here)

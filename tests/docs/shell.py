@@ -115,14 +115,14 @@ def run(step: Step) -> tuple[int, str]:
         return done.returncode, done.stdout + done.stderr
     out, err = io.StringIO(), io.StringIO()
     arguments = globbed(step.words[1:])
-    code = 0
-    sys.path.insert(0, "")  # the shell's command finds modules beside you
+    code, path = 0, list(sys.path)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             typer.main.get_command(app).main(arguments, prog_name="irplan")
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    sys.path.remove("")
+        finally:
+            sys.path[:] = path
     if step.to is not None:
         Path(step.to).write_text(out.getvalue(), encoding="utf-8")
     return code, out.getvalue() + err.getvalue()

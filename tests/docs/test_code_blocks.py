@@ -162,7 +162,9 @@ def named(page: str, found: list[Step]) -> list[str]:
     text = " ".join(" ".join(s.words) for s in found).replace("/", " / ")
     words = set(text.split())
     names = [n for n in MAKERS if n.split("/")[0] in words]
-    made = {o for s in found for o in s.makes} - {"case1", "case2", "out"}
+    made = {o for s in found for o in s.makes}
+    if "mymodule:" in text:
+        names.append("mymodule.py")
     if page == "docs/report.md":
         names = ["logged/case1"]
     return [n for n in names if n not in made and (n != "examples" or "examples" in words)]

@@ -37,6 +37,7 @@ def test_the_vessel_or_the_blood_decides_the_margin(tmp_path: Path) -> None:
     example = load("study_perfusion_and_vessel")
     shares = example.run(example.setup(2), tmp_path / "o")
     assert set(shares) == {"perfusion_per_s", "vessel_distance_mm"}
+    assert len(example.draw(shares).axes[0].patches) == 4
     assert len((tmp_path / "o" / "table.csv").read_text().splitlines()) == 1 + 2 * 4
 
 
@@ -55,6 +56,7 @@ def test_more_dose_and_a_filter_make_a_still_disc_clearer(tmp_path: Path) -> Non
     assert high[1] >= 2.0 * low[0]
     assert found["raw", 10.0, 0.0] > found["raw", 2.5, 0.0]
     assert found["recursive:0.25", 2.5, 0.0] > 1.3 * found["raw", 2.5, 0.0]
+    assert len(example.draw(found).axes[0].lines) == 2
 
 
 def test_more_probes_cover_more_of_a_kidney_tumour(tmp_path: Path) -> None:
@@ -62,6 +64,7 @@ def test_more_probes_cover_more_of_a_kidney_tumour(tmp_path: Path) -> None:
     found = example.run(example.setup(1, (1, 3), 2), tmp_path / "o")
     assert found[3, 10.0] > found[1, 10.0]
     assert found[1, 10.0] == found[1, 25.0]  # one probe has no spacing
+    assert len(example.draw(found).axes[0].lines) == 2
 
 
 def test_a_vessel_beside_the_probe_costs_ice() -> None:
@@ -69,6 +72,7 @@ def test_a_vessel_beside_the_probe_costs_ice() -> None:
     free, beside = example.run(example.setup(None)), example.run(example.setup(8.0))
     assert 3.0 < free < 20.0
     assert beside < 0.95 * free
+    assert example.draw({None: free, 8.0: beside}).axes[0].get_ylabel() == "lethal zone (ml)"
 
 
 def test_the_chain_from_python_reaches_its_margin() -> None:
@@ -76,6 +80,7 @@ def test_the_chain_from_python_reaches_its_margin() -> None:
     case = example.run(example.setup())
     assert case.evaluation.target_coverage == pytest.approx(1.0, abs=1e-6)
     assert case.evaluation.minimal_margin_mm >= 4.5
+    assert example.draw(case).axes
 
 
 def test_perfusion_costs_more_ice_than_lethal_zone() -> None:
@@ -84,3 +89,4 @@ def test_perfusion_costs_more_ice_than_lethal_zone() -> None:
     assert high["ice"] < 0.6 * low["ice"]
     # perfusion stops where tissue is frozen: the cold core feels it less
     assert high["lethal"] / low["lethal"] > high["ice"] / low["ice"]
+    assert len(example.draw({0.0005: low, 0.015: high}).axes[0].lines) == 2
