@@ -69,7 +69,16 @@ SUITE = (
     Benchmark("needles", "needles", quick=("--ct", "1", "--cbct", "1")),
     Benchmark("registration", "registration", quick=("--scenes", "1", "--provoked", "1")),
     Benchmark("guidance, peer", "guidance", ("--rtk", "{python}"), ("--rtk", "{python}")),
-    Benchmark("procedure log", "log", quick=("--kills", "10", "--events", "50000")),
+    Benchmark(
+        "procedure log", "log", (), ("--kills", "10", "--events", "50000", "--tampers", "10")
+    ),
+    Benchmark("PACS round trip", "pacs", quick=("--slices", "20", "--size", "128")),
+    Benchmark("de-identification", "deid", quick=("--every", "100")),
+    Benchmark("damaged DICOM", "damaged", quick=("--cases", "50", "--messages", "20")),
+    Benchmark(
+        "gateway", "gateway", (),
+        ("--studies", "4", "--slices", "5", "--size", "64", "--kills", "1", "--counts", "5"),
+    ),
     Benchmark("reports", "reports", quick=("--cases", "20")),
     Benchmark("planner", "planner", quick=None),
     Benchmark(
