@@ -75,6 +75,8 @@ def draw(found: dict[tuple[str, float, float], float]) -> Figure:
             for name in names:
                 axis.plot(list(doses), [found[name, d, speed] for d in doses], "o-", label=name)
             axis.set(title=f"{speed:g} px a frame", xlabel="dose a frame (nGy)", xscale="log")
+            axis.set_xticks(list(doses), [f"{d:g}" for d in doses])
+            axis.minorticks_off()
         axes[0].set_ylabel("d' of a disc, r 5 px, 10 %")
         axes[0].legend()
     return figure
