@@ -70,10 +70,10 @@ SUITE = (
     Benchmark("registration", "registration", quick=("--scenes", "1", "--provoked", "1")),
     Benchmark("guidance, peer", "guidance", ("--rtk", "{python}"), ("--rtk", "{python}")),
     Benchmark(
-        "procedure log", "log", (), ("--kills", "10", "--events", "50000", "--tampers", "10")
+        "procedure log", "log", (), ("--kills", "10", "--events", "50000", "--tampers", "20")
     ),
-    Benchmark("PACS round trip", "pacs", quick=("--slices", "20", "--size", "128")),
-    Benchmark("de-identification", "deid", quick=("--every", "100")),
+    Benchmark("PACS round trip", "pacs", quick=("--slices", "12", "--size", "64")),
+    Benchmark("de-identification", "deid", quick=("--every", "300")),
     Benchmark("damaged DICOM", "damaged", quick=("--cases", "50", "--messages", "20")),
     Benchmark(
         "gateway", "gateway", (),
