@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, str, float | None]] = {
     "drop to all rows of the verdict": ("s", "", None),
     "smallest margin, carried less computed": ("mm", "", None),
     "memory": ("GB", "<=", 4.0),
+    "fluoroscopy bench, frames shown of 15/s": ("1/s", ">=", 14.5),
 }
 
 
@@ -170,6 +171,29 @@ def measure(case: str) -> dict[str, float]:
     return out
 
 
+def playback() -> float:
+    """Frames shown a second of a simulated run at 15/s, source and filtered side by side."""
+    from irplan_planner.widgets.app import dark
+    from irplan_planner.widgets.fluoro_window import FluoroWindow
+    from PySide6.QtWidgets import QApplication
+
+    app = QApplication.instance() or QApplication([sys.argv[0]])
+    dark(app)
+    window = FluoroWindow()
+    window.resize(app.primaryScreen().size())
+    window.show()
+    window.simulate.click()
+    bench = window.bench
+    _until(app, lambda: bench.run is not None and bench.ready == len(bench.run))
+    _until(app, lambda: bench.jobs.idle)
+    window.play.setChecked(True)
+    shown, began = window.view.shown, time.perf_counter()
+    _until(app, lambda: time.perf_counter() - began > 4.0)
+    rate = (window.view.shown - shown) / (time.perf_counter() - began)
+    window.close()
+    return rate
+
+
 def _zone_is_new(desk: Any, old: Any) -> bool:
     live = desk.live
     if live is None or live.simulation is None:
@@ -214,6 +238,7 @@ def main() -> None:
             case = str(Path(scratch) / "case")
             prepare(Path(case), given.open, centre, given.diameter)
         found = {"first picture": first_picture(given.open)} | measure(case)
+        found["fluoroscopy bench, frames shown of 15/s"] = playback()
     rows = []
     for name, value in found.items():
         unit, sign, limit = KINDS[name]

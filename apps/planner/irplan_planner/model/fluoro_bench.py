@@ -225,7 +225,7 @@ class FluoroBench:
         if last < 0:
             return
         first = max(0, last + 1 - OVER_FRAMES)
-        pixel = (run.pixel_spacing_mm or run.isocentre_spacing_mm or (1.0, 1.0))[0]
+        pixel = self.pixel_mm or 1.0
 
         def work(progress: Progress) -> Any:
             return tuple(
@@ -246,6 +246,14 @@ class FluoroBench:
         self.jobs.submit("Figures", "background", work, done, failed=failed, latest=True,
                          quiet=True)  # fmt: skip
 
+    @property
+    def pixel_mm(self) -> float | None:
+        """Edge of a pixel on the detector (or at the isocentre); None where the run names none."""
+        if self.run is None:
+            return None
+        spacing = self.run.pixel_spacing_mm or self.run.isocentre_spacing_mm
+        return None if spacing is None else spacing[0]
+
     def window_of(self) -> tuple[float, float]:
         """Value shown black and white: the 0.5 and 99.5 percentiles of a middle frame."""
         if self.run is None:
@@ -253,6 +261,13 @@ class FluoroBench:
         middle = self.run.frames[len(self.run) // 2][::4, ::4]
         low, high = np.percentile(middle, (0.5, 99.5))
         return float(low), float(max(high, low + 1.0))
+
+    def noise_sd(self) -> float:
+        """SD of the noise of single frames, roughly: from two neighbours, every fourth pixel."""
+        if self.run is None or len(self.run) < 2:
+            return 0.0
+        a, b = (self.run.frames[n][::4, ::4].astype(np.float32) for n in (0, 1))
+        return float(np.median(np.abs(b - a)) / 0.6745 / np.sqrt(2.0))
 
     def poll(self) -> int:
         """Take in what workers have finished."""

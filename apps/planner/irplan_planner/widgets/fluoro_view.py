@@ -20,8 +20,9 @@ _PANES = {
     "difference": ("difference",),
     "both": ("source", "filtered", "difference"),
 }
-#: The difference is shown from minus to plus this share of the window's width.
-DIFFERENCE_SHARE = 0.15
+#: The difference is shown from minus to plus this many SD of the source's noise, and at least this
+#: share of the window's width.
+DIFFERENCE_SD, DIFFERENCE_SHARE = 4.0, 0.1
 SOURCE_COLOUR, FILTERED_COLOUR = "#ffb347", theme.ACCENT
 
 
@@ -39,6 +40,7 @@ class FluoroView(QWidget):
         """Frames painted so far."""
         self._table: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._window = (0.0, 1.0)
+        self._noise = 0.0
         self._hand: tuple[float, float, float] | None = None
         self.setMinimumSize(300, 240)
         self.setAccessibleName("Frames")
@@ -48,6 +50,7 @@ class FluoroView(QWidget):
         """Another run: its window, its first frame."""
         self.frame = 0
         low, high = self._window = self.bench.window_of()
+        self._noise = self.bench.noise_sd()
         every = np.arange(65536, dtype=np.float32)
         grey = np.clip((every - low) * (255.0 / (high - low)), 0.0, 255.0)
         run = self.bench.run
@@ -73,7 +76,8 @@ class FluoroView(QWidget):
             return None
         if pane == "filtered":
             return self._grey(result[self.frame])
-        reach = DIFFERENCE_SHARE * (self._window[1] - self._window[0])
+        wide = DIFFERENCE_SHARE * (self._window[1] - self._window[0])
+        reach = max(wide, DIFFERENCE_SD * self._noise)
         gap = result[self.frame].astype(np.float32)
         gap -= source
         gap *= 127.0 / reach
@@ -115,13 +119,16 @@ class FluoroView(QWidget):
         rows, columns = run.frames.shape[1:]
         line = 1.6 * self.fontMetrics().height()
         s = min((cell.width() - 4) / columns, (cell.height() - line - 2) / rows)
-        return cell.left() + (cell.width() - s * columns) / 2, cell.top() + line, s
+        top = cell.top() + line + max(0.0, (cell.height() - line - s * rows) / 2)
+        return cell.left() + (cell.width() - s * columns) / 2, top, s
 
     def _pane(self, painter: QPainter, pane: str, cell: QRectF) -> None:
         left, top, s = self._picture(cell)
         painter.setPen(QColor(theme.INK))
         painter.drawText(
-            QRectF(cell.left() + 6, cell.top() + 2, cell.width(), top), 0, _TITLES[pane]
+            QRectF(left, top - 1.5 * self.fontMetrics().height(), cell.width(), top),
+            0,
+            _TITLES[pane],
         )
         grey = self.grey(pane)
         if grey is None:
@@ -216,8 +223,9 @@ class NoisePlot(QWidget):
         for share in (0.0, 0.5, 1.0):
             x = box.left() + share * box.width()
             painter.drawText(QPointF(x - line, box.bottom() + 1.2 * line), f"{share * far:.1f}")
-        painter.drawText(QPointF(0.4 * line, line), "NPS, value² mm²")
-        painter.drawText(QPointF(box.left(), box.bottom() + 2.3 * line), "cycles/mm")
+        unit = "mm" if self.bench.pixel_mm is not None else "pixel"  # no size is known
+        painter.drawText(QPointF(0.4 * line, line), f"NPS, value² {unit}²")
+        painter.drawText(QPointF(box.left(), box.bottom() + 2.3 * line), f"cycles/{unit}")
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for one, colour in zip(found, (SOURCE_COLOUR, FILTERED_COLOUR), strict=True):
             painter.setPen(QPen(QColor(colour), 2.0))

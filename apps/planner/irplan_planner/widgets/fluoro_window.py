@@ -261,7 +261,7 @@ class FluoroWindow(QMainWindow):
         self.slider.blockSignals(False)
         run = self.bench.run
         if run is not None:
-            self.where.setText(f"frame {frame + 1} of {len(run)}, {self.rate_hz:g}/s")
+            self.where.setText(f"frame {frame + 1} of {len(run)}, {self.rate_hz:.3g}/s")
 
     # ---------------------------------------------------------------- what changes
 
@@ -291,6 +291,7 @@ class FluoroWindow(QMainWindow):
             )
             self.words.setStyleSheet(f"color: {colour};")
             self.words.setText(m.text + (f"  →  {m.remedy}" if m.remedy else ""))
+            self.words.setToolTip("\n".join(x.text for x in reversed(self.bench.messages)))
 
     def _ticked(self) -> None:
         shown = [j for j in self.bench.jobs.active() if not j.quiet]
