@@ -362,7 +362,16 @@ def test_edit_of_a_long_way(make_problem, make_placed, make_probe, far):
         return (make_placed((x, 0.0, 0.0), (0, 0, 1), make_probe(20.0)),)
 
     problem = make_problem(shape=(56, 48, 72), placements=at(-far / 2), schedule=schedule)
-    edited = EditSession(problem).edited(at(far / 2)).end_of_freeze_c.array
+    session = EditSession(problem)
+    # In uniform tissue the ice goes along with its probe: four voxels are four voxels.
+    carried = session.carried(at(4.0 - far / 2)).end_of_freeze_c.array
+    middle = round(problem.grid.lps_to_index((-far / 2, 0.0, 0.0))[2])
+    here, there = (slice(middle + n - 14, middle + n + 15) for n in (0, 4))
+    was = session.result.end_of_freeze_c.array
+    assert carried[..., there] == pytest.approx(was[..., here], abs=0.01)
+    with pytest.raises(InputError, match="moved a little"):
+        session.carried((*at(0.0), *at(8.0)))
+    edited = session.edited(at(far / 2)).end_of_freeze_c.array
     full = simulate(replace(problem, placements=at(far / 2))).end_of_freeze_c.array
     assert np.count_nonzero(edited <= 0) == pytest.approx(np.count_nonzero(full <= 0), rel=0.01)
     assert np.abs(edited - full).max() < 1.0

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeySequence,
+    QScreen,
+    QShortcut,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -66,6 +75,7 @@ class PlannerWindow(QMainWindow):
         self._large: str | None = None
         self._asking: QWidget | None = None
         self._closing = False
+        self._follows_screen = False
         self._volume: object = None
         self._build()
         self.scene.changed.connect(self.top.refresh)
@@ -129,13 +139,35 @@ class PlannerWindow(QMainWindow):
         screen = self.screen()
         if screen is None:
             return
+        self._scale_for(screen)
+        size, scale = screen.availableGeometry(), self.scene.ui_scale
+        self.resize(min(size.width(), round(1500 * scale)), min(size.height(), round(880 * scale)))
+
+    def _scale_for(self, screen: QScreen) -> None:
         size = screen.availableGeometry()
         scale = theme.scale_for(size.width(), size.height())
         self.setStyleSheet(theme.style_sheet(scale))
         self.steps.setFixedWidth(round(288 * scale))
         self.top.opacity.setFixedWidth(round(110 * scale))
         self.scene.ui_scale = scale
-        self.resize(min(size.width(), round(1500 * scale)), min(size.height(), round(880 * scale)))
+        self.scene.changed.emit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self._follows_screen and self.windowHandle() is not None:
+            self._follows_screen = True  # moved to another monitor: sizes for that one
+            self.windowHandle().screenChanged.connect(self._scale_for)
+
+    def next_screen(self) -> None:
+        """To the next monitor, filling it."""
+        screens = QGuiApplication.screens()
+        if len(screens) < 2:
+            self.desk.say("There is one monitor.", "plain")
+            return
+        screen = screens[(screens.index(self.screen()) + 1) % len(screens)]
+        self.showNormal()
+        self.setGeometry(screen.availableGeometry())
+        self._scale_for(screen)
 
     def _every(self, ms: int, action: Any) -> QTimer:
         timer = QTimer(self)
@@ -151,7 +183,7 @@ class PlannerWindow(QMainWindow):
             "M": self._next_mode, "T": self.zoom_to_target, "F": self.fit,
             "N": self._next_needle, "L": lambda: self.top.lines.toggle(),
             "Ctrl+Return": self.steps.press_main, "Ctrl+.": self.status.cancel,
-            "Escape": self._escape, "F11": self._full_screen,
+            "Escape": self._escape, "F11": self._full_screen, "F12": self.next_screen,
             **{f"F{n}": lambda s=s: self.steps.take(s) for n, s in enumerate(STEPS, start=1)},
             **{str(n): lambda v=v: self.enlarge(v) for n, v in enumerate(
                 ("axial", "coronal", "sagittal", "eye", "view3d", "results"), start=1)},
