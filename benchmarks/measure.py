@@ -120,6 +120,42 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def seeds(text: str) -> range:
+    """``"500:525"`` as the seeds 500 to 524, for argparse."""
+    first, _, stop = text.partition(":")
+    try:
+        out = range(int(first), int(stop))
+    except ValueError:
+        out = range(0)
+    if not out:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected first:stop, for example 500:505")
+    return out
+
+
+def seeds_or_none(text: str) -> range:
+    """As `seeds`; ``"none"`` is none."""
+    return range(0) if text == "none" else seeds(text)
+
+
+def kept(folder: Path | None, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The record ``name`` of ``folder``, or what ``work`` returns, written there at once.
+
+    So a long benchmark can be run in pieces, and goes on where it was stopped.  Records know
+    nothing of the code that made them: start a new folder after a change.
+    """
+    file = None if folder is None else folder / f"{name}.json"
+    if file is not None and file.is_file():
+        out: dict[str, Any] = json.loads(file.read_text())
+        return out
+    out = work()
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(out))
+        part.replace(file)
+    return out
+
+
 def row(name: str, measured: Any, unit: str = "", limit: Any = "", met: bool | None = None) -> dict:
     """One line of a table."""
     return {"name": name, "measured": measured, "unit": unit, "limit": limit, "met": met}

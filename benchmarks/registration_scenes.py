@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit, prange
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -116,7 +117,7 @@ def make_scene(
     *,
     motion: Motion | None = None,
     metal: tuple[MetalPart, ...] = (),
-    physics: CbctPhysics = CbctPhysics(),  # noqa: B008  # noqa: B008
+    physics: CbctPhysics = CbctPhysics(),  # noqa: B008
     system: CbctSystem = FAST,
     control_phantom: Phantom | None = None,
     centre_off_mm: tuple[float, float, float] = (0.0, 0.0, 0.0),
@@ -178,27 +179,63 @@ def _warp(volume: Volume, scene: Scene) -> Volume:
     shape = np.ceil((high - low)[::-1] / spacing).astype(int) + 1
     new = Grid.from_spacing(shape.tolist(), grid.spacing_mm, low.tolist())
     out = np.empty(new.shape, dtype=np.float32)
-    plane = np.moveaxis(np.indices(new.shape[1:]), 0, -1).reshape(-1, 2)
-    back = scene.rigid.inverse
-    for k in range(new.shape[0]):
-        index = np.column_stack([np.full(len(plane), k), plane])
-        y = back.apply(new.index_to_lps(index))
-        x = y.copy()
-        for _ in range(8):
-            x = y - breath_at(scene, x)
-        slides = _nearest(scene.cavity, grid, y)
-        hidden = slides & ~_nearest(scene.cavity, grid, x)
-        at = grid.lps_to_index(np.where(slides[:, None], x, y)).T
-        hu = ndimage.map_coordinates(
-            volume.array, at, order=1, mode="constant", cval=-1000.0, output=np.float32
-        )
-        out[k] = np.where(hidden, FAT_HU, hu).reshape(new.shape[1:])
+    motion = scene.motion
+    _move(
+        volume.array.astype(np.float32), scene.cavity, grid.inverse[:3],
+        scene.rigid.inverse.matrix[:3] @ new.affine, np.asarray(scene.liver_centre),
+        np.array(motion.breath_mm), float(motion.squeeze), float(motion.bend_mm), FAT_HU, out,
+    )  # fmt: skip
     return Volume(out, new, "HU")
 
 
-def _nearest(mask: NDArray[np.bool_], grid: Grid, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    index = np.rint(grid.lps_to_index(points)).astype(int)
-    inside = np.all((index >= 0) & (index < np.array(grid.shape)), axis=1)
-    out = np.zeros(len(points), dtype=bool)
-    out[inside] = mask[tuple(index[inside].T)]
-    return out
+@njit(cache=True, parallel=True)
+def _move(hu, cavity, to_index, back, centre, breath, squeeze, bend, gap_hu, out):  # type: ignore[no-untyped-def]
+    """``out``: ``hu`` (planning voxels) seen at each control voxel; the breathing is inverted by
+    iteration.
+
+    ``to_index`` (3, 4) LPS mm to planning index, ``back`` (3, 4) control index to planning LPS mm
+    where nothing breathes.
+    """
+    n0, n1, n2 = hu.shape
+    for k in prange(out.shape[0]):
+        x, i, j = np.empty(3), np.empty(3), np.empty(3)
+        for row in range(out.shape[1]):
+            for column in range(out.shape[2]):
+                y = back[:, 0] * k + back[:, 1] * row + back[:, 2] * column + back[:, 3]
+                x[:] = y
+                for _ in range(6):
+                    wave = bend * (((x[0] - centre[0]) / 80.0) ** 2 - 0.3)
+                    x[0] = y[0] - breath[0] - squeeze * 0.5 * (x[0] - centre[0])
+                    x[1] = y[1] - breath[1] - squeeze * (x[1] - centre[1]) - 0.3 * wave
+                    x[2] = y[2] - breath[2] - squeeze * (x[2] - centre[2]) - wave
+                for m in range(3):
+                    i[m] = to_index[m, 0] * y[0] + to_index[m, 1] * y[1] + to_index[m, 2] * y[2]
+                    j[m] = to_index[m, 0] * x[0] + to_index[m, 1] * x[1] + to_index[m, 2] * x[2]
+                    i[m] += to_index[m, 3]
+                    j[m] += to_index[m, 3]
+                slides = _in(cavity, i)
+                if slides and not _in(cavity, j):
+                    out[k, row, column] = gap_hu
+                    continue
+                if not slides:
+                    j[:] = i
+                if not (0.0 <= j[0] <= n0 - 1 and 0.0 <= j[1] <= n1 - 1 and 0.0 <= j[2] <= n2 - 1):
+                    out[k, row, column] = -1000.0
+                    continue
+                a, b, c = min(int(j[0]), n0 - 2), min(int(j[1]), n1 - 2), min(int(j[2]), n2 - 2)
+                total = 0.0
+                for da in range(2):
+                    for db in range(2):
+                        for dc in range(2):
+                            w = 1.0 - abs(j[0] - a - da)
+                            w *= (1.0 - abs(j[1] - b - db)) * (1.0 - abs(j[2] - c - dc))
+                            total += w * hu[a + da, b + db, c + dc]
+                out[k, row, column] = total
+
+
+@njit(cache=True, inline="always")
+def _in(mask, index):  # type: ignore[no-untyped-def]
+    """The mask at the voxel nearest to ``index``; False outside."""
+    a, b, c = round(index[0]), round(index[1]), round(index[2])
+    n0, n1, n2 = mask.shape
+    return 0 <= a < n0 and 0 <= b < n1 and 0 <= c < n2 and mask[int(a), int(b), int(c)]

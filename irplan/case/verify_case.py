@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from irplan.case.control_scan import open_control
 from irplan.case.fixed_needles import read_fixed_needles
-from irplan.case.open import open_image_and_notes, open_mask_and_notes
+from irplan.case.open import open_mask_and_notes
 from irplan.case.plan_folder import PlanFolder, open_plan_folder
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import FileFormatError, InputError, IrplanError, PlanningError
@@ -24,7 +25,6 @@ from irplan.guidance.verification import (
     verify,
 )
 from irplan.planning import AblationPlan, PlanEvaluation
-from irplan.segmentation.needles import find_needles
 from irplan.viz import margin_globe, margin_map, png_bytes
 
 _DPI = 110
@@ -43,7 +43,7 @@ class VerifyRequest:
     out: Path
     needles: Path | None = None
     ct: Path | None = None
-    """Control scan in the plan's frame of reference, in which needles are recognised."""
+    """Control scan in which needles are recognised; in the plan's frame, or with ``plan_ct``."""
     zone: Path | None = None
     registration_error_mm: float | None = None
     needle_error_mm: float = NEEDLE_ERROR_MM
@@ -52,15 +52,23 @@ class VerifyRequest:
     replan: bool = False
     labels: Path | None = None
     target: Path | None = None
+    plan_ct: Path | None = None
+    """CT that was planned on, to which ``ct`` is registered; ``zone`` is on ``ct``'s grid then."""
+    organ: Path | None = None
+    """Organ on ``plan_ct`` that may deform; default the liver of the labels."""
 
 
 @dataclass(frozen=True, eq=False)
 class VerifyOutcome:
-    """The verification, the proposal (None where there is none), what the user should know."""
+    """The verification, the proposal (None where there is none), what the user should know.
+
+    ``registration``: report of the registration, None where none was made.
+    """
 
     done: Verification
     replan: AblationPlan | None
     messages: tuple[str, ...]
+    registration: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,37 +86,39 @@ def run_verify(request: VerifyRequest, *, progress: Progress = no_progress) -> V
     with OutputFolder(request.out) as folder:
         progress(0.0, "opening the plan")
         opened = open_plan_folder(request.plan, labels=request.labels, target=request.target)
-        if request.ct is not None and request.needles is not None:
-            raise InputError(
-                "--ct, --needles",
-                got="both",
-                expected="one of them",
-                remedy="Give the scan, or the needles found in it.",
-            )
-        needles, notes = _needles(request, opened)
+        _check(request)
+        zone, scan, error, failed = None, None, request.registration_error_mm, ""
         if request.ct is not None:
-            needles, notes = _in_scan(request.ct, opened, portion(progress, 0.0, 0.05))
-        zone = None
-        if request.zone is not None:
-            zone, more = open_mask_and_notes(request.zone, opened.labels.grid)
-            notes += more
+            scan = open_control(
+                request.ct, opened, zone=request.zone, plan_ct=request.plan_ct,
+                organ=request.organ, progress=portion(progress, 0.0, 0.3),
+            )  # fmt: skip
+            needles, notes, zone, failed = scan.needles, scan.notes, scan.zone, scan.failed
+            error = scan.error_mm if error is None else error
+        else:
+            needles, notes = _needles(request, opened)
+            if request.zone is not None:
+                zone, more = open_mask_and_notes(request.zone, opened.labels.grid)
+                notes += more
         done = verify(
             opened.plan, needles, opened.labels, opened.target,
             zone=zone,
-            registration_error_mm=request.registration_error_mm,
+            registration_error_mm=error,
+            registration_failed=failed,
             needle_error_mm=request.needle_error_mm,
             wanted_mm=request.wanted_mm,
             include_extra=request.include_extra,
-            progress=portion(progress, 0.05, 0.5 if request.replan else 0.85),
+            progress=portion(progress, 0.3, 0.6 if request.replan else 0.85),
         )  # fmt: skip
         proposal = None
         if request.replan:
-            proposal, more = _proposal(done, opened, portion(progress, 0.5, 0.85))
+            proposal, more = _proposal(done, opened, portion(progress, 0.6, 0.85))
             notes += more
         progress(0.9, "writing")
         write_verification(
-            done, folder / "verification.json", folder / "needles.csv", replan=proposal
-        )
+            done, folder / "verification.json", folder / "needles.csv", replan=proposal,
+            registration=None if scan is None else scan.data(),
+        )  # fmt: skip
         if done.achieved is not None:
             write_plan(done.achieved, folder / "achieved.json")
         if proposal is not None:
@@ -121,8 +131,27 @@ def run_verify(request: VerifyRequest, *, progress: Progress = no_progress) -> V
                 (folder / f"margin_globe_{name}.png").write_bytes(globe)
         progress(1.0, "done")
     return VerifyOutcome(
-        done, proposal, tuple(dict.fromkeys((*opened.messages, *notes, *done.messages)))
-    )
+        done, proposal, tuple(dict.fromkeys((*opened.messages, *notes, *done.messages))),
+        None if scan is None else scan.data(),
+    )  # fmt: skip
+
+
+def _check(request: VerifyRequest) -> None:
+    """Raise `InputError` for options that exclude or need each other."""
+    if request.ct is not None and request.needles is not None:
+        raise InputError(
+            "--ct, --needles",
+            got="both",
+            expected="one of them",
+            remedy="Give the scan, or the needles found in it.",
+        )
+    if request.ct is None and (request.plan_ct is not None or request.organ is not None):
+        raise InputError(
+            "--plan-ct, --organ",
+            got="no control scan to register",
+            expected="--ct CONTROL with it",
+            remedy="Give the control scan, or leave these out.",
+        )
 
 
 def _needles(
@@ -153,27 +182,6 @@ def _needles(
             raise
         placed = ()
     return tuple(p.needle for p in placed), ()
-
-
-def _in_scan(
-    ct: Path, opened: PlanFolder, progress: Progress
-) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
-    """Needles recognised in a control scan that shares the plan's frame of reference."""
-    volume, notes = open_image_and_notes(ct)
-    there, own = volume.grid.frame_of_reference_uid, opened.plan.frame_of_reference_uid
-    if there is not None and own is not None and there != own:
-        raise InputError(
-            "--ct",
-            got="a control scan in another frame of reference than the plan's",
-            expected="a scan registered to the image that was planned on",
-            remedy="Run irplan register and give its needles with --needles, or the plan it "
-            "carries over.",
-        )
-    found = find_needles(volume, progress=progress)
-    words = (*notes, *found.notes)
-    if there is None or own is None:
-        words += ("Plan or scan names no frame of reference: that they share one was assumed.",)
-    return tuple(n.needle for n in found.needles), words
 
 
 def _recognised(data: dict[str, Any], file: Path) -> tuple[tuple[Needle, ...], tuple[str, ...]]:

@@ -24,14 +24,23 @@ def verify(
         "table (.csv), Slicer markups, plan.json or JSON.",
     ),
     ct: Path | None = typer.Option(
-        None, metavar="CT", help="Control scan in the plan's frame; its needles are recognised."
+        None, metavar="CT", help="Control scan (CT or cone-beam CT) whose needles are recognised; "
+        "in the plan's frame, or with --plan-ct.",
+    ),
+    plan_ct: Path | None = typer.Option(
+        None, "--plan-ct", metavar="CT", help="CT that was planned on: the control scan is "
+        "registered to it, and the registration's error is reckoned with.",
+    ),
+    organ: Path | None = typer.Option(
+        None, metavar="MASK", help="With --plan-ct: organ on that CT; default the labels' liver."
     ),
     zone: Path | None = typer.Option(
-        None, metavar="MASK", help="Ablation zone seen in the control scan, on the plan's grid."
+        None, metavar="MASK", help="Ablation zone seen in the control scan: on the plan's grid, or "
+        "on the control scan's with --plan-ct.",
     ),
     registration_error: float | None = typer.Option(
-        None, metavar="MM", help="Target registration error of control scan to plan. Without it "
-        "no margin is assessable.",
+        None, metavar="MM", help="Target registration error of control scan to plan. Without it, "
+        "and without --plan-ct, no margin is assessable.",
     ),
     needle_error: float = typer.Option(1.0, metavar="MM", help="Error of a needle's tip."),
     wanted: float | None = typer.Option(
@@ -57,6 +66,8 @@ def verify(
     `irplan verify irplan-demo --needles placed.csv --registration-error 1.5 --replan -o verified`
 
     `irplan verify case1 --zone control_zone.nii.gz --registration-error 2 -o verified`
+
+    `irplan verify case1 --ct cbct/ --plan-ct ct/ --zone zone_cbct.nii.gz -o verified`
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.case.verify_case import VerifyRequest, run_verify
@@ -64,11 +75,16 @@ def verify(
 
         request = VerifyRequest(
             plan, out, needles, ct, zone, registration_error, needle_error, wanted, include_extra,
-            replan, labels, target,
+            replan, labels, target, plan_ct, organ,
         )  # fmt: skip
         with console.progress("verify") as progress:
             outcome = run_verify(request, progress=progress)
         done = outcome.done
+        report = outcome.registration
+        if report is not None:
+            error = report.get("error_mm")
+            shown = "" if error is None else f", target error {error:.1f} mm reckoned with"
+            console.say(f"  registration     {report['status'].upper()}{shown}")
         for pair in done.matches.pairs:
             e = pair.error
             console.say(
@@ -93,7 +109,10 @@ def verify(
             console.say(f"  note             {message}")
         console.say(f"Written: {out}   (research use only)")
         console.result(
-            {**verification_to_data(done, outcome.replan), "messages": list(outcome.messages)}
+            {
+                **verification_to_data(done, outcome.replan, outcome.registration),
+                "messages": list(outcome.messages),
+            }
         )
 
 

@@ -19,8 +19,15 @@ from irplan.planning import AblationPlan
 VERIFICATION_SCHEMA, VERIFICATION_SCHEMA_VERSION = "irplan-verification", 1
 
 
-def verification_to_data(done: Verification, replan: AblationPlan | None = None) -> dict[str, Any]:
-    """Needles, verdicts, evaluations and the proposal; what is not known is null."""
+def verification_to_data(
+    done: Verification,
+    replan: AblationPlan | None = None,
+    registration: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Needles, verdicts, evaluations and the proposal; what is not known is null.
+
+    ``registration``: the report of the control scan's registration, null where none was made.
+    """
     more = [] if replan is None or done.achieved is None else replan.placements
     data = {
         "schema": VERIFICATION_SCHEMA,
@@ -28,6 +35,7 @@ def verification_to_data(done: Verification, replan: AblationPlan | None = None)
         "notice": RESEARCH_USE_ONLY,
         "irplan_version": __version__,
         "registration_error_mm": done.registration_error_mm,
+        "registration": registration,
         "needles": [
             {
                 "planned": p.planned + 1,
@@ -66,9 +74,10 @@ def write_verification(
     csv_path: str | Path,
     *,
     replan: AblationPlan | None = None,
+    registration: dict[str, Any] | None = None,
 ) -> None:
     """Write JSON (schema ``irplan-verification`` 1) and a line a needle; raises `OutputError`."""
-    data = verification_to_data(done, replan)
+    data = verification_to_data(done, replan, registration)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     columns = ("planned", "found", "lateral_mm", "depth_mm", "angle_deg", "tip_mm", "entry_mm")

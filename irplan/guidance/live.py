@@ -24,6 +24,7 @@ STEP_MM = 0.5
 #: A structure counts as ahead when it lies within this distance of the axis, mm.
 WIDTH_MM = 2.0
 _RING = 6
+_AXES = np.eye(3)
 
 LiveStatus = Literal["on path", "off path", "too deep", "lost"]
 
@@ -116,15 +117,15 @@ class LiveCheck:
         self._name = {x.value: x.name for x in labels.labels}
         self._is_obstacle = np.zeros(256, dtype=bool)
         self._is_obstacle[[labels.label(n).value for n in names]] = True
-        self._to_index = labels.grid.inverse
-        steps = np.arange(0.0, self.limits.look_ahead_mm + STEP_MM, STEP_MM)
+        self._to_index = np.ascontiguousarray(labels.grid.inverse[:3])
+        self._array = np.ascontiguousarray(labels.array, dtype=np.uint8)
+        self._steps = math.floor(self.limits.look_ahead_mm / STEP_MM) + 1
         turn = 2.0 * np.pi * np.arange(_RING) / _RING
-        # the axis itself and a ring about it, (1 + ring, steps, 3): right, up, along
-        lines = np.zeros((1 + _RING, len(steps), 3))
-        lines[..., 2] = steps
-        lines[1:, :, 0] = WIDTH_MM * np.cos(turn)[:, None]
-        lines[1:, :, 1] = WIDTH_MM * np.sin(turn)[:, None]
-        self._lines, self._steps = lines, steps
+        # the axis itself and a ring about it: mm right and up
+        self._ring = np.zeros((1 + _RING, 2))
+        self._ring[1:] = WIDTH_MM * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+        self._first = np.zeros(256, dtype=np.int64)
+        self._ahead(self._tip, self._axis)  # compiles, or loads from the cache, before any reading
 
     def read(self, tip_mm: ArrayLike, direction: ArrayLike) -> LiveReading:
         """The reading for a tip (LPS mm) and a direction (entry to tip, any length).
@@ -164,33 +165,28 @@ class LiveCheck:
     def _ahead(
         self, tip: NDArray[np.float64], way: NDArray[np.float64]
     ) -> tuple[tuple[StructureAhead, ...] | None, str | None]:
-        labels = self._labels
-        if labels is None:
+        if self._labels is None:
             return None, None
-        side = np.cross(way, np.eye(3)[int(np.argmin(np.abs(way)))])
+        from irplan.compute.cpu.live import first_steps
+
+        side = np.cross(way, _AXES[int(np.argmin(np.abs(way)))])
         side /= np.linalg.norm(side)
         frame = np.stack([side, np.cross(way, side), way])
-        points = tip + self._lines @ frame
-        index = np.rint(points @ self._to_index[:3, :3].T + self._to_index[:3, 3]).astype(np.intp)
-        inside = np.all((index >= 0) & (index < labels.grid.shape), axis=-1)
-        index[~inside] = 0
-        values = labels.array[index[..., 0], index[..., 1], index[..., 2]]
-        values[~inside] = 0
-        met = self._is_obstacle[values]
-        first: dict[int, int] = {}
-        for step in np.flatnonzero(met.any(axis=0)):
-            for value in values[met[:, step], step]:
-                first.setdefault(int(value), int(step))
+        own = first_steps(
+            self._array, self._to_index, tip, frame, STEP_MM, self._steps, self._ring,
+            self._is_obstacle, self._first,
+        )  # fmt: skip
+        met = np.flatnonzero(self._first >= 0)
+        order = sorted((int(self._first[value]), int(value)) for value in met)
         found = tuple(
             StructureAhead(
                 self._name[value],
-                float(self._steps[step]),
-                as_point(tip + self._steps[step] * way, field="ahead"),
+                STEP_MM * step,
+                as_point(tip + STEP_MM * step * way, field="ahead"),
             )
-            for value, step in sorted(first.items(), key=lambda item: (item[1], item[0]))
+            for step, value in order
         )
-        own = int(values[0, 0])
-        return found, self._name.get(own)
+        return found, self._name.get(int(own))
 
 
 def lost_reading() -> LiveReading:

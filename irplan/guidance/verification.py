@@ -74,7 +74,9 @@ def verify(
     zone : ablation zone of the control scan on the labels' grid, registered; None: not seen.
     registration_error_mm : target registration error of that carrying; None: not known, and every
         verdict is "not assessable".
-    registration_failed : why the registration is not to be trusted; empty where it is.
+    registration_failed : why the registration is not to be trusted; empty where it is.  Then
+        ``needles`` and ``zone`` may both be left out: every verdict is "not assessable", and no
+        needle is called missing.
     needle_error_mm : error of the tips, added in quadrature for the simulated zone.
     wanted_mm : margin that counts as complete; default the plan's goal.
     include_extra : simulate needles that were not planned too, with the first planned applicator.
@@ -86,7 +88,7 @@ def verify(
     SolverError : the simulation's own.
     """
     wanted = plan.margin_goal_mm if wanted_mm is None else float(wanted_mm)
-    if not needles and zone is None:
+    if not needles and zone is None and not registration_failed:
         raise InputError(
             "verification",
             got="no needle in view and no ablation zone",
@@ -108,7 +110,9 @@ def verify(
             f"a registration error of {error:g} mm is above {WORST_REGISTRATION_MM:g} mm: nothing "
             "can be said about margins"
         )
-    matches = match_needles([p.needle for p in plan.placements], needles)
+    compared = not registration_failed or len(needles) > 0
+    # where nothing could be compared nothing is missing
+    matches = match_needles([p.needle for p in plan.placements] if compared else [], needles)
     achieved = _achieved(plan, matches, needles, include_extra, messages)
     geometry = TargetGeometry.from_mask(
         np.asarray(target_mask, bool), labels, target_organ(labels, np.asarray(target_mask, bool))

@@ -10,14 +10,14 @@ from irplan.compute import Progress, no_progress
 from irplan.errors import RegistrationError
 from irplan.geometry import Grid
 from irplan.registration.prepare import Prepared
-from irplan.registration.transform import Displacement, RigidTransform
+from irplan.registration.transform import Displacement, PointMap, RigidTransform
 
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 #: Edges are looked for in the organ and this far around it, but not within this of bone, mm: the
-#: organ slides along the wall.
-AROUND_MM, BONE_MM, BONE_HU = 16.0, 7.0, 180.0
+#: organ slides along the wall, whose own edges (with 16 mm, a fifth of all) would hold it back.
+EDGES_MM, BONE_MM, BONE_HU = 5.0, 7.0, 180.0
 #: Smoothing of both scans, mm; least gradient of an edge, HU/mm; most edges that are used.
 SMOOTH_MM, LEAST_GRADIENT, MOST_EDGES = 2.0, 6.0, 5000
 #: Half length of a profile and step along it, mm; least correlation of a match.
@@ -25,7 +25,11 @@ PROFILE_MM, STEP_MM, LEAST_MATCH = 7.0, 1.0, 0.8
 #: Rounds: order of the polynomial (0 shift, 1 affine, 2 quadratic) and search to either side, mm.
 ROUNDS = ((0, 18.0), (0, 10.0), (1, 8.0), (1, 6.0), (1, 5.0), (2, 5.0), (2, 4.0))
 #: Ridge on affine and quadratic terms (normalised coordinates), in edges.
-RIDGE = (20.0, 120.0)
+RIDGE = (5.0, 30.0)
+#: `edges_found`: how near an edge must be found and how far it is looked for, mm.
+NEAR_MM, LOOK_MM = 1.5, 6.0
+#: Tukey's limit in robust standard deviations, and the least of these, mm.
+TUKEY, LEAST_SCALE_MM = 2.0, 0.3
 #: The displacement fades to nothing between these distances from the organ, mm.
 FADE_MM = (8.0, 30.0)
 #: Voxel of the field that is returned, mm, and fewest edges that allow a fit.
@@ -52,19 +56,15 @@ def register_deformable(
 
     Raises `RegistrationError` when fewer than 150 edges can be matched.
     """
-    points, normals = _edges(plan, organ)
-    first = ndimage.gaussian_filter(plan.hu, SMOOTH_MM / plan.grid.spacing_mm[0])
+    points, normals, profile = _profiles(plan, away_from_bone(plan, organ, EDGES_MM))
     second = ndimage.gaussian_filter(control.hu, SMOOTH_MM / control.grid.spacing_mm[0])
-    t = np.arange(-PROFILE_MM, PROFILE_MM + 0.01, STEP_MM)
-    profile = _sample(first, plan.grid, points[:, None] + t[:, None] * normals[:, None])
     inside = plan.grid.index_to_lps(np.argwhere(organ))
     centre, scale = inside.mean(axis=0), 2.0 * inside.std(axis=0)
     coefficients = np.zeros((10, 3))
     for number, (order, search) in enumerate(ROUNDS):
         progress(number / len(ROUNDS), "deformable: organ")
         u = _terms(points, centre, scale) @ coefficients
-        reach = np.arange(-PROFILE_MM - search, PROFILE_MM + search + 0.01, STEP_MM)
-        places = rigid.apply((points + u)[:, None] + reach[:, None] * normals[:, None])
+        places = rigid.apply((points + u)[:, None] + _reach(search) * normals[:, None])
         seen = _sample(control.valid.astype(np.float32), control.grid, places) > 0.75
         off, match = _match(profile, _sample(second, control.grid, places), seen)
         good = match > LEAST_MATCH
@@ -91,6 +91,46 @@ def register_deformable(
     return Displacement((field * fade[..., None]).astype(np.float32), grid)
 
 
+def edges_found(
+    plan: Prepared, control: Prepared, mapping: PointMap, region: Mask
+) -> tuple[float, int]:
+    """(share of edges of ``region`` that the control scan shows where they should be, how many).
+
+    Of the planning scan's edges in ``region`` (its grid) that lie in the control scan's field:
+    those whose profile is found again within `NEAR_MM` of its place, looked for `LOOK_MM` to either
+    side, with a correlation of 0.8.  A scan of something else has edges too, but elsewhere.
+    """
+    points, normals, profile = _profiles(plan, region)
+    if len(points) == 0:
+        return 0.0, 0
+    second = ndimage.gaussian_filter(control.hu, SMOOTH_MM / control.grid.spacing_mm[0])
+    places = mapping.forward(points[:, None] + _reach(LOOK_MM) * normals[:, None])
+    seen = _sample(control.valid.astype(np.float32), control.grid, places) > 0.75
+    off, match = _match(profile, _sample(second, control.grid, places), seen)
+    middle = seen[:, round(LOOK_MM) :][:, : profile.shape[1]].all(axis=1)
+    good = (match > LEAST_MATCH) & (np.abs(off) < NEAR_MM)
+    count = int(middle.sum())
+    return float((good & middle).sum() / max(1, count)), count
+
+
+def _reach(search_mm: float) -> F64:
+    """(K, 1) places along a normal at which the control scan is sampled, mm."""
+    most = PROFILE_MM + search_mm
+    return np.asarray(np.arange(-most, most + 0.01, STEP_MM)[:, None])
+
+
+def _profiles(plan: Prepared, region: Mask) -> tuple[F64, F64, F64]:
+    """(N, 3) edges in ``region``, their normals, and the planning scan along these, (N, P).
+
+    Edges whose profile leaves what was scanned are none: cut off, it would match elsewhere.
+    """
+    points, normals = _edges(plan, region)
+    first = ndimage.gaussian_filter(plan.hu, SMOOTH_MM / plan.grid.spacing_mm[0])
+    places = points[:, None] + _reach(0.0) * normals[:, None]
+    whole = (_sample(plan.valid.astype(np.float32), plan.grid, places) > 0.75).all(axis=1)
+    return points[whole], normals[whole], _sample(first, plan.grid, places[whole])
+
+
 def away_from_bone(plan: Prepared, organ: Mask, reach_mm: float) -> Mask:
     """The organ and ``reach_mm`` around it, without bone and what lies next to it."""
     step = plan.grid.spacing_mm[0]
@@ -101,10 +141,9 @@ def away_from_bone(plan: Prepared, organ: Mask, reach_mm: float) -> Mask:
     return out
 
 
-def _edges(plan: Prepared, organ: Mask) -> tuple[F64, F64]:
+def _edges(plan: Prepared, region: Mask) -> tuple[F64, F64]:
     """(N, 3) points of strong gradient and their unit normals, LPS."""
     step = plan.grid.spacing_mm
-    region = away_from_bone(plan, organ, AROUND_MM)
     smooth = ndimage.gaussian_filter(np.clip(plan.hu, -200, 300), SMOOTH_MM / step[0])
     g = np.stack([np.gradient(smooth, h, axis=k) for k, h in enumerate(step)], axis=-1)
     size = np.linalg.norm(g, axis=-1)
@@ -156,8 +195,8 @@ def _fit(
         right = (a * weight[:, None]).T @ off
         x = np.asarray(np.linalg.solve(m, right), dtype=np.float64)
         rest = np.abs(off - a @ x)
-        scale_mm = max(0.5, 1.4826 * float(np.median(rest)))
-        weight = match**4 * np.clip(1.0 - (rest / (3.5 * scale_mm)) ** 2, 0.0, None) ** 2
+        scale_mm = max(LEAST_SCALE_MM, 1.4826 * float(np.median(rest)))
+        weight = match**4 * np.clip(1.0 - (rest / (TUKEY * scale_mm)) ** 2, 0.0, None) ** 2
     out = np.zeros((10, 3))
     out[:terms] = x.reshape(terms, 3)
     return out

@@ -15,8 +15,12 @@ from irplan.image.resample import resample_volume
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-#: Window in which scans are compared, HU: fat to dense bone.
-WINDOW_HU = (-200.0, 500.0)
+#: Window in which scans are compared, HU: air to dense bone.  Air and lung are not cut off at fat:
+#: where one scan is more blurred than the other, a cut on one side of an edge would move it (the
+#: dome of the liver by 1 mm towards the feet in a cone-beam CT).
+WINDOW_HU = (-1000.0, 500.0)
+#: Tissue is above this, HU.
+BODY_HU = -200.0
 #: Voxels at or below this were not reconstructed, HU.
 NOT_SCANNED_HU = -1023.5
 #: How far from the scan's edge and from metal voxels are left out, mm.
@@ -58,13 +62,13 @@ def prepare(volume: Volume, spacing_mm: float, *, field: str) -> Prepared:
     metal = ndimage.binary_dilation(
         _metal(volume, grid), iterations=max(1, round(METAL_MM / spacing_mm))
     )
-    body = (raw > WINDOW_HU[0]) & np.asarray(scanned)
+    body = (raw > BODY_HU) & np.asarray(scanned)
     body = ndimage.binary_opening(body, iterations=max(1, round(5.0 / spacing_mm)))
     if body.sum() * grid.voxel_volume_mm3 < 1000.0 * LEAST_BODY_ML:
         raise RegistrationError(
             field,
             got=f"{body.sum() * grid.voxel_volume_mm3 / 1000:.0f} ml of tissue above "
-            f"{WINDOW_HU[0]:.0f} HU",
+            f"{BODY_HU:.0f} HU",
             expected=f"a scan of a body, at least {LEAST_BODY_ML:.0f} ml",
             remedy="Check that it is the right scan and in Hounsfield units.",
         )

@@ -15,7 +15,13 @@ from irplan.errors import GridMismatchError, InputError, RegistrationError
 from irplan.geometry import Grid
 from irplan.image import Volume
 from irplan.image.resample import resample_mask
-from irplan.registration.deformable import away_from_bone, register_deformable
+from irplan.registration.deformable import (
+    EDGES_MM,
+    LEAST_EDGES,
+    away_from_bone,
+    edges_found,
+    register_deformable,
+)
 from irplan.registration.landmarks import as_pairs, fit_landmarks
 from irplan.registration.prepare import Prepared, prepare
 from irplan.registration.quality import (
@@ -31,6 +37,9 @@ from irplan.registration.transform import PointMap, RigidTransform
 
 #: How far around the organ the comparison and its own rigid step reach, mm.
 AROUND_MM = 14.0
+#: Target error that a registration within its limits may have, mm.  [M: the 95th percentile that
+#: docs/registration.md asks of simulated scans, rounded up]
+EXPECTED_ERROR_MM = 3.0
 #: Points of the organ at which inverse consistency is measured.
 INVERSE_POINTS = 400
 
@@ -75,6 +84,18 @@ class Registration:
     start: str
     version: str
     notes: tuple[str, ...] = ()
+
+    @property
+    def error_mm(self) -> float | None:
+        """Target error to reckon with, mm; None when the registration failed.
+
+        The larger of `EXPECTED_ERROR_MM`, the inverse consistency and the landmarks' mean distance:
+        none of them measures the target itself.
+        """
+        if self.quality.status == "failed":
+            return None
+        known = [self.quality.value(key) for key in ("inverse", "landmarks")]
+        return max([EXPECTED_ERROR_MM, *(v for v in known if v is not None)])
 
     def require_usable(self) -> None:
         """Raise `RegistrationError`, naming the rows, when the quality report says "failed"."""
@@ -145,11 +166,18 @@ def register(
         if pairs is not None and landmarks_start:
             notes.append("Fewer than three landmarks: they only measure, they start nothing.")
     body, mapping = _both_steps(a, b, start, liver, options, portion(progress, 0.15, 0.6))
-    inverse = None
-    if options.inverse:
-        inverse = _inverse_consistency(a, b, body, mapping, liver, options)
-    progress(0.9, "measuring quality")
-    report = _quality(a, b, body, mapping, liver, pairs, inverse)
+    progress(0.6, "measuring quality")
+    report = _quality(a, b, body, mapping, liver, pairs)
+    if not options.inverse:
+        turned = row("inverse", None, "not asked for")
+    elif report.status == "failed":
+        turned = row("inverse", None, "left out: another row failed")
+    else:
+        turned = row(
+            "inverse",
+            _inverse_consistency(a, b, body, mapping, liver, options, portion(progress, 0.65, 1.0)),
+        )
+    report = QualityReport((*report.rows, turned), report.tre_mm)
     progress(1.0, "done")
     return Registration(
         mapping, body, report,
@@ -194,6 +222,7 @@ def _inverse_consistency(
     mapping: PointMap,
     organ: NDArray[np.bool_] | None,
     options: RegistrationOptions,
+    progress: Progress,
 ) -> float:
     """95th percentile of |back(forward(x)) - x| with the way back registered on its own, mm.
 
@@ -218,7 +247,7 @@ def _inverse_consistency(
         if there.sum() < 1000:
             return math.nan
     try:
-        _, back = _both_steps(b, a, start, there, options, no_progress)
+        _, back = _both_steps(b, a, start, there, options, progress)
     except RegistrationError:
         return math.nan
     points = a.grid.index_to_lps(np.argwhere(where & a.valid))
@@ -238,7 +267,6 @@ def _quality(
     mapping: PointMap,
     organ: NDArray[np.bool_] | None,
     pairs: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
-    inverse: float | None,
 ) -> QualityReport:
     where = organ if organ is not None else a.body
     around = _around(organ, a.grid) if organ is not None else a.body
@@ -249,7 +277,7 @@ def _quality(
         row("correlation", _value(correlation(a, b, mapping, around))),
         _bone_row(bone_overlap(a, b, PointMap(body))),
         row("rotation", mapping.rigid.rotation_deg),
-        row("inverse", inverse, "not asked for" if inverse is None else ""),
+        _edges_row(*edges_found(a, b, mapping, _edge_region(a, organ))),
     ]
     u = mapping.displacement
     if u is None:
@@ -269,6 +297,17 @@ def _quality(
         tre = tuple(float(v) for v in gap)
         rows.append(row("landmarks", float(gap.mean())))
     return QualityReport(tuple(rows), tre)
+
+
+def _edge_region(a: Prepared, organ: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+    return a.body if organ is None else away_from_bone(a, organ, EDGES_MM)
+
+
+def _edges_row(share: float, count: int) -> QualityRow:
+    """Too few edges in the control scan's field prove nothing: that fails."""
+    if count < LEAST_EDGES:
+        return row("edges", math.nan, f"only {count} edges lie in the control scan")
+    return row("edges", 100.0 * share, f"of {count}")
 
 
 def _bone_row(value: float | None) -> QualityRow:

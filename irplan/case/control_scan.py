@@ -1,0 +1,168 @@
+"""A control scan brought to a plan's frame: its needles and its ablation zone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from irplan.case.open import open_image_and_notes, open_mask, open_mask_and_notes
+from irplan.case.plan_folder import PlanFolder
+from irplan.compute.progress import Progress, no_progress, portion
+from irplan.errors import InputError, RegistrationError
+from irplan.geometry import Grid, Needle, as_point
+from irplan.image import Volume
+from irplan.registration import Registration, RegistrationOptions, register
+from irplan.segmentation.needles import find_needles
+
+
+@dataclass(frozen=True, eq=False)
+class ControlScan:
+    """What a control scan shows, in the plan's frame.
+
+    ``zone`` is on the plan's grid (None: none was given).  ``registration`` is None where the scan
+    lies in the plan's frame; ``failed`` says why its registration is not to be trusted (empty where
+    it is): needles and zone are left out then.
+    """
+
+    needles: tuple[Needle, ...]
+    zone: NDArray[np.bool_] | None
+    registration: Registration | None
+    failed: str
+    notes: tuple[str, ...]
+
+    @property
+    def error_mm(self) -> float | None:
+        """Target error of the registration, mm; None where there was none, or it failed."""
+        return None if self.registration is None else self.registration.error_mm
+
+    def data(self) -> dict[str, Any] | None:
+        """The registration's report for a file; None where there was none."""
+        found = self.registration
+        if found is None:
+            return {"status": "failed", "why": self.failed} if self.failed else None
+        return {
+            "status": found.quality.status,
+            "error_mm": found.error_mm,
+            "quality": [asdict(r) for r in found.quality.rows],
+            "start": found.start,
+            "why": self.failed,
+        }
+
+
+def open_control(
+    ct: Path,
+    opened: PlanFolder,
+    *,
+    zone: Path | None = None,
+    plan_ct: Path | None = None,
+    organ: Path | None = None,
+    options: RegistrationOptions = RegistrationOptions(),  # noqa: B008 - frozen
+    progress: Progress = no_progress,
+) -> ControlScan:
+    """Needles recognised in ``ct``, and ``zone``, in the frame of the plan.
+
+    With ``plan_ct`` (the CT that was planned on) the two scans are registered, deformably in the
+    organ, ``zone`` lies on the control scan's grid, and all is carried back as points.  Without it
+    the control scan must lie in the plan's frame, and ``zone`` on the plan's grid.  ``organ``
+    defaults to the liver of the plan's labels.
+
+    Raises `InputError` for frames that differ without ``plan_ct``, or a planning CT in another
+    frame than the plan's.  A registration that failed is returned, not raised.
+    """
+    volume, notes = open_image_and_notes(ct, progress=portion(progress, 0.0, 0.1))
+    own, there = opened.plan.frame_of_reference_uid, volume.grid.frame_of_reference_uid
+    if plan_ct is None:
+        if there is not None and own is not None and there != own:
+            raise InputError(
+                "--ct",
+                got="a control scan in another frame of reference than the plan's",
+                expected="a scan in the plan's frame, or the planning CT to register it to",
+                remedy="Give the CT that was planned on with --plan-ct.",
+            )
+        mask = None
+        if zone is not None:
+            mask, more = open_mask_and_notes(zone, opened.labels.grid)
+            notes = (*notes, *more)
+        if there is None or own is None:
+            notes = (
+                *notes,
+                "Plan or scan names no frame of reference: that they share one was assumed.",
+            )
+        needles, more = _needles(volume, portion(progress, 0.1, 1.0))
+        return ControlScan(needles, mask, None, "", (*notes, *more))
+    planned, more = open_image_and_notes(plan_ct, progress=portion(progress, 0.1, 0.15))
+    notes = (*notes, *more)
+    here = planned.grid.frame_of_reference_uid
+    if here is not None and own is not None and here != own:
+        raise InputError(
+            "--plan-ct",
+            got="a CT in another frame of reference than the plan's",
+            expected="the CT that was planned on",
+            remedy="Give that CT.",
+        )
+    seen = None if zone is None else open_mask(zone, volume.grid)
+    try:
+        found = register(
+            planned, volume, organ=_organ(organ, opened, planned.grid), options=options,
+            progress=portion(progress, 0.15, 0.8),
+        )  # fmt: skip
+        found.require_usable()
+    except RegistrationError as error:
+        # the scan has needles, but where they are in the plan is not known
+        return ControlScan((), None, None, f"the registration failed: {error.got}", notes)
+    raw, more = _needles(volume, portion(progress, 0.8, 1.0))
+    back = found.mapping.backward
+    needles = tuple(
+        Needle(
+            as_point(back(np.array(n.tip_mm)[None])[0], field="tip"),
+            as_point(back(np.array(n.entry_mm)[None])[0], field="entry"),
+        )
+        for n in raw
+    )
+    words = (
+        *notes, *found.notes, *more,
+        f"Registered to the planning CT ({found.quality.status}); a target error of "
+        f"{found.error_mm:.1f} mm is reckoned with.",
+    )  # fmt: skip
+    carried = None if seen is None else _zone_back(seen, volume.grid, opened.labels.grid, found)
+    return ControlScan(needles, carried, found, "", words)
+
+
+def _needles(volume: Volume, progress: Progress) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
+    found = find_needles(volume, progress=progress)
+    return tuple(n.needle for n in found.needles), found.notes
+
+
+def _organ(given: Path | None, opened: PlanFolder, grid: Grid) -> NDArray[np.bool_] | None:
+    """The organ on the planning CT's grid: from its file, else the liver of the labels."""
+    if given is not None:
+        return open_mask(given, grid)
+    labels = opened.labels
+    if not any(x.name == "liver" for x in labels.labels):
+        return None
+    mask = labels.mask("liver") | opened.target
+    if labels.grid.same_as(grid):
+        return np.asarray(mask, dtype=bool)
+    from irplan.image.resample import resample_mask
+
+    return resample_mask(np.asarray(mask, dtype=bool), labels.grid, grid)
+
+
+def _zone_back(
+    zone: NDArray[np.bool_], control: Grid, grid: Grid, found: Registration
+) -> NDArray[np.bool_]:
+    """``zone`` of the control scan at the voxels of the plan's ``grid`` (half occupancy)."""
+    out = np.zeros(grid.shape, dtype=bool)
+    plane = np.moveaxis(np.indices(grid.shape[1:]), 0, -1).reshape(-1, 2)
+    occupied = zone.astype(np.float32)
+    for k in range(grid.shape[0]):
+        index = np.column_stack([np.full(len(plane), k), plane])
+        at = control.lps_to_index(found.mapping.forward(grid.index_to_lps(index))).T
+        value = ndimage.map_coordinates(occupied, at, order=1, mode="constant", output=np.float32)
+        out[k] = (value >= 0.5).reshape(grid.shape[1:])
+    return out
