@@ -38,12 +38,12 @@ LIMITS: dict[str, Limit] = {
     "correlation": Limit(
         "correlation of the organ and its surroundings", "1", 0.60, 0.45, True, "M"
     ),
-    "edges": Limit("edges of the organ found again within 1.5 mm", "%", 60.0, 45.0, True, "M"),
+    "edges": Limit("edges of the organ found again within 1.5 mm", "%", 68.0, 60.0, True, "M"),
     "bone": Limit("overlap of bone (Dice)", "1", 0.45, 0.15, True, "M"),
     "overlap": Limit("organ inside the control scan", "%", 70.0, 40.0, True, "S"),
     "inverse": Limit("inverse consistency, 95th percentile", "mm", 2.5, 6.0, False, "M"),
-    "jacobian_low": Limit("least local volume ratio", "1", 0.7, 0.5, True, "S"),
-    "jacobian_high": Limit("largest local volume ratio", "1", 1.4, 2.0, False, "S"),
+    "jacobian_low": Limit("least local volume ratio", "1", 0.6, 0.4, True, "S"),
+    "jacobian_high": Limit("largest local volume ratio", "1", 1.6, 2.5, False, "S"),
     "displacement": Limit("largest deformation", "mm", 20.0, 35.0, False, "S"),
     "rotation": Limit("rotation", "deg", 20.0, 45.0, False, "S"),
     "landmarks": Limit(

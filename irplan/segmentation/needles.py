@@ -41,7 +41,7 @@ SAME_MM = 2.0
 def find_needles(
     volume: Volume,
     *,
-    options: NeedleOptions = NeedleOptions(),  # noqa: B008  # noqa: B008
+    options: NeedleOptions = NeedleOptions(),  # noqa: B008
     progress: Progress = no_progress,
 ) -> NeedleFindings:
     """All straight metal needles that enter the body, with tip, axis, diameter and uncertainty.
@@ -203,9 +203,7 @@ def _needle(
     tail = axis.point + tail_at * axis.direction
     # the whole shaft tells the direction better than the fitted part; the fit tells the tip
     way = sign * axis.direction
-    tip = fit.tip
-    on_axis = axis.point + ((tip - axis.point) @ axis.direction) * axis.direction
-    tip = on_axis + 0.0 * tip
+    tip = axis.point + ((fit.tip - axis.point) @ axis.direction) * axis.direction
     length = float((tip - tail) @ way)
     entry = _entry(volume, tip, way, length, body) if end == "skin" else None
     notes = []
