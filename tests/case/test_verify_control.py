@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from irplan.ablation import LethalRule, Phase, Placement, Schedule, applicator
 from irplan.cli.app import app
-from irplan.files import write_labels, write_mask, write_plan
+from irplan.files import read_plan, write_labels, write_mask, write_plan
 from irplan.files.nifti import write_volume
 from irplan.geometry import Grid, Needle
 from irplan.image import LabelMap, Volume, structure
@@ -131,10 +131,10 @@ def test_register_carries_the_plan_or_refuses(folder: Path, tmp_path: Path) -> N
         "register", folder / "ct.nii.gz", folder / "control.nii.gz", "--organ",
         folder / "liver.nii.gz", "--plan", folder, "--by", "A. Tester", "-o", out, "-q",
     )  # fmt: skip
-    plan = json.loads((out / "plan.json").read_text())
-    tip = plan["placements"][0]["tip_mm"]
-    assert tip == pytest.approx((np.array(PLANNED.tip_mm) + SHIFT).tolist(), abs=0.7)
-    assert plan["history"][-1]["who"] == "A. Tester"
+    plan = read_plan(out / "plan.json")
+    tip = plan.placements[0].needle.tip_mm
+    assert tip == pytest.approx(tuple(np.array(PLANNED.tip_mm) + SHIFT), abs=0.7)
+    assert plan.history[-1].who == "A. Tester"
     bad = tmp_path / "bad"
     words = run(
         "register", folder / "ct.nii.gz", folder / "noise.nii.gz", "--organ",
