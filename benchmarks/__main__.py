@@ -66,8 +66,10 @@ SUITE = (
         "frames and paths, cost against size", "size_curves", ("--png", "{png}"),
         ("--quick", "--png", "{png}"),
     ),
-    Benchmark("needles", "needles", quick=("--ct", "1", "--cbct", "1")),
-    Benchmark("registration", "registration", quick=("--scenes", "1", "--provoked", "1")),
+    Benchmark("needles", "needles", quick=("--ct", "500:501", "--cbct", "500:501")),
+    Benchmark(
+        "registration", "registration", (), ("--scenes", "300:301", "--provoked", "700:701")
+    ),
     Benchmark("guidance, peer", "guidance", ("--rtk", "{python}"), ("--rtk", "{python}")),
     Benchmark(
         "procedure log", "log", (), ("--kills", "10", "--events", "50000", "--tampers", "20")
