@@ -64,6 +64,7 @@ def compile_kernels(part: str) -> None:
     from irplan.planning.case import PlanOptions, plan_case
     from irplan.segmentation import working_image
     from irplan.segmentation.liver_band import edge_model, refine_native
+    from irplan.segmentation.lumen import Lumen
     from irplan.segmentation.supervoxels import make_supervoxels
 
     grid = Grid.from_spacing((34, 40, 40), (4.0, 4.0, 4.0))
@@ -77,7 +78,7 @@ def compile_kernels(part: str) -> None:
         work = working_image(volume)
         organ = work.hu > 75.0
         none = np.zeros(organ.shape, dtype=bool)
-        refine_native(volume, work, edge_model(organ, work, ~none, none, 110.0, 10.0))
+        refine_native(volume, work, edge_model(organ, work, ~none, none, Lumen.none(none), 110.0, 10.0))
         return
     names = ("body", "liver", "vessel", "bone", "lung", "gas", "gallbladder")
     array = np.zeros(grid.shape, np.uint8)

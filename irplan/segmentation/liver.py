@@ -43,6 +43,7 @@ from irplan.segmentation.liver_result import (
     doubts,
 )
 from irplan.segmentation.liver_voi import VOI_MARGIN_MM, find_voi
+from irplan.segmentation.lumen import Lumen, find_lumen
 from irplan.segmentation.morphology import dilate
 from irplan.segmentation.supervoxels import make_supervoxels
 from irplan.segmentation.working import working_image
@@ -111,13 +112,18 @@ def segment_liver(
     parts = make_supervoxels(voi.smooth, voi.voi, step=step, weight=voi.sd_hu)
     progress(0.75, "liver: graph cut")
     forbidden = forbidden_tissue(voi.smooth, lung, marks.bone, body)
+    lumen = Lumen.none(body)
     if method == "wu2016":
         seeds = seeds_on_largest_slice(image, voi)
         evidence = intensity_evidence(voi.smooth, seeds)
     else:
         muscle = find_muscle(image, voi.smooth, body, marks)
         wall = wall_depth_mm(image, marks)
-        prior = location_prior(image, marks, voi.core, wall, voi.smooth)
+        lumen = find_lumen(
+            image, voi.smooth, body, lung, marks, voi.core, voi.mean_hu, voi.sd_hu
+        )
+        gut = lumen.beyond_wall_mm(image.spacing_mm)
+        prior = location_prior(image, marks, voi.core, wall, gut, voi.smooth)
         seeds = seeds_in_core(image, voi, prior, muscle, wall)
         model = liver_model(image, voi.smooth, seeds.inside, voi.mean_hu)
         near = dilate(voi.voi, REACH_MM - VOI_MARGIN_MM, image.grid.spacing_mm)
@@ -133,23 +139,23 @@ def segment_liver(
             organ,
             voi.smooth,
             voi.mean_hu,
-            body & ~forbidden,
+            body & ~forbidden & (gut > 0.0),
             marks.cavity & (prior > -1.0),
             image,
         )
         sharp = ndi.gaussian_filter(image.hu, image.voxels(1.0))
-        refined = refine_band(organ, sharp, evidence, voi.sd_hu, forbidden, image)
+        refined = refine_band(organ, sharp, evidence, voi.sd_hu, forbidden | (gut < 0.0), image)
         refined = fill_enclosed(one_organ(refined, image))
     check_volume(refined, body, image)
     progress(0.95, "liver: back to the scan's grid")
     if method == "priors":
-        edge = edge_model(refined, image, body, lung, voi.mean_hu, voi.sd_hu)
+        edge = edge_model(refined, image, body, lung, lumen, voi.mean_hu, voi.sd_hu)
         box, inner = refine_native(volume, image, edge)
         mask = np.zeros(volume.grid.shape, dtype=bool)
         mask[box] = inner
     else:
         mask = image.give(refined, volume.grid)
-    stages = LiverStages(image, body, lung, marks, voi, parts, seeds, cut, organ, refined)
+    stages = LiverStages(image, body, lung, lumen, marks, voi, parts, seeds, cut, organ, refined)
     volume_ml = float(np.count_nonzero(mask)) * volume.grid.voxel_volume_mm3 / 1000.0
     result = LiverSegmentation(
         mask,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from irplan.geometry import Grid, Point3
 from irplan.image.volume import Volume
 from irplan.segmentation.interpolate import mask_on
+from irplan.segmentation.lumen import Lumen
 from irplan.segmentation.morphology import Mask, box_of, short_distance_mm
 from irplan.segmentation.working import WorkingImage
 
@@ -64,8 +65,9 @@ class Held:
 class EdgeModel:
     """What the edge is looked for with, on a box of the working grid.
 
-    ``box`` slices of the working grid; ``fields`` float32 (4, box): signed depth (mm, negative
-    inside), mean intensity inside and outside near that place (HU), distance to lung (mm).
+    ``box`` slices of the working grid; ``fields`` float32 (5, box): signed depth (mm, negative
+    inside), mean intensity inside and outside near that place (HU), distance to lung and to the
+    outer surface of the gut's wall (mm).
     """
 
     box: tuple[slice, slice, slice]
@@ -77,6 +79,7 @@ def edge_model(
     image: WorkingImage,
     body: Mask,
     lung: Mask,
+    lumen: Lumen,
     mean_hu: float,
     sd_hu: float,
     part: tuple[slice, slice, slice] | None = None,
@@ -96,13 +99,16 @@ def edge_model(
     depth -= np.copysign(np.float32(0.5 * voxel), depth)
     deep = (depth < -2.0) & (depth > -14.0)
     clear = (depth > 2.0) & (depth < 10.0) & tissue
+    # The liver's neighbour is the gut's wall, not what the gut holds.
+    gut = lumen.beyond_wall_mm(voxel, box)
+    clear &= ~lumen.mask[box]
     spread = INSIDE_SD * sd_hu
     sigma = LOCAL_MM / voxel
     within = _local_mean(np.clip(hu, mean_hu - spread, mean_hu + spread), deep, sigma, mean_hu)
     beyond = _local_mean(hu, clear, sigma, DARKEST_HU)
     soft = ndi.gaussian_filter(depth, 0.7)
     air = short_distance_mm(lung[box], 8.0, voxel) - np.float32(0.5 * voxel)
-    return EdgeModel(box, np.stack([soft, within, beyond, air]).astype(np.float32))
+    return EdgeModel(box, np.stack([soft, within, beyond, air, gut]).astype(np.float32))
 
 
 def _wider(
@@ -158,7 +164,7 @@ def refine_native(
         model.fields[0], matrix, np.asarray(shape, dtype=np.int64), ring
     )
     hu = np.ascontiguousarray(crop.array, dtype=np.float32)
-    found, within, beyond, lung = seg_sample(hu, where, _blur(spacing), model.fields[1:], matrix)
+    found, within, beyond, lung, gut = seg_sample(hu, where, _blur(spacing), model.fields[1:], matrix)
     half = 0.5 * (within - beyond)
     middle = 0.5 * (within + beyond)
     contrast = 4.0 * half**2
@@ -169,6 +175,7 @@ def refine_native(
     gain = trust * score
     gain -= (ANCHOR_PER_MM + BLIND_ANCHOR_PER_MM * (1.0 - trust)) * depth
     gain -= 2.0 / (1.0 + np.exp(np.clip((lung - DIAPHRAGM_MM) / 0.4, -20.0, 20.0)))
+    gain -= 2.0 / (1.0 + np.exp(np.clip(gut / 0.4, -20.0, 20.0)))
     gain = np.where(np.abs(depth) > REACH_MM, -np.copysign(np.float32(HELD), depth), gain)
     first = (depth < 0.0).astype(np.float32)
     a, b, c = (slice(s, s + n) for s, n in zip(start, shape, strict=True))

@@ -11,6 +11,7 @@ from irplan.segmentation.clicks import Click, check_clicks
 from irplan.segmentation.liver_band import REACH_MM, Held, edge_model, refine_native
 from irplan.segmentation.liver_recut import balls_of, recut
 from irplan.segmentation.liver_result import LiverSegmentation, doubts
+from irplan.segmentation.lumen import Lumen
 from irplan.segmentation.morphology import box_of, dilate
 
 #: Round voxels that a click changed on the working grid the edge is cut anew, mm.
@@ -51,6 +52,8 @@ def clicked(volume: Volume, result: LiverSegmentation, click: Click) -> LiverSeg
         image,
         stages.body,
         stages.lung,
+        # Who clicks liver inside a wall of the gut that was taken for one is believed.
+        Lumen.none(stages.body) if click.inside else stages.lumen,
         result.mean_hu,
         result.sd_hu,
         box_of(changing),

@@ -12,7 +12,8 @@ from irplan.segmentation.graph_cut import minimum_cut
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.liver_models import WALL_REACH_MM, Muscle
 from irplan.segmentation.liver_voi import LiverVoi
-from irplan.segmentation.morphology import Mask, dilate, erode, short_distance_mm
+from irplan.segmentation.lumen import FAR_MM
+from irplan.segmentation.morphology import Mask, box_of, dilate, erode, short_distance_mm
 from irplan.segmentation.supervoxels import Supervoxels
 from irplan.segmentation.working import WorkingImage
 
@@ -120,6 +121,7 @@ def location_prior(
     marks: Landmarks,
     core: Mask,
     wall: NDArray[np.float32],
+    gut: NDArray[np.float32],
     smooth: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Log odds of liver at a place, from landmarks.
@@ -132,7 +134,8 @@ def location_prior(
     - within 28 mm in front of the spine and 35 mm of its midline: aorta, crura; within 12 mm of
       where the vena cava usually runs (the liver is taken without it);
     - left of the spine and near the back: spleen, left kidney; less so up to v = .45: stomach;
-    - above the diaphragm; outside the inner wall of the trunk: muscle.
+    - above the diaphragm; outside the inner wall of the trunk: muscle;
+    - in the lumen of stomach and bowel and within its wall (``gut``: mm beyond the wall).
 
     These lower the odds; high under the right dome (.35 above that lower limit, right of the
     spine) soft tissue of any density is most likely liver, which raises them: it holds lesions at
@@ -170,6 +173,8 @@ def location_prior(
             (-above * image.spacing_mm - 4.0) / 2.0
         ) * _step((smooth - SOFT_LESION_HU) / 3.0)
     prior = prior - 4.0 * _step((1.0 - wall) / 1.5)
+    near = box_of(gut < FAR_MM)
+    prior[near] -= 5.0 * _step(-gut[near] / 0.7)
     return prior
 
 

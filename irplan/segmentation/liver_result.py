@@ -12,6 +12,7 @@ from irplan.segmentation.clicks import Click
 from irplan.segmentation.landmarks import Landmarks
 from irplan.segmentation.liver_cut import LiverCut, LiverSeeds
 from irplan.segmentation.liver_voi import LiverVoi
+from irplan.segmentation.lumen import Lumen
 from irplan.segmentation.morphology import Mask
 from irplan.segmentation.supervoxels import Supervoxels
 from irplan.segmentation.working import WorkingImage
@@ -37,6 +38,7 @@ class LiverStages:
     image: WorkingImage
     body: Mask
     lung: Mask
+    lumen: Lumen
     landmarks: Landmarks
     voi: LiverVoi
     supervoxels: Supervoxels
