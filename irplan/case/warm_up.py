@@ -78,7 +78,8 @@ def compile_kernels(part: str) -> None:
         work = working_image(volume)
         organ = work.hu > 75.0
         none = np.zeros(organ.shape, dtype=bool)
-        refine_native(volume, work, edge_model(organ, work, ~none, none, Lumen.none(none), 110.0, 10.0))
+        edge = edge_model(organ, work, ~none, none, Lumen.none(none), 110.0, 10.0)
+        refine_native(volume, work, edge)
         return
     names = ("body", "liver", "vessel", "bone", "lung", "gas", "gallbladder")
     array = np.zeros(grid.shape, np.uint8)

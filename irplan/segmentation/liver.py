@@ -119,9 +119,7 @@ def segment_liver(
     else:
         muscle = find_muscle(image, voi.smooth, body, marks)
         wall = wall_depth_mm(image, marks)
-        lumen = find_lumen(
-            image, voi.smooth, body, lung, marks, voi.core, voi.mean_hu, voi.sd_hu
-        )
+        lumen = find_lumen(image, voi.smooth, body, lung, marks, voi.core, voi.mean_hu, voi.sd_hu)
         gut = lumen.beyond_wall_mm(image.spacing_mm)
         prior = location_prior(image, marks, voi.core, wall, gut, voi.smooth)
         seeds = seeds_in_core(image, voi, prior, muscle, wall)

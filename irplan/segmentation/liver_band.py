@@ -164,7 +164,8 @@ def refine_native(
         model.fields[0], matrix, np.asarray(shape, dtype=np.int64), ring
     )
     hu = np.ascontiguousarray(crop.array, dtype=np.float32)
-    found, within, beyond, lung, gut = seg_sample(hu, where, _blur(spacing), model.fields[1:], matrix)
+    fields = model.fields[1:]
+    found, within, beyond, lung, gut = seg_sample(hu, where, _blur(spacing), fields, matrix)
     half = 0.5 * (within - beyond)
     middle = 0.5 * (within + beyond)
     contrast = 4.0 * half**2

@@ -1,4 +1,4 @@
-"""The lumen of stomach and bowel: gas and what it lies on.  The liver ends a wall's width from it."""
+"""The lumen of stomach and bowel, gas and what it lies on: liver ends a wall's width from it."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ HALF_MM, REACH_MM = 5.0, 110.0
 CONTENT_ML, LEAST_FILL = (4.0, 1500.0), 0.19
 #: Wall of a filled stomach (distended 3 to 5 mm [S]) and of a filled bowel (1 to 3 mm [S]), mm.
 STOMACH_WALL_MM, BOWEL_WALL_MM = 4.0, 2.0
+#: A wall shows between gas and fluid where the median profile rises over the fluid by this, HU.
+WALL_RISE_HU = 14.0
 #: Depths in walls are exact up to this far outside of them, mm.
 FAR_MM = 6.0
 
@@ -98,9 +100,9 @@ def find_lumen(
     The stomach's gas has its middle left of the spine or little right of it, not far below the
     liver.  Contents lie behind the gas of a supine patient and before that of a prone one; the
     larger of the two is believed.  Their intensity is the mode 4 to 10 mm from the gas, their
-    extent what is as bright, thicker than 10 mm and joined to that level.  Contents within 1.5 SD
-    of the liver are not followed, nor any part of ``core``, the certain liver.  Known failure: a
-    stomach without gas is not found.
+    extent what is as bright, thicker than 10 mm and joined to that level.  What is within 1.5 SD
+    of the liver is not followed, nor what lies behind a wall (ascites), nor any part of ``core``,
+    the certain liver.  Known failure: a stomach without gas is not found.
     """
     found = Lumen.none(body)
     room = body & ~lung & ~marks.bone & marks.cavity
@@ -117,7 +119,7 @@ def find_lumen(
     slices = np.flatnonzero(core.any(axis=(1, 2)))
     lowest = 0.5 * (slices[0] + slices[-1]) - image.voxels(STOMACH_BELOW_MM) - box[0].start
     free = room[box] & ~core[box] & ~airy
-    hu = smooth[box]
+    hu, sharp = smooth[box], image.hu[box]
     soft = free & (hu > CONTENT_HU[0]) & ((hu < CONTENT_HU[1]) | (hu > CONTRAST_HU))
     soft &= np.abs(hu - liver_hu) > CLEAR_SD * liver_sd
     stomach = np.zeros_like(airy)
@@ -130,7 +132,8 @@ def find_lumen(
         stomach |= own
         part = box_of(own, (round(image.voxels(REACH_MM)),) * 3)
         both = [
-            _contents(own[part], hu[part], soft[part], liver_hu, image, side) for side in (1, -1)
+            _contents(own[part], hu[part], sharp[part], soft[part], liver_hu, image, side)
+            for side in (1, -1)
         ]
         stomach[part] |= max(both, key=np.count_nonzero)
     stomach = closed(stomach, 4.0, image.grid.spacing_mm) & (free | airy)
@@ -142,6 +145,7 @@ def find_lumen(
 def _contents(
     gas: Mask,
     hu: NDArray[np.float32],
+    hu_sharp: NDArray[np.float32],
     soft: Mask,
     liver_hu: float,
     image: WorkingImage,
@@ -162,11 +166,36 @@ def _contents(
     mode = float(edges[int(np.argmax(counts))] + 2.0)
     high = mode + max(WIDTH_HU, min(HALF_STEP_HU, 0.5 * (liver_hu - mode)))
     alike = soft & (hu > mode - WIDTH_HU) & (hu < high)
+    if _wall_between(gas, hu_sharp, alike, mode, image, side):
+        return none
     content = touching(opened(alike, HALF_MM, image.grid.spacing_mm), level & alike)
     ml = np.count_nonzero(content) * image.voxel_ml
     if not CONTENT_ML[0] <= ml <= CONTENT_ML[1] or fills_its_box(content, image) < LEAST_FILL:
         return none
     return content
+
+
+def _wall_between(
+    gas: Mask,
+    hu: NDArray[np.float32],
+    alike: Mask,
+    mode: float,
+    image: WorkingImage,
+    side: int,
+) -> bool:
+    """Does a wall part the gas from what is behind it?  The median profile then has a peak.
+
+    Profiles run from the last voxel of gas on each line of rows to 10 mm, where the fluid is.
+    """
+    steps = round(image.voxels(LEVEL_MM[1]))
+    last = gas & ~_moved(gas, -side)
+    last &= _moved(alike, -side * steps)
+    if not last.any():
+        return False
+    profile = [
+        float(np.median(hu[_moved(last, side * step) & ~gas])) for step in range(1, steps + 1)
+    ]
+    return max(profile) > mode + WALL_RISE_HU
 
 
 def _moved(mask: Mask, rows: int) -> Mask:

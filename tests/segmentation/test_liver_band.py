@@ -43,7 +43,9 @@ def test_a_ball_is_found_at_half_the_step_whatever_is_outside(spacing, outside):
     body, lung = r < 52.0, np.zeros(image.grid.shape, dtype=bool)
     # The coarse mask is 1.5 mm too large on one side and as much too small on the other.
     coarse = r < 30.0 + 1.5 * np.sign(x.reshape(r.shape))
-    box, mask = refine_native(volume, image, edge_model(coarse, image, body, lung, Lumen.none(body), 110.0, 10.0))
+    box, mask = refine_native(
+        volume, image, edge_model(coarse, image, body, lung, Lumen.none(body), 110.0, 10.0)
+    )
     found = np.zeros(volume.grid.shape, dtype=bool)
     found[box] = mask
     # Voxels cut by the sphere hold the error of either labelling: 4 pi r^2 x a quarter of a
