@@ -45,6 +45,10 @@ CONTENT_ML, LEAST_FILL = (4.0, 1500.0), 0.19
 STOMACH_WALL_MM, BOWEL_WALL_MM = 4.0, 2.0
 #: A wall shows between gas and fluid where the median profile rises over the fluid by this, HU.
 WALL_RISE_HU = 14.0
+#: A fluid level: this share of the lines of rows through the gas end within a voxel of one row (on
+#: a ball of gas at most .4 do).  Below it lie contents, as deep as the place is far from the
+#: level's edge (a half ball is deeper), at most this, mm.  Bubbles of less than this, ml, have none.
+FLAT_SHARE, BELOW_LEVEL_MM, LEVEL_GAS_ML = 0.6, 30.0, 3.0
 #: Depths in walls are exact up to this far outside of them, mm.
 FAR_MM = 6.0
 
@@ -102,7 +106,8 @@ def find_lumen(
     larger of the two is believed.  Their intensity is the mode 4 to 10 mm from the gas, their
     extent what is as bright, thicker than 10 mm and joined to that level.  What is within 1.5 SD
     of the liver is not followed, nor what lies behind a wall (ascites), nor any part of ``core``,
-    the certain liver.  Known failure: a stomach without gas is not found.
+    the certain liver.  Directly below a flat level soft tissue is contents whatever its
+    intensity.  Known failure: a stomach without gas is not found.
     """
     found = Lumen.none(body)
     room = body & ~lung & ~marks.bone & marks.cavity
@@ -122,7 +127,7 @@ def find_lumen(
     hu, sharp = smooth[box], image.hu[box]
     soft = free & (hu > CONTENT_HU[0]) & ((hu < CONTENT_HU[1]) | (hu > CONTRAST_HU))
     soft &= np.abs(hu - liver_hu) > CLEAR_SD * liver_sd
-    stomach = np.zeros_like(airy)
+    stomach, below = np.zeros_like(airy), np.zeros_like(airy)
     bowel = chosen(airy, labels, ml >= LEAST_GAS_ML)
     for n in np.flatnonzero(ml >= STOMACH_GAS_ML):
         own = labels == n
@@ -130,13 +135,16 @@ def find_lumen(
         if float(z.mean()) < lowest or float(right[z, 0, x].mean()) > STOMACH_RIGHT_MM:
             continue
         stomach |= own
+        levels = [_below_level(own, hu, side, image) for side in (1, -1)]
+        if ml[n] >= LEVEL_GAS_ML and not all(m.any() for m in levels):  # a slit is flat both ways
+            below |= levels[0] | levels[1]
         part = box_of(own, (round(image.voxels(REACH_MM)),) * 3)
         both = [
             _contents(own[part], hu[part], sharp[part], soft[part], liver_hu, image, side)
             for side in (1, -1)
         ]
         stomach[part] |= max(both, key=np.count_nonzero)
-    stomach = closed(stomach, 4.0, image.grid.spacing_mm) & (free | airy)
+    stomach = (closed(stomach, 4.0, image.grid.spacing_mm) & (free | airy)) | (below & room[box])
     found.stomach[box] = stomach
     found.bowel[box] = bowel & ~stomach
     return found
@@ -173,6 +181,29 @@ def _contents(
     if not CONTENT_ML[0] <= ml <= CONTENT_ML[1] or fills_its_box(content, image) < LEAST_FILL:
         return none
     return content
+
+
+def _below_level(gas: Mask, hu: NDArray[np.float32], side: int, image: WorkingImage) -> Mask:
+    """Soft tissue below a flat face of ``gas``, in a cone on that face; empty without one."""
+    voxel = image.spacing_mm
+    last = gas & ~_moved(gas, -side)
+    rows = np.nonzero(last)[1]
+    row = int(np.argmax(np.bincount(rows, minlength=gas.shape[1])))
+    level = np.abs(rows - row) <= 1
+    out = np.zeros_like(gas)
+    if np.count_nonzero(level) < FLAT_SHARE * level.size:
+        return out
+    flat = (last & (np.abs(np.arange(gas.shape[1]) - row) <= 1)[:, None]).any(axis=1)
+    inset = short_distance_mm(~flat[:, None], BELOW_LEVEL_MM, voxel, axes=(0, 2))[:, 0]
+    for step in range(1, round(image.voxels(BELOW_LEVEL_MM))):
+        at = row + side * step
+        if not 0 <= at < gas.shape[1]:
+            break
+        # The partial volume below the gas passes through fat's intensities.
+        soft = hu[:, at] > CONTENT_HU[0] if step > 3 else flat
+        out[:, at] = flat & soft & (inset >= step * voxel) & ~gas[:, at]
+        flat = flat & soft
+    return out
 
 
 def _wall_between(

@@ -50,11 +50,12 @@ def segmentation_stages(liver: LiverSegmentation, z_mm: float | None = None) -> 
         _name(panels[0], "1 Landmarks", "body, lung, bone, cavity")
         _line(panels[1], axial(stages.voi.core), extent, style.LIVER)
         _line(panels[1], axial(stages.voi.voi), extent, _BODY)
+        _line(panels[1], axial(stages.lumen.mask), extent, _LUNG)
         low, high = stages.voi.window_hu
         _name(
             panels[1],
             "2 Core and volume of interest",
-            f"window {low:.0f} to {high:.0f} HU",
+            f"window {low:.0f} to {high:.0f} HU; blue: the gut's lumen",
         )
         _pieces(panels[2], axial(stages.supervoxels.labels), extent)
         _name(panels[2], "3 Supervoxels", f"{stages.supervoxels.count} in all")

@@ -63,3 +63,19 @@ def test_ascites_behind_a_wall_is_no_content(scene):
     found = find_lumen(other, other.hu, whole, ~whole, marks, core, 110.0, 10.0)
     assert not (found.mask & pool).any()
     assert np.mean(found.stomach[bubble < 15.0]) >= 0.97
+
+
+def test_food_as_bright_as_liver_is_contents_below_its_level(scene):
+    image, marks, liver, lumen, core, _ = scene
+    whole = image.covered
+    hu = np.where(lumen & (image.hu > -400.0), image.hu + np.float32(95.0), image.hu)
+    other = WorkingImage(hu, whole, image.grid)
+    # All that is as bright counts as core, as it does when the wall is not seen.
+    wrong = core | (lumen & (hu > 0.0))
+    found = find_lumen(other, hu, whole, ~whole, marks, wrong, 110.0, 10.0)
+    # The cone of height 30 mm on the level, whose radius is 31 mm: a third of the half ball.
+    share = np.count_nonzero(found.stomach & lumen & (hu > 0.0)) / np.count_nonzero(
+        lumen & (hu > 0.0)
+    )
+    assert 0.25 <= share <= 0.5
+    assert not (found.mask & liver).any()
