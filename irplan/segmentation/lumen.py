@@ -47,8 +47,9 @@ STOMACH_WALL_MM, BOWEL_WALL_MM = 4.0, 2.0
 WALL_RISE_HU = 14.0
 #: A fluid level: this share of the lines of rows through the gas end within a voxel of one row (on
 #: a ball of gas at most .4 do).  Below it lie contents, as deep as the place is far from the
-#: level's edge (a half ball is deeper), at most this, mm.  Bubbles of less than this, ml, have none.
-FLAT_SHARE, BELOW_LEVEL_MM, LEVEL_GAS_ML = 0.6, 30.0, 3.0
+#: level's edge (a half ball is deeper), at most this, mm.  Only for gas of at least this, ml, with
+#: its middle this far left of the spine, mm: colon may lie before the liver.
+FLAT_SHARE, BELOW_LEVEL_MM, LEVEL_GAS_ML, LEVEL_LEFT_MM = 0.6, 30.0, 3.0, 15.0
 #: Depths in walls are exact up to this far outside of them, mm.
 FAR_MM = 6.0
 
@@ -132,11 +133,13 @@ def find_lumen(
     for n in np.flatnonzero(ml >= STOMACH_GAS_ML):
         own = labels == n
         z, _, x = np.nonzero(own)
-        if float(z.mean()) < lowest or float(right[z, 0, x].mean()) > STOMACH_RIGHT_MM:
+        aside = float(right[z, 0, x].mean())
+        if float(z.mean()) < lowest or aside > STOMACH_RIGHT_MM:
             continue
         stomach |= own
         levels = [_below_level(own, hu, side, image) for side in (1, -1)]
-        if ml[n] >= LEVEL_GAS_ML and not all(m.any() for m in levels):  # a slit is flat both ways
+        left = ml[n] >= LEVEL_GAS_ML and aside < -LEVEL_LEFT_MM
+        if left and not all(m.any() for m in levels):  # a slit is flat both ways
             below |= levels[0] | levels[1]
         part = box_of(own, (round(image.voxels(REACH_MM)),) * 3)
         both = [
