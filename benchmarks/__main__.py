@@ -53,6 +53,7 @@ SUITE = (
     ),
     Benchmark("segmentation, peers", "segmentation", quick=("--cases", "phantom_00")),
     Benchmark("segmentation under change", "segmentation_perturb", quick=None),
+    Benchmark("segmentation, phantoms", "segmentation_family", quick=("--count", "1")),
     Benchmark("paths, peer", "paths"),
     Benchmark(
         "planning, baselines", "planning", ("--liver", "0", "1", "2", "--exhaustive", "--edits"),

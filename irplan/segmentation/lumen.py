@@ -196,7 +196,8 @@ def _below_level(gas: Mask, hu: NDArray[np.float32], side: int, image: WorkingIm
     out = np.zeros_like(gas)
     if np.count_nonzero(level) < FLAT_SHARE * level.size:
         return out
-    flat = (last & (np.abs(np.arange(gas.shape[1]) - row) <= 1)[:, None]).any(axis=1)
+    at_level = last & (np.abs(np.arange(gas.shape[1]) - row) <= 1)[:, None]
+    flat = np.asarray(at_level.any(axis=1))
     inset = short_distance_mm(~flat[:, None], BELOW_LEVEL_MM, voxel, axes=(0, 2))[:, 0]
     for step in range(1, round(image.voxels(BELOW_LEVEL_MM))):
         at = row + side * step
