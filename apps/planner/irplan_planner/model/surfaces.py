@@ -23,7 +23,7 @@ ORGANS: Final[Mapping[str, tuple[tuple[str, ...], float, float, str, float]]] = 
               "#e08a62", 0.42),
     "vessels": (("vessel", "portal_vein", "hepatic_vein", "artery", "vena_cava"), 2.0, 1.2,
                 "#6d8dff", 1.0),
-    "bone": (("bone",), 3.5, 1.5, "#e9e2cc", 0.45),
+    "bone": (("bone",), 4.5, 1.8, "#e9e2cc", 0.45),
     "gallbladder": (("gallbladder",), 2.5, 1.5, "#86d45c", 1.0),
 }  # fmt: skip
 SKIN_VOXEL_MM, SKIN_SMOOTH_MM = 6.0, 4.0
