@@ -93,6 +93,13 @@ class Opening:
         desk = self._desk
         self.autosave_now()
 
+        def read(progress: Progress) -> CaseState:
+            try:
+                return work(progress)
+            except IrplanError:
+                desk.glance = None  # nothing follows the first look
+                raise
+
         def done(state: CaseState) -> None:
             self._leave()
             desk.read_only = ""
@@ -102,7 +109,7 @@ class Opening:
             if not source.startswith("sample:"):
                 case_folder.remember(Path(source))
 
-        desk.work(title, "read", work, done)
+        desk.work(title, "read", read, done)
 
     def _open_case(self, folder: Path) -> None:
         desk = self._desk

@@ -207,6 +207,7 @@ class PlannerWindow(QMainWindow):
             self.results.show_messages()
             if self.desk.messages[-1].tone == "error":
                 self.results.setCurrentWidget(self.results.messages)
+                self.scene.changed.emit()
             return
         if topic == "jobs":
             self.status.tick()
