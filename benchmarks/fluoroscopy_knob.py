@@ -66,7 +66,7 @@ def draw(curve: dict[float, tuple[float, float, float, float]], out: Path) -> No
         for k, (label, marker) in ((2, ("in place, worst", "o")), (3, ("trail-aware, worst", "s"))):
             axes.plot(still, [curve[s][k] for s in shows], marker=marker, label=label)
         for s in shows:
-            axes.annotate(f"{s:g}", (curve[s][0], curve[s][2]), (4, -11),
+            axes.annotate(f"{s:g}", (curve[s][0], curve[s][2]), (6, 5),
                           textcoords="offset points", fontsize=8.5)  # fmt: skip
         axes.axhline(1.0, color=style.MUTED, linewidth=1.0)
         axes.set_xlabel("d′ of still discs over raw (least)")

@@ -48,9 +48,9 @@ class TemporalSettings:
     area_high: float = 5.5
     energy_low: float = 1.9
     energy_high: float = 2.8
-    line_low: float = 3.6
-    line_high: float = 4.6
-    line_drop: float = 1.7
+    line_low: float = 3.8
+    line_high: float = 4.8
+    line_drop: float = 1.5
     lift: float = 0.0
     dot_low: float = 4.8
     dot_high: float = 6.5
