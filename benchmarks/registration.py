@@ -37,7 +37,7 @@ PROVOKED = (
     "turned by 180 degrees about the long axis",
     "head and feet exchanged",
     "another region of the body",
-    "a field of 45 mm radius",
+    "a field of 30 mm radius",
     "metal and streaks",
     "a third of the spacing wrong",
     "empty",
@@ -75,8 +75,8 @@ def provoke(kind: str, patient: Phantom, seed: int) -> Volume:
     if kind == "another region of the body":
         n = grid.shape
         return control.crop((0, 0, 0), (n[0] // 4, n[1], n[2]))
-    if kind == "a field of 45 mm radius":
-        return Volume(np.where(around < 45.0, array, -1024), grid, "HU")
+    if kind == "a field of 30 mm radius":
+        return Volume(np.where(around < 30.0, array, -1024), grid, "HU")
     if kind == "metal and streaks":
         streaks = 500.0 * np.sin(at @ np.array([0.5, 0.3, 0.0]))
         bad = array + streaks + rng.normal(0.0, 200.0, grid.shape)
