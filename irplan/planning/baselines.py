@@ -22,6 +22,8 @@ from irplan.planning.probes import ProbePlanner
 OFFERED, TO_COVER = 150, 400
 #: Cost of healthy tissue beside one applicator (Ren 2014: number + 0.01 x healthy fraction).
 HEALTHY_WEIGHT = 0.01
+#: Cost of leaving all points uncovered, in applicators; 2 % uncovered weigh one applicator.
+UNCOVERED_WEIGHT = 50.0
 #: Seconds that the solver may take.
 SOLVER_S = 4.0
 
@@ -50,11 +52,12 @@ def set_cover(planner: ProbePlanner, problem: LayoutProblem, direction: int) -> 
 
     minimise sum x_i + 0.01 sum (healthy share of sphere i) x_i, subject to every point being in a
     chosen sphere and to x_i + x_j <= 1 for places that are too close to each other (Ren H. et al.,
-    Int J Med Robot 2014, PMC4113118); points that no sphere reaches are left out.  Solved by
-    SciPy's HiGHS.  Raises `PlanningError` where no admissible set covers the points.
+    Int J Med Robot 2014, PMC4113118); points that no sphere reaches are left out, and a point may
+    stay uncovered at a price, since spheres at admissible distances seldom cover every one.  Solved
+    by SciPy's HiGHS.  Raises `PlanningError` where nothing is covered.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import lil_array, vstack
+    from scipy.sparse import csr_array, eye_array, hstack, lil_array, vstack
 
     radius = sphere_radius_mm(problem.cold, problem.lethal_drop_c)
     rows = _offered(planner, problem)
@@ -64,24 +67,28 @@ def set_cover(planner: ProbePlanner, problem: LayoutProblem, direction: int) -> 
     inside = inside[inside.any(axis=1)]
     if not len(inside):
         raise _none(radius)
+    m, n = inside.shape
     healthy = _healthy_shares(planner, places, radius)
     close = np.argwhere(np.triu(~problem.apart(rows), k=1))
-    pairs = lil_array((len(close), len(rows)))
-    for n, (a, b) in enumerate(close):
-        pairs[n, a] = pairs[n, b] = 1.0
-    matrix = vstack([inside.astype(float), pairs.tocsr()]) if len(close) else inside.astype(float)
-    low = np.r_[np.ones(len(inside)), np.full(len(close), -np.inf)]
-    high = np.r_[np.full(len(inside), np.inf), np.ones(len(close))]
+    pairs = lil_array((len(close), n + m))
+    for number, (a, b) in enumerate(close):
+        pairs[number, a] = pairs[number, b] = 1.0
+    cover = hstack([csr_array(inside.astype(float)), eye_array(m)])
+    matrix = vstack([cover, pairs.tocsr()]) if len(close) else cover
+    low = np.r_[np.ones(m), np.full(len(close), -np.inf)]
+    high = np.r_[np.full(m, np.inf), np.ones(len(close))]
     found = milp(
-        1.0 + HEALTHY_WEIGHT * healthy,
+        np.r_[1.0 + HEALTHY_WEIGHT * healthy, np.full(m, UNCOVERED_WEIGHT / m)],
         constraints=LinearConstraint(matrix, low, high),
-        integrality=np.ones(len(rows), dtype=np.int64),
+        integrality=np.r_[np.ones(n), np.zeros(m)].astype(np.int64),
         bounds=Bounds(0.0, 1.0),
         options={"time_limit": SOLVER_S},
     )
     if found.x is None:
         raise _none(radius)
-    chosen = [rows[k] for k in np.flatnonzero(found.x > 0.5)]
+    chosen = [rows[k] for k in np.flatnonzero(found.x[:n] > 0.5)]
+    if not chosen:
+        raise _none(radius)
     return _simulated("integer set cover", planner, problem, chosen, direction, radius)
 
 
@@ -89,6 +96,17 @@ def sphere_packing(
     planner: ProbePlanner, problem: LayoutProblem, direction: int, most: int
 ) -> BaselinePlan:
     """Greedy packing: each sphere goes where it covers most of what is still uncovered."""
+    rows, radius = packed_rows(planner, problem, most)
+    return _simulated("sphere packing", planner, problem, rows, direction, radius)
+
+
+def packed_rows(
+    planner: ProbePlanner, problem: LayoutProblem, most: int
+) -> tuple[list[int], float]:
+    """Pivots of greedily packed spheres, at most ``most``, and the spheres' radius, mm.
+
+    Raises `PlanningError` where no sphere covers anything.
+    """
     radius = sphere_radius_mm(problem.cold, problem.lethal_drop_c)
     rows = _offered(planner, problem)
     points = _points(planner)
@@ -109,7 +127,7 @@ def sphere_packing(
         free &= apart[best]
     if not chosen:
         raise _none(radius)
-    return _simulated("sphere packing", planner, problem, chosen, direction, radius)
+    return chosen, radius
 
 
 def exhaustive(

@@ -23,7 +23,7 @@ from irplan.planning.evaluation import PlanEvaluation
 from irplan.planning.margins import TargetGeometry, counted_points
 from irplan.planning.modality import Modality, modality
 from irplan.planning.obstacles import build_raster
-from irplan.planning.optimise_score import Confirmed
+from irplan.planning.optimise_score import TARGET_COVERAGE, Confirmed
 from irplan.planning.pareto import Chosen, choose
 from irplan.planning.paths import PathCandidate, PathSearch
 from irplan.planning.plan import AblationPlan, Provenance
@@ -33,9 +33,11 @@ from irplan.planning.robustness_uncertainty import preset
 from irplan.planning.rules import PathRules
 from irplan.planning.target import as_target_mask, check_target, describe_target
 from irplan.planning.trajectories import describe_needles, search_paths, spread_points
+from irplan.planning.verdicts import MARGIN_COVERAGE
 
-#: "fewest": as few applicators as reach the goal; "coverage": all of the target and its margin with
-#: the least harm, whatever their number; "robust": most likely to cover with needles that miss.
+#: "fewest": as few applicators as make all of the target and 99 % of it with its margin lethal;
+#: "coverage": the margin at every counted place with the least harm, whatever their number;
+#: "robust": most likely to cover with needles that miss.
 Objective = Literal["fewest", "coverage", "robust"]
 #: `PlanOptions.applicator`: take the tool that reaches the goal with the least harm.
 AUTO = "auto"
@@ -294,6 +296,7 @@ def plan_ablation(
             modality=way,
             margin_goal_mm=goal_mm,
             fixed=options.fixed,
+            everywhere=options.objective != "fewest",
             progress=part,
         )
 
@@ -366,11 +369,18 @@ def plan_ablation(
 def _short_of_goal(first: Alternative, options: PlanOptions, tried: tuple[str, ...]) -> str:
     """That the margin is not met everywhere, what is covered all the same, and what was tried."""
     e = first.evaluation
+    covered = e.target_coverage >= TARGET_COVERAGE and e.margin_coverage >= MARGIN_COVERAGE
+    more = ""
+    if covered and options.objective == "fewest":
+        more = (
+            " That is all of the target and 99 % of it with its margin; --optimise coverage seeks "
+            "the margin at every place, with more applicators."
+        )
     return (
         f"The margin goal of {options.margin_mm:g} mm is not met everywhere: "
         + next(r.note for r in e.rows if r.name == "minimal ablative margin")
         + f". Covered are {100 * e.target_coverage:.2f} % of the target and "
-        f"{100 * e.margin_coverage:.2f} % of it with its margin. Tried, on the search grid: "
+        f"{100 * e.margin_coverage:.2f} % of it with its margin.{more} Tried, on the search grid: "
         + "; ".join(tried)
         + "."
     )

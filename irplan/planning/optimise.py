@@ -1,9 +1,9 @@
-"""Layouts that cover most where the margin cannot be reached everywhere, and other aims.
+"""Layouts that cover the target and 99 % of its margin with the fewest applicators, or most of it.
 
 A vessel beside a tumour keeps its wall warm whatever is done; then the worst place says nothing,
-and the share of target + margin that becomes lethal is what can be improved.  The search goes on
-with that share as its cost, with paths of separate directions where a common one does not reach,
-and with more applicators as long as each buys something.
+and the share of target + margin that becomes lethal is what can be improved.  The search takes that
+share as its cost, paths of separate directions where a common one does not reach, and packed
+spheres among its starts; what it finds is tried with one applicator fewer.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from irplan.errors import IrplanError
+from irplan.planning.baselines import packed_rows
 from irplan.planning.layout import LayoutProblem
 from irplan.planning.modality import Tool
 from irplan.planning.optimise_score import Confirmed, Layout, least_harm
-from irplan.planning.probes import ProbePlanner, ProbeSearch
+from irplan.planning.probes import ProbePlanner
+from irplan.planning.surfaces import sample
 
 #: Simulations that improve one start at most, and steps of the lattice between two.
 ROUNDS, STEPS = 6, 3
@@ -25,40 +29,197 @@ FOLLOWED = 2
 GAIN = 0.004
 #: Numbers of applicators in a row that may gain less than `GAIN` before no more are tried.
 PATIENCE = 2
+#: The share is sought for a number of applicators whose best layout falls short by at most this.
+PROMISING = 0.06
+#: A covered share of target + margin that is improved no further: the fine grid will hold 99 %.
+ENOUGH_MARGIN = 0.995
+#: Layouts of the search grid that are confirmed on the fine one: of each number, and at the end.
+CONFIRMED_EACH, CONFIRMED = 2, 2
+#: With one applicator fewer the corrected superposition must cover this share of target's surface
+#: and margin for a simulation to be worth its time.
+WORTH_TARGET, WORTH_MARGIN = 0.98, 0.93
 Problems = dict[tuple[Tool, int], LayoutProblem]
-#: Layouts of the search grid that are confirmed on the fine one.
-CONFIRMED = 3
 
 
-def cover_most(planner: ProbePlanner, count: int | None, tried: list[str]) -> ProbeSearch:
-    """The fewest applicators that cover the target and 99 % of its margin; else most of it.
+class CoverSearch:
+    """The search for covered shares, one number of new applicators after the other."""
 
-    Raises `PlanningError` where no group of the wanted number keeps the rules.
-    """
-    best: Layout | None = min(planner.archive, key=lambda k: (k.shortfall, k.cost), default=None)
-    idle = 0
-    problems: Problems = {}
-    for n in _numbers(planner, count):
-        layout = _best_cover(planner, n, problems)
-        if layout is None:
-            continue
-        tried.append(
-            f"{n} x {layout.tool.words}: {_percent(layout.target_share)} of the target, "
-            f"{_percent(layout.margin_share)} with its margin"
-        )
-        gained = np.inf if best is None else best.shortfall - layout.shortfall
-        if best is None or layout.shortfall < best.shortfall:
-            best = layout
-        if layout.covered:
+    def __init__(self, planner: ProbePlanner, count: int | None) -> None:
+        self.planner = planner
+        self.tried: list[str] = []
+        """One line a number of applicators."""
+        self.idle = False
+        """More applicators stopped buying anything."""
+        self._count = count
+        self._problems: Problems = {}
+        self._packed: list[tuple[Tool, list[int]]] | None = None
+        self._flat = 0
+        self._best = np.inf
+        self._searched: set[int] = set()
+
+    def of_number(self, n: int, *, anyway: bool) -> Confirmed | None:
+        """A layout of ``n`` new applicators that covers all, confirmed; None where none is found.
+
+        ``anyway``: look even where nothing promises it.
+        """
+        planner = self.planner
+        if not planner.everywhere:
+            self._simulate_packed(n)
+            found = self._confirmed(n)
+            if found is not None:
+                return found
+        known = min((k.shortfall for k in self._archived(n)), default=np.inf)
+        if known > PROMISING and not anyway:
+            self._note_gain(known, count_idle=np.isfinite(known))
+            return None
+        layout = self._search(n)
+        if layout is not None:
+            self.tried.append(
+                f"{n} x {layout.tool.words}: {_percent(layout.target_share)} of the target, "
+                f"{_percent(layout.margin_share)} with its margin"
+            )
+        found = self._confirmed(n)
+        if found is not None:
+            return found
+        known = min((k.shortfall for k in self._archived(n)), default=np.inf)
+        self._note_gain(known, count_idle=layout is not None)
+        return None
+
+    def with_fewer(self, confirmed: Confirmed, n: int) -> Confirmed:
+        """The layout, or one with applicators taken away (and the rest moved) that covers all."""
+        planner = self.planner
+        least = max(1, planner.modality.fewest - len(planner.fixed))
+        if self._count is not None or planner.everywhere:
+            return confirmed
+        while n > least and n - 1 not in self._searched:
+            fewer = self._without_one(confirmed, n)
+            if fewer is None:
+                break
+            confirmed, n = fewer, n - 1
+        return confirmed
+
+    def most(self) -> Confirmed:
+        """Of all that was simulated, what covers most; `PlanningError` where nothing was."""
+        planner = self.planner
+        pool = planner.archive
+        if self._count is not None:
+            pool = self._archived(self._count)
+        if not pool:
+            raise planner.nothing_fits(self._count)
+        return _confirmed_best(planner, pool)
+
+    # -- one number ------------------------------------------------------------------------
+
+    def _archived(self, n: int) -> list[Layout]:
+        return [k for k in self.planner.archive if k.count - len(self.planner.fixed) == n]
+
+    def _confirmed(self, n: int) -> Confirmed | None:
+        """The widest margin (up to the goal), then the least cost, of those that cover all."""
+        planner = self.planner
+        goal = planner.margin_goal_mm
+        good = [k for k in self._archived(n) if k.covered]
+        good.sort(key=lambda k: (-round(min(k.margin_mm, goal), 1), k.cost))
+        for layout in good[:CONFIRMED_EACH]:
             confirmed = planner.confirm(layout)
             if confirmed.covered:
-                return planner.done(confirmed, tried)
-        idle = idle + 1 if gained < GAIN else 0
-        if idle >= PATIENCE:
-            break
-    if not planner.archive:
-        raise planner.nothing_fits(count)
-    return planner.done(_confirmed_best(planner, _of_count(planner, count)), tried)
+                return confirmed
+        return None
+
+    def _note_gain(self, shortfall: float, *, count_idle: bool) -> None:
+        gained = self._best - shortfall
+        self._best = min(self._best, shortfall)
+        if count_idle:
+            self._flat = self._flat + 1 if gained < GAIN else 0
+        self.idle = self._flat >= PATIENCE
+
+    def _search(self, n: int) -> Layout | None:
+        self._searched.add(n)
+        best: Layout | None = None
+        for tool, direction in _pairs(self.planner, n):
+            problem = self._problem(tool, direction)
+            if not len(problem.pivots.points_mm):
+                continue
+            rows = _start(self.planner, problem, n, tool, direction)
+            if rows is None:
+                continue
+            layout = improve_cover(self.planner, problem, rows, direction)
+            if layout is not None and (best is None or layout.shortfall < best.shortfall):
+                best = layout
+            if best is not None and best.covered:
+                break
+        return best
+
+    def _problem(self, tool: Tool, direction: int) -> LayoutProblem:
+        # A problem is kept: what simulations taught it serves the next number too.
+        key = (tool, direction)
+        if key not in self._problems:
+            self._problems[key] = self.planner.problem(tool, direction, coverage=True)
+        return self._problems[key]
+
+    def _simulate_packed(self, n: int) -> None:
+        """Simulate the packed spheres of each tool that come to ``n`` applicators, as they are."""
+        planner = self.planner
+        if planner.fixed or planner.modality.parallel:
+            return
+        if self._packed is None:
+            self._packed = []
+            most = planner.counts(None)[-1]
+            for tool in planner.modality.tools:
+                problem = planner.problem(tool, 0)
+                try:
+                    rows, _ = packed_rows(planner, problem, most + 1)
+                except IrplanError:
+                    continue
+                self._packed.append((tool, rows))
+        for tool, rows in self._packed:
+            if len(rows) != n:
+                continue
+            problem = planner.problem(tool, 0)
+            paths = planner.keep_exactly(problem, rows)
+            if paths is not None and problem.fits(rows):
+                planner.simulated_rows(problem, rows, paths, 0)
+
+    # -- one applicator fewer ----------------------------------------------------------------
+
+    def _without_one(self, confirmed: Confirmed, n: int) -> Confirmed | None:
+        """Take each applicator away in turn, move the rest; simulate what promises most."""
+        planner, layout = self.planner, confirmed.layout
+        self._searched.add(n - 1)
+        if layout.direction < 0:
+            return None
+        problem = self._problem(layout.tool, layout.direction)
+        fixed = len(planner.fixed)
+        middles = np.array([np.mean(p.active_segment, axis=0) for p in layout.placements[fixed:]])
+        rows = problem.nearest_to(middles)
+        if rows is None:
+            return None
+        effect = planner.modality.effect(confirmed.result, layout.placements)
+        known = sample(effect, problem.sites.points_mm, 0.0)
+        planner.correct(problem, rows, np.maximum(known, 0.0))
+        left = [
+            problem.descend(rest, limit=2 * STEPS)
+            for rest in (rows[:i] + rows[i + 1 :] for i in range(n))
+            if problem.fits(rest)
+        ]
+        if not left:
+            return None
+        best = min(left, key=lambda found: found[1])[0]
+        if not _worth(problem, best):
+            return None
+        improve_cover(planner, problem, best, layout.direction)
+        return self._confirmed(n - 1)
+
+
+def _worth(problem: LayoutProblem, rows: list[int]) -> bool:
+    """Whether the corrected superposition covers enough for a simulation to be worth its time."""
+    cold = problem.total(rows) * problem.sites.bias >= problem.lethal_drop_c
+    goal, shell = problem.sites.goal, problem.sites.shell
+    surface, margin = _share(cold[:goal]), _share(cold[goal : goal + shell])
+    return surface >= WORTH_TARGET and margin >= WORTH_MARGIN
+
+
+def _share(inside: NDArray[np.bool_]) -> float:
+    return float(inside.mean()) if len(inside) else 1.0
 
 
 def improve_cover(
@@ -81,40 +242,14 @@ def improve_cover(
         layout, effect = planner.simulated_rows(problem, rows, paths, direction)
         if best is None or layout.shortfall < best.shortfall:
             best, best_rows = layout, rows
+            if best.covered and best.margin_share >= ENOUGH_MARGIN:
+                break
         elif steps == 1:
             break
         else:
             steps = max(1, steps // 2)
         planner.correct(problem, rows, effect)
         rows, _ = problem.descend(best_rows, limit=steps)
-    return best
-
-
-def _numbers(planner: ProbePlanner, count: int | None) -> list[int]:
-    """Numbers of new applicators to try: from one fewer than covered most, upwards."""
-    counts = planner.counts(count)
-    if count is not None or not planner.archive:
-        return counts
-    best = min(planner.archive, key=lambda k: (k.shortfall, k.count))
-    return [n for n in counts if n >= best.count - len(planner.fixed) - 1]
-
-
-def _best_cover(planner: ProbePlanner, count: int, problems: Problems) -> Layout | None:
-    best: Layout | None = None
-    for tool, direction in _pairs(planner, count):
-        # A problem is kept: what simulations taught it serves the next number too.
-        key = (tool, direction)
-        if key not in problems:
-            problems[key] = planner.problem(tool, direction, coverage=True)
-        problem = problems[key]
-        if not len(problem.pivots.points_mm):
-            continue
-        rows = _start(planner, problem, count, tool, direction)
-        if rows is None:
-            continue
-        layout = improve_cover(planner, problem, rows, direction)
-        if layout is not None and (best is None or layout.shortfall < best.shortfall):
-            best = layout
     return best
 
 
@@ -151,12 +286,6 @@ def _start(
     return min(
         starts, key=lambda r: problem.cost(problem.total(r) * problem.sites.bias, r), default=None
     )
-
-
-def _of_count(planner: ProbePlanner, count: int | None) -> list[Layout]:
-    if count is None:
-        return planner.archive
-    return [k for k in planner.archive if k.count - len(planner.fixed) == count]
 
 
 def _confirmed_best(planner: ProbePlanner, layouts: Sequence[Layout]) -> Confirmed:

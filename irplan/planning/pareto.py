@@ -118,8 +118,9 @@ def alternatives(
 ) -> list[Chosen]:
     """The recommended layout and up to ``wanted - 1`` others, each best at something.
 
-    Only layouts that are as good as the recommended one where it matters come in: the margin goal
-    reached if it does, else about the same coverage.  Each is confirmed on the fine grid.
+    Only layouts that are as good as the recommended one where it matters come in: all covered if it
+    covers all (the margin at every place where that was sought), else about the same coverage.
+    Each is confirmed on the fine grid.
     """
     pool = pareto_front(_eligible(planner, found, count))
     picks: dict[int, Chosen] = {id(found.layout): Chosen(found.confirmed, ("recommended",))}
@@ -143,16 +144,20 @@ def _eligible(planner: ProbePlanner, found: ProbeSearch, count: int | None) -> l
     pool = planner.archive
     if count is not None:
         pool = [k for k in pool if k.count - len(planner.fixed) == count]
-    if found.reached:
+    if found.reached and planner.everywhere:
         good = [k for k in pool if k.margin_mm >= planner.margin_goal_mm - COARSE_ERROR_MM]
+    elif found.confirmed.covered:
+        good = [k for k in pool if k.covered]
     else:
         good = [k for k in pool if k.shortfall <= found.layout.shortfall + 5 * GAIN]
     return [*good, found.layout] if not any(k is found.layout for k in good) else good
 
 
 def _holds(planner: ProbePlanner, confirmed: Confirmed, found: ProbeSearch) -> bool:
-    if found.reached:
+    if found.reached and planner.everywhere:
         return confirmed.margin_mm >= planner.margin_goal_mm
+    if found.confirmed.covered:
+        return confirmed.covered
     return confirmed.shortfall <= found.confirmed.shortfall + 5 * GAIN
 
 

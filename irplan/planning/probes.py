@@ -75,8 +75,9 @@ class ProbeSearch:
 class ProbePlanner:
     """Everything the search needs for one target; `find` does it.
 
-    ``fixed`` applicators are in already and stay where they are.  ``archive`` holds every layout
-    that was simulated, in order.
+    ``fixed`` applicators are in already and stay where they are.  ``everywhere``: the margin is
+    wanted at every counted place, not on 99 % of its volume.  ``archive`` holds every layout that
+    was simulated, in order.
     """
 
     raster: ObstacleRaster
@@ -89,6 +90,7 @@ class ProbePlanner:
     modality: Modality
     margin_goal_mm: float
     fixed: tuple[Placement, ...] = ()
+    everywhere: bool = False
     progress: Progress = no_progress
     simulations: int = 0
     archive: list[Layout] = field(default_factory=list)
@@ -101,44 +103,55 @@ class ProbePlanner:
     _confirmed: dict[int, Confirmed] = field(default_factory=dict)
 
     def find(self, count: int | None) -> ProbeSearch:
-        """The fewest new applicators (or exactly ``count``) that reach the margin goal everywhere.
+        """The fewest new applicators (or exactly ``count``) that reach the goal.
 
-        For each number: propose with every tool and direction, simulate the most promising,
-        correct the proposal by what the simulation showed and repeat; the first layout that
-        reaches the goal is confirmed on the fine grid.  Where no number reaches it (a vessel keeps
-        a place warm, say), `optimise.cover_most` looks for the layout that covers most.  Raises
-        `PlanningError` when not even one layout of the wanted number fits the rules.
+        The goal is all of the target and 99 % of it with its margin, or, with ``everywhere``, the
+        margin at every counted place.  For each number: propose with every tool and direction,
+        simulate the most promising, correct the proposal by what the simulation showed and repeat;
+        then the same for the covered share (`optimise.cover`), which also starts from packed
+        spheres.  The first layout that reaches the goal is confirmed on the fine grid, and tried
+        with one applicator fewer.  Where no number reaches it (a vessel keeps a place warm, say)
+        the layout that covers most is taken.  Raises `PlanningError` when not even one layout of
+        the wanted number fits the rules.
         """
-        from irplan.planning.optimise import cover_most
+        from irplan.planning.optimise import CoverSearch
 
-        found: list[Layout] = []
-        tried: list[str] = []
+        cover = CoverSearch(self, count)
+        best = -np.inf
+        tried = cover.tried
         if self.fixed:
             alone = self.simulated(self.fixed, (), self.modality.tools[0], -1, None)[0]
             tried.append(f"the {len(self.fixed)} fixed alone: {alone.margin_mm:.1f} mm")
-            if alone.margin_mm >= self.margin_goal_mm - COARSE_ERROR_MM and count is None:
-                confirmed = self.confirm(alone)
-                if confirmed.margin_mm >= self.margin_goal_mm:
-                    return self.done(confirmed, tried)
-            found.append(alone)
+            if count is None and self.enough(alone):
+                return self.done(self.confirm(alone), tried)
+            best = alone.margin_mm
         flat = 0
         counts = self.counts(count)
         for n in counts:
             self._report(f"placing {n} probe(s)")
-            layout = self._best_of(n, simulate_anyway=count is not None or n == counts[-1])
-            if layout is None:
+            if flat < PLATEAU_COUNT:
+                layout = self._best_of(n, simulate_anyway=count is not None or n == counts[-1])
+                if layout is not None:
+                    tried.append(f"{n} x {layout.tool.words}: {layout.margin_mm:.1f} mm")
+                    if self.enough(layout):
+                        return self.done(cover.with_fewer(self.confirm(layout), n), tried)
+                    flat = flat + 1 if layout.margin_mm - best < PLATEAU_MM else 0
+                    best = max(best, layout.margin_mm)
+            stuck = flat >= PLATEAU_COUNT or n == counts[-1]
+            if self.everywhere and not stuck:
                 continue
-            tried.append(f"{n} x {layout.tool.words}: {layout.margin_mm:.1f} mm")
-            gained = layout.margin_mm - max((k.margin_mm for k in found), default=-np.inf)
-            found.append(layout)
-            if layout.margin_mm >= self.margin_goal_mm - COARSE_ERROR_MM:
-                confirmed = self.confirm(layout)
-                if confirmed.margin_mm >= self.margin_goal_mm:
-                    return self.done(confirmed, tried)
-            flat = flat + 1 if gained < PLATEAU_MM else 0
-            if flat >= PLATEAU_COUNT:
+            found = cover.of_number(n, anyway=stuck)
+            if found is not None:
+                return self.done(cover.with_fewer(found, n), tried)
+            if cover.idle:
                 break
-        return cover_most(self, count, tried)
+        return self.done(cover.most(), tried)
+
+    def enough(self, layout: Layout) -> bool:
+        """Whether a layout reaches the margin goal everywhere, in the fine simulation too."""
+        if layout.margin_mm < self.margin_goal_mm - COARSE_ERROR_MM:
+            return False
+        return self.confirm(layout).margin_mm >= self.margin_goal_mm
 
     def counts(self, count: int | None) -> list[int]:
         """Numbers of new applicators that are tried."""
