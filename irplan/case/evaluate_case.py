@@ -84,10 +84,12 @@ def run_evaluate(request: EvaluateRequest, *, progress: Progress = no_progress) 
     messages = opened.messages
     if request.zone is not None:
         zone, notes = open_mask_and_notes(request.zone, labels.grid)
-        evaluation = evaluate_zone(plan, zone, labels, target)
+        evaluation = evaluate_zone(plan, zone, labels, target, unknown=opened.unknown)
         messages += notes
     else:
-        evaluation = _simulated(request, plan, labels, target, uncertainty, progress)
+        evaluation = _simulated(
+            request, plan, labels, target, uncertainty, opened.unknown, progress
+        )
     judged = Judged(plan, evaluation, tuple(dict.fromkeys(messages)))
     if request.out is not None:
         with OutputFolder(request.out) as folder:
@@ -102,6 +104,7 @@ def _simulated(
     labels: LabelMap,
     target: NDArray[np.bool_],
     uncertainty: Uncertainty | None,
+    unknown: NDArray[np.bool_] | None,
     progress: Progress,
 ) -> PlanEvaluation:
     kind = plan.placements[0].applicator.kind
@@ -126,7 +129,9 @@ def _simulated(
             mode="full" if request.full else "fast", check_pairs=request.check_pairs,
             progress=portion(progress, 0.4, 0.95),
         )  # fmt: skip
-    return evaluate_plan(plan, result, labels, target, target=geometry, probability=chance)
+    return evaluate_plan(
+        plan, result, labels, target, target=geometry, probability=chance, unknown=unknown
+    )
 
 
 def _uncertainty(given: str) -> Uncertainty:

@@ -26,6 +26,8 @@ class PlanFolder:
     target: NDArray[np.bool_]
     folder: Path
     messages: tuple[str, ...]
+    unknown: NDArray[np.bool_] | None = None
+    """Where nothing was seen; None where the plan's folder says nothing of it."""
 
     def zone(self) -> NDArray[np.bool_] | None:
         """The lethal zone that `irplan plan` simulated, None where its file is not there."""
@@ -62,4 +64,6 @@ def open_plan_folder(
     made_on = plan.provenance.inputs.get("target mask")
     if made_on is not None and made_on != voxel_hash(mask):
         messages.append("The target is not the one this plan was made for (its voxels differ).")
-    return PlanFolder(plan, structures, mask, file.parent, tuple(messages))
+    dark = file.parent / "unknown.nii.gz"
+    unknown = open_mask_and_notes(dark, structures.grid)[0] if dark.exists() else None
+    return PlanFolder(plan, structures, mask, file.parent, tuple(messages), unknown)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.case.cbct_input import CbctInput, cone_beam_scene
 from irplan.case.open import open_image_and_notes, open_labels, open_mask_and_notes
 from irplan.case.warm_up import kernels_warming
 from irplan.case.write import write_files
@@ -51,9 +52,14 @@ class PlanRequest:
     picture_3d: bool = True
     labels: Path | None = None
     """Structures on the CT's grid instead of a segmentation of it (`irplan segment`)."""
+    cbct: CbctInput | None = None
+    """The scan is a cone-beam CT: what else is known of it."""
     options: PlanOptions = field(default_factory=PlanOptions)
 
     def __post_init__(self) -> None:
+        if self.cbct is not None and self.cbct.target is not None:
+            self._require_prior_target_alone()
+            return
         point = self.target_point_mm is not None
         diameter = self.target_diameter_mm is not None
         if (self.target_mask is not None) == (point or diameter) or point != diameter:
@@ -72,6 +78,17 @@ class PlanRequest:
                 expected="--target-mask M, or --target-point x,y,z with --target-diameter mm",
                 remedy="Give the tumour one way.",
             )
+
+    def _require_prior_target_alone(self) -> None:
+        given = (self.target_mask, self.target_point_mm, self.target_diameter_mm)
+        if all(value is None for value in given):
+            return
+        raise InputError(
+            "target",
+            got="--prior-target and another target",
+            expected="one target",
+            remedy="Give the tumour on the CT or on the cone-beam CT, not both.",
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +109,8 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
         volume, notes = open_image_and_notes(
             request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.05)
         )
+        if request.cbct is not None:
+            return _on_cone_beam(request, volume, notes, folder, portion(progress, 0.05, 1.0))
         target, source, target_notes = _target(request, volume)
         labels = None
         if request.labels is not None:
@@ -109,6 +128,40 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
             picture_3d=request.picture_3d,
             progress=portion(progress, 0.05, 1.0),
         )
+
+
+def _on_cone_beam(
+    request: PlanRequest,
+    grey: Volume,
+    notes: tuple[str, ...],
+    folder: Path,
+    progress: Progress,
+) -> Outcome:
+    """The chain on a cone-beam CT: what it shows, what a registered CT adds, what is unknown."""
+    assert request.cbct is not None
+    seen = cone_beam_scene(
+        grey, request.cbct, labels=request.labels, progress=portion(progress, 0.0, 0.35)
+    )
+    scene = seen.scene
+    target_notes: tuple[str, ...] = ()
+    if scene.target is not None:
+        target, source = scene.target, "mask on a registered CT"
+    else:
+        target, source, target_notes = _target(request, seen.scan.volume)
+        target = seen.on_scene(target)
+    return _plan_and_write(
+        scene.volume,
+        scene.labels,
+        target,
+        source,
+        request.options,
+        folder,
+        notes=(*notes, *scene.notes, *target_notes),
+        outside_liver=request.outside_liver or not scene.labels.checked("liver"),
+        picture_3d=request.picture_3d,
+        unknown=scene.unknown,
+        progress=portion(progress, 0.35, 1.0),
+    )
 
 
 def _target(request: PlanRequest, volume: Volume) -> tuple[NDArray[np.bool_], str, tuple[str, ...]]:
@@ -198,6 +251,7 @@ def _plan_and_write(
     notes: tuple[str, ...],
     outside_liver: bool,
     picture_3d: bool,
+    unknown: NDArray[np.bool_] | None = None,
     progress: Progress,
 ) -> Outcome:
     if given is None:
@@ -214,6 +268,7 @@ def _plan_and_write(
         target,
         options=options,
         target_source=source,
+        unknown=unknown,
         progress=portion(progress, 0.3, 0.8),
     )
     case = replace(case, messages=tuple(dict.fromkeys((*notes, *warnings, *case.messages))))

@@ -41,6 +41,7 @@ FILES = {
     "labels.nii.gz": "segmented structures on the CT's grid (labels.json: names and codes; "
     "labels.ctbl: colours for 3D Slicer)",
     "target.nii.gz": "the target planned for, on the CT's grid, 0 or 1",
+    "unknown.nii.gz": "where nothing was seen (cone-beam CT only), on the same grid, 0 or 1",
     "zones.nii.gz": "the zone in bands on the CT's grid, 1 the outermost (zones.json says which, "
     "zones.ctbl: colours); cold: 0, -20 and -40 degC at the end of the last freeze",
     "lethal.nii.gz": "lethal zone of the plan's rule on the CT's grid, 0 or 1",
@@ -129,6 +130,7 @@ def _data(case: PlannedAblation, folder: Path, progress: Progress) -> None:
         lambda: write_evaluation_csv(case.evaluation, folder / "evaluation.csv"),
         lambda: write_labels(case.labels, folder / "labels.nii.gz"),
         lambda: write_mask(case.target_mask, grid, folder / "target.nii.gz"),
+        lambda: _unknown(case, folder / "unknown.nii.gz"),
         lambda: write_labels(zone_labels(case), folder / "zones.nii.gz"),
         lambda: write_mask(lethal_mask(case), grid, folder / "lethal.nii.gz"),
         lambda: write_volume(case.result.volumes()["temperature"], folder / "temperature.nii.gz"),
@@ -138,6 +140,11 @@ def _data(case: PlannedAblation, folder: Path, progress: Progress) -> None:
         progress(number / len(steps), "writing plan, labels and zones")
         step()
     progress(1.0, "writing plan, labels and zones")
+
+
+def _unknown(case: PlannedAblation, path: Path) -> None:
+    if case.unknown is not None:
+        write_mask(case.unknown, case.volume.grid, path)
 
 
 def _needles(case: PlannedAblation, folder: Path) -> None:
@@ -191,8 +198,9 @@ def _run_file(case: PlannedAblation, folder: Path, written: str, clock: _Clock) 
 
 def _readme(case: PlannedAblation) -> str:
     state, kind = case.plan.review.state, case.plan.placements[0].applicator.kind
-    width = max(len(name) for name in FILES)
-    listed = "\n".join(f"{name:<{width}}  {words}" for name, words in FILES.items())
+    files = {k: v for k, v in FILES.items() if k != "unknown.nii.gz" or case.unknown is not None}
+    width = max(len(name) for name in files)
+    listed = "\n".join(f"{name:<{width}}  {words}" for name, words in files.items())
     return (
         f"An ablation plan ({kind}) made by irplan {__version__}: {state.upper()}, "
         "RESEARCH USE ONLY.\n"

@@ -9,6 +9,7 @@ import typer
 
 from irplan.cli.console import JSON, QUIET, Console, command
 from irplan.cli.values import parse_point, parse_probes, parse_timing
+from irplan.errors import InputError
 
 if TYPE_CHECKING:
     from irplan.planning.case import PlannedAblation
@@ -68,6 +69,24 @@ def plan(
     power: str | None = typer.Option(
         None, metavar="W,MIN", help="Power and minutes (mwa, rfa); left out they are chosen."
     ),
+    cbct: bool = typer.Option(
+        False, "--cbct", help="The scan is a cone-beam CT: any grey scale, truncated, metal."
+    ),
+    field: Path | None = typer.Option(
+        None, metavar="MASK", help="--cbct: what was reconstructed; default: found in the scan."
+    ),
+    prior_ct: Path | None = typer.Option(
+        None, metavar="SCAN", help="--cbct: a CT to register, for what the scan does not show."
+    ),
+    prior_labels: Path | None = typer.Option(
+        None, metavar="LABELS", help="--cbct: structures on that CT; default: it is segmented."
+    ),
+    prior_target: Path | None = typer.Option(
+        None, metavar="MASK", help="--cbct: the tumour on that CT instead of on the scan."
+    ),
+    carry_error: float = typer.Option(
+        2.5, metavar="MM", help="--cbct: added to obstacles' distances with --prior-ct."
+    ),
     series: str | None = typer.Option(
         None, metavar="UID", help="SeriesInstanceUID when the folder holds several series."
     ),
@@ -95,12 +114,29 @@ def plan(
     `irplan plan scan/ --target-mask tumour.nii.gz --modality mwa --alternatives 4 -o out`
 
     `irplan plan scan/ --target-mask tumour.nii.gz --fixed needles.json -o replanned`
+
+    `irplan plan cbct/ --cbct --prior-ct ct/ --prior-target tumour.nii.gz -o out`
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.ablation.lethal import LethalRule
+        from irplan.case.cbct_input import CbctInput
         from irplan.case.fixed_needles import read_fixed_needles
         from irplan.case.run import PlanRequest, run_plan
         from irplan.planning.case import PlanOptions
+        from irplan.planning.rules import PathRules
+
+        with_cbct = {"--field": field, "--prior-ct": prior_ct, "--prior-labels": prior_labels,
+                     "--prior-target": prior_target}  # fmt: skip
+        odd = [name for name, value in with_cbct.items() if value is not None]
+        if odd and not cbct:
+            raise InputError(
+                odd[0],
+                got="without --cbct",
+                expected="--cbct: it says more of a cone-beam CT",
+                remedy="Add --cbct, or leave it out.",
+            )
+        beam = CbctInput(field, prior_ct, prior_labels, prior_target, carry_error) if cbct else None
+        rules = PathRules() if beam is None else beam.rules(PathRules())
 
         phases = parse_timing(schedule, power, modality)
         cycles = phases.freeze_count if phases is not None and modality == "cryo" else 2
@@ -117,7 +153,9 @@ def plan(
             outside_liver=outside_liver,
             picture_3d=picture_3d,
             labels=labels,
+            cbct=beam,
             options=PlanOptions(
+                rules=rules,
                 margin_mm=margin,
                 probes=parse_probes(probes),
                 applicator=applicator,

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from irplan.compute.backend import resolve_backend
 from irplan.compute.device import open_device
 from irplan.compute.progress import Progress, no_progress, portion
-from irplan.errors import GridMismatchError, InputError
+from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import LabelMap
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.entry_paths import EntryPaths, paths_of_entries
 from irplan.planning.nearest_miss import NearestMiss, miss_of
-from irplan.planning.obstacles import ObstacleRaster, build_raster
+from irplan.planning.obstacles import ObstacleRaster, as_unknown, build_raster
 from irplan.planning.paths import PathCandidate, PathWeights
 from irplan.planning.rules import PathRules
 from irplan.planning.target import as_target_mask, check_target
@@ -144,7 +144,7 @@ def access_map(
             remedy="What has no label counts as air: segment the body too.",
         )
     messages = list(check_target(labels, target))
-    dark = None if unknown is None else _unknown(unknown, labels.grid)
+    dark = None if unknown is None else as_unknown(unknown, labels.grid)
     raster = build_raster(
         labels, target, rules, spacing_mm=raster_mm, entry_spacing_mm=entry_spacing_mm,
         unknown=dark, progress=portion(progress, 0.0, 0.4),
@@ -278,18 +278,6 @@ def _per_entry(
         "rule_names": found.rule_names,
         "miss_mm": found.miss,
     }
-
-
-def _unknown(mask: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
-    array = np.asarray(mask)
-    if array.shape != grid.shape:
-        raise GridMismatchError(
-            "unknown mask",
-            got=f"{array.shape} voxels",
-            expected=f"the labels' {grid.shape} voxels (slice, row, column)",
-            remedy="Make the mask on the grid of the labels.",
-        )
-    return array.astype(bool, copy=False)
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -17,12 +17,10 @@ from irplan.ablation.schedule import Schedule
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError
 from irplan.image import LabelMap, Volume, structure
-from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.evaluate import evaluate_plan, not_checked_messages
 from irplan.planning.evaluation import PlanEvaluation
 from irplan.planning.margins import TargetGeometry, counted_points
 from irplan.planning.modality import Modality, modality
-from irplan.planning.obstacles import build_raster
 from irplan.planning.optimise_score import TARGET_COVERAGE, Confirmed
 from irplan.planning.pareto import Chosen, choose
 from irplan.planning.paths import PathCandidate, PathSearch
@@ -31,8 +29,9 @@ from irplan.planning.probes import ProbePlanner
 from irplan.planning.replan import check_fixed
 from irplan.planning.robustness_uncertainty import preset
 from irplan.planning.rules import PathRules
+from irplan.planning.seen_paths import seen_paths
 from irplan.planning.target import as_target_mask, check_target, describe_target
-from irplan.planning.trajectories import describe_needles, search_paths, spread_points
+from irplan.planning.trajectories import describe_needles
 from irplan.planning.verdicts import MARGIN_COVERAGE
 
 #: "fewest": as few applicators as make all of the target and 99 % of it with its margin lethal;
@@ -196,6 +195,8 @@ class PlannedAblation:
     """The plans that were asked for, the recommended one first."""
     simulations: int = 0
     """How many simulations the search took."""
+    unknown: NDArray[np.bool_] | None = None
+    """bool on ``volume.grid``: where nothing was seen; None where all of the image was."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,6 +238,7 @@ def plan_ablation(
     *,
     options: PlanOptions | None = None,
     target_source: str = "mask",
+    unknown: NDArray[np.bool_] | None = None,
     progress: Progress = no_progress,
 ) -> PlannedAblation:
     """Plan, simulate and judge an ablation of ``target_mask``; a `PlannedCase` for cryo.
@@ -248,6 +250,9 @@ def plan_ablation(
     target_mask : bool (slice, row, column) on the same grid.
     options : see `PlanOptions`.
     target_source : how the target was given, in words, for the plan.
+    unknown : bool on the same grid, where nothing was seen (outside a cone-beam CT's field, say),
+        whatever ``labels`` hold there for the simulation.  Paths avoid it; where none is seen all
+        along, paths begin where what was seen ends and are "not checked", never clear.
     progress : called with a fraction and a few words; may raise to cancel.
 
     Raises
@@ -267,15 +272,13 @@ def plan_ablation(
     target = as_target_mask(target_mask, volume.grid)
     messages = list(check_target(labels, target))
     way = options.way
-    raster = build_raster(
-        labels, target, way.rules(options.rules), progress=portion(progress, 0.0, 0.08)
+    raster, meter, search, told = seen_paths(
+        labels, target, way.rules(options.rules), unknown, portion(progress, 0.0, 0.12)
     )
+    messages.extend(told)
     rules = raster.rules
     painted = paint_target(labels, target, raster.organ_name)
-    meter = ClearanceMeter.from_raster(raster)
     messages.extend(check_fixed(options.fixed, painted, meter, rules))
-    tips = spread_points(target, labels.grid, 7)
-    search = search_paths(raster, meter, tips, progress=portion(progress, 0.08, 0.12))
     messages.extend(not_checked_messages(raster))
     if raster.organ_name is None:
         messages.append(
@@ -362,6 +365,7 @@ def plan_ablation(
         "messages": tuple(messages),
         "alternatives": tuple(plans),
         "simulations": picked.simulations,
+        "unknown": unknown,
     }
     return PlannedCase(**parts) if options.modality == "cryo" else PlannedAblation(**parts)
 

@@ -58,6 +58,7 @@ def evaluate_plan(
     paths: Sequence[PathCandidate] | None = None,
     target: TargetGeometry | None = None,
     probability: CoverageProbability | None = None,
+    unknown: NDArray[np.bool_] | None = None,
 ) -> PlanEvaluation:
     """Judge ``plan`` with its simulation against the labels.
 
@@ -72,13 +73,14 @@ def evaluate_plan(
     paths : the described path of each placement in order; measured anew when not given.
     target : the target's geometry if it was made already.
     probability : how sure the coverage is, where `coverage_probability` was asked.
+    unknown : bool on the labels' grid, where nothing was seen: needles through it are not checked.
 
     Raises
     ------
     GridMismatchError, InputError : bad target mask.
     """
     rules = PathRules() if rules is None else rules
-    case = _Case.of(plan, labels, target_mask, rules, paths, target)
+    case = _Case.of(plan, labels, target_mask, rules, paths, target, unknown)
     if not isinstance(result, CryoResult):
         return _by_other_means(case, plan, result, probability)
     lethal_c = result.lethal_temperature(plan.lethal)
@@ -130,6 +132,7 @@ def evaluate_zone(
     rules: PathRules | None = None,
     paths: Sequence[PathCandidate] | None = None,
     target: TargetGeometry | None = None,
+    unknown: NDArray[np.bool_] | None = None,
 ) -> PlanEvaluation:
     """Judge ``plan`` by an ablation zone that is given as a mask, segmented in a control scan, say.
 
@@ -140,7 +143,7 @@ def evaluate_zone(
     """
     rules = PathRules() if rules is None else rules
     zone = as_target_mask(zone_mask, labels.grid, field="zone mask")
-    case = _Case.of(plan, labels, target_mask, rules, paths, target)
+    case = _Case.of(plan, labels, target_mask, rules, paths, target, unknown)
     depth = smooth_level(zone, labels.grid)
     outward = Volume(-np.asarray(depth.array), depth.grid, "mm")
     report = case.margins(outward, 0.0)
@@ -179,6 +182,7 @@ class _Case:
         rules: PathRules,
         paths: Sequence[PathCandidate] | None,
         target: TargetGeometry | None,
+        unknown: NDArray[np.bool_] | None,
     ) -> _Case:
         mask = as_target_mask(target_mask, labels.grid)
         organ = target_organ(labels, mask)
@@ -186,7 +190,7 @@ class _Case:
         if target is None:
             target = TargetGeometry.from_mask(mask, labels, organ)
         if paths is None:
-            raster = build_raster(labels, mask, rules)
+            raster = build_raster(labels, mask, rules, unknown=unknown)
             paths = describe_needles(
                 raster, ClearanceMeter.from_raster(raster), [p.needle for p in plan.placements]
             )

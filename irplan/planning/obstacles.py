@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from irplan.compute.parts import in_parts
 from irplan.compute.progress import Progress, no_progress
+from irplan.errors import GridMismatchError
 from irplan.geometry import Grid
 from irplan.image import LabelMap
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -46,6 +48,8 @@ class ObstacleRaster:
     for the capsule's normal, in voxels ``organ_step`` as wide that begin where the grid begins;
     ``entries_mm`` (n, 3) points on the skin, LPS; ``edge_mm`` (m, 3) points inside the body where
     what was seen ends (the image's faces, the unknown): whether skin follows nobody knows;
+    ``beyond`` bool on ``grid``, or None: the unknown from which "skin" is taken to begin, since no
+    path is seen all along (`build_raster` with ``end_at_unknown``);
     ``labels`` the cropped label map on its own voxels with vessels below the diameter rule turned
     into organ; ``obstacles`` the groups that were looked for, in the order of the bits;
     ``not_checked`` the groups of which no structure was looked for.
@@ -62,6 +66,7 @@ class ObstacleRaster:
     obstacles: tuple[Obstacle, ...]
     not_checked: tuple[Obstacle, ...]
     rules: PathRules
+    beyond: NDArray[np.bool_] | None = None
 
     @property
     def spacing_mm(self) -> float:
@@ -126,13 +131,16 @@ def build_raster(
     spacing_mm: float = RASTER_MM,
     entry_spacing_mm: float = ENTRY_SPACING_MM,
     unknown: NDArray[np.bool_] | None = None,
+    end_at_unknown: bool = False,
     progress: Progress = no_progress,
 ) -> ObstacleRaster:
     """Make the raster round the target: all that a needle of the longest length can meet.
 
     ``target`` bool on the labels' grid, not empty.  ``unknown`` bool on the same grid: where
-    nothing was seen (outside the field of view), whatever the labels say there.  The raster's
-    ``rules`` are the given ones as they hold in the target's organ.
+    nothing was seen (outside the field of view), whatever the labels say there.  With
+    ``end_at_unknown`` the unknown that reaches the image's edge counts as outside of the body, so
+    that paths can begin where what was seen ends; such paths are never clear (`describe_path`).
+    The raster's ``rules`` are the given ones as they hold in the target's organ.
     """
     from scipy.ndimage import find_objects
 
@@ -141,6 +149,11 @@ def build_raster(
     progress(0.0, "finding what needles must avoid")
     organ = target_organ(labels, target)
     rules = rules.for_organ(organ)
+    beyond = None
+    if end_at_unknown and unknown is not None:
+        beyond = _reaching_edge(unknown)
+        labels = LabelMap(np.where(beyond, np.uint8(0), labels.array), labels.grid, labels.labels)
+        unknown = unknown & ~beyond
     box = _reach(labels, target, rules)
     part_labels, part_target = _reachable(labels, target, rules, organ, box)
     native = part_labels.grid
@@ -150,7 +163,7 @@ def build_raster(
     pick = np.ix_(*(_nearest_index(native, grid, axis) for axis in range(3)))
     coarse = LabelMap(part_labels.array[pick], grid, part_labels.labels)
     coarse_target = part_target[pick]
-    dark = None if unknown is None else unknown[box][pick]
+    dark = None if unknown is None else _grown(unknown[box][pick])
 
     checked, missing = _split(labels, rules, organ)
     words = np.zeros(grid.shape, dtype=np.uint32)
@@ -176,8 +189,43 @@ def build_raster(
     progress(1.0, "needle map ready")
     return ObstacleRaster(
         words, grid, smooth, step, organ, entries, edge, part_labels, tuple(checked),
-        tuple(missing), rules,
+        tuple(missing), rules, None if beyond is None else beyond[box][pick],
     )  # fmt: skip
+
+
+def _grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """One voxel more on each side: the raster rounds, and what is not seen must not be grazed."""
+    from scipy.ndimage import binary_dilation
+
+    out: NDArray[np.bool_] = binary_dilation(mask, np.ones((3, 3, 3), bool)) if mask.any() else mask
+    return out
+
+
+def _reaching_edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of a mask that touch the array's faces."""
+    from scipy.ndimage import label
+
+    parts, count = label(mask)
+    keep = np.zeros(count + 1, dtype=bool)
+    for axis in range(3):
+        for end in (0, -1):
+            keep[np.unique(parts.take(end, axis=axis))] = True
+    keep[0] = False
+    out: NDArray[np.bool_] = keep[parts]
+    return out
+
+
+def as_unknown(mask: NDArray[Any], grid: Grid) -> NDArray[np.bool_]:
+    """What nobody has seen as bool on ``grid``; `GridMismatchError` for another shape."""
+    array = np.asarray(mask)
+    if array.shape != grid.shape:
+        raise GridMismatchError(
+            "unknown mask",
+            got=f"{array.shape} voxels",
+            expected=f"the labels' {grid.shape} voxels (slice, row, column)",
+            remedy="Make the mask on the grid of the labels.",
+        )
+    return array.astype(bool, copy=False)
 
 
 def _averaged(mask: NDArray[np.bool_], step: int) -> NDArray[np.float32]:

@@ -29,14 +29,16 @@ FOLLOWED = 2
 GAIN = 0.004
 #: Numbers of applicators in a row that may gain less than `GAIN` before no more are tried.
 PATIENCE = 2
+#: A second start is not followed where the first falls short by more than this.
+HELPLESS = 0.15
 #: The share is sought for a number of applicators whose best layout falls short by at most this.
 PROMISING = 0.06
 #: A covered share of target + margin that is improved no further: the fine grid will hold 99 %.
 ENOUGH_MARGIN = 0.995
 #: Layouts of the search grid that are confirmed on the fine one: of each number, and at the end.
 CONFIRMED_EACH, CONFIRMED = 2, 2
-#: With one applicator fewer the corrected superposition must cover this share of target's surface
-#: and margin for a simulation to be worth its time.
+#: The superposition must cover these shares of the target's surface and margin for a simulation to
+#: be worth its time, where nothing that was simulated promises more.
 WORTH_TARGET, WORTH_MARGIN = 0.98, 0.93
 Problems = dict[tuple[Tool, int], LayoutProblem]
 
@@ -56,6 +58,7 @@ class CoverSearch:
         self._flat = 0
         self._best = np.inf
         self._searched: set[int] = set()
+        self._pruned: set[int] = set()
 
     def of_number(self, n: int, *, anyway: bool) -> Confirmed | None:
         """A layout of ``n`` new applicators that covers all, confirmed; None where none is found.
@@ -69,10 +72,7 @@ class CoverSearch:
             if found is not None:
                 return found
         known = min((k.shortfall for k in self._archived(n)), default=np.inf)
-        if known > PROMISING and not anyway:
-            self._note_gain(known, count_idle=np.isfinite(known))
-            return None
-        layout = self._search(n)
+        layout = self._search(n, anyway=anyway or known <= PROMISING)
         if layout is not None:
             self.tried.append(
                 f"{n} x {layout.tool.words}: {_percent(layout.target_share)} of the target, "
@@ -91,8 +91,11 @@ class CoverSearch:
         least = max(1, planner.modality.fewest - len(planner.fixed))
         if self._count is not None or planner.everywhere:
             return confirmed
-        while n > least and n - 1 not in self._searched:
+        while n > least and n - 1 not in self._pruned:
             fewer = self._without_one(confirmed, n)
+            if fewer is None and n - 1 not in self._searched:
+                self._search(n - 1, anyway=False)
+                fewer = self._confirmed(n - 1)
             if fewer is None:
                 break
             confirmed, n = fewer, n - 1
@@ -132,22 +135,38 @@ class CoverSearch:
             self._flat = self._flat + 1 if gained < GAIN else 0
         self.idle = self._flat >= PATIENCE
 
-    def _search(self, n: int) -> Layout | None:
+    def _search(self, n: int, *, anyway: bool) -> Layout | None:
+        """Improve the most promising starts; none where the superposition gives no hope."""
         self._searched.add(n)
         best: Layout | None = None
-        for tool, direction in _pairs(self.planner, n):
+        starts: list[tuple[float, int, LayoutProblem, list[int], int]] = []
+        for number, (tool, direction) in enumerate(self._pairs(n)):
             problem = self._problem(tool, direction)
             if not len(problem.pivots.points_mm):
                 continue
             rows = _start(self.planner, problem, n, tool, direction)
-            if rows is None:
-                continue
+            if rows is not None and (anyway or _worth(problem, rows)):
+                cost = problem.cost(problem.total(rows) * problem.sites.bias, rows)
+                starts.append((cost, number, problem, rows, direction))
+        starts.sort(key=lambda s: s[:2])
+        for _, _, problem, rows, direction in starts[:FOLLOWED]:
             layout = improve_cover(self.planner, problem, rows, direction)
             if layout is not None and (best is None or layout.shortfall < best.shortfall):
                 best = layout
-            if best is not None and best.covered:
+            if best is not None and (best.covered or best.shortfall > HELPLESS):
                 break
         return best
+
+    def _pairs(self, n: int) -> list[tuple[Tool, int]]:
+        """The pairs of tool and direction that covered most with about as many applicators."""
+        planner = self.planner
+        wanted = n + len(planner.fixed)
+        order = sorted(planner.archive, key=lambda k: (abs(k.count - wanted), k.shortfall))
+        known = [(k.tool, k.direction) for k in order if k.direction >= 0]
+        known = list(dict.fromkeys(known))[:FOLLOWED]
+        # Of what was not simulated, the tools in the best paths' direction.
+        fresh = [] if len(known) == FOLLOWED else [(t, 0) for t in planner.modality.tools]
+        return list(dict.fromkeys([*known, *fresh]))
 
     def _problem(self, tool: Tool, direction: int) -> LayoutProblem:
         # A problem is kept: what simulations taught it serves the next number too.
@@ -184,7 +203,7 @@ class CoverSearch:
     def _without_one(self, confirmed: Confirmed, n: int) -> Confirmed | None:
         """Take each applicator away in turn, move the rest; simulate what promises most."""
         planner, layout = self.planner, confirmed.layout
-        self._searched.add(n - 1)
+        self._pruned.add(n - 1)
         if layout.direction < 0:
             return None
         problem = self._problem(layout.tool, layout.direction)
@@ -251,15 +270,6 @@ def improve_cover(
         planner.correct(problem, rows, effect)
         rows, _ = problem.descend(best_rows, limit=steps)
     return best
-
-
-def _pairs(planner: ProbePlanner, count: int) -> list[tuple[Tool, int]]:
-    """The pairs of tool and direction that covered most with about as many applicators."""
-    every = planner.pairs()
-    wanted = count + len(planner.fixed)
-    order = sorted(planner.archive, key=lambda k: (abs(k.count - wanted), k.shortfall))
-    known = [(k.tool, k.direction) for k in order if k.direction >= 0]
-    return list(dict.fromkeys([*known, *every]))[:FOLLOWED]
 
 
 def _start(

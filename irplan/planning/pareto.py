@@ -119,7 +119,7 @@ def alternatives(
     """The recommended layout and up to ``wanted - 1`` others, each best at something.
 
     Only layouts that are as good as the recommended one where it matters come in: all covered if it
-    covers all (the margin at every place where that was sought), else about the same coverage.
+    covers all (the margin at every place if it has that), else about the same coverage.
     Each is confirmed on the fine grid.
     """
     pool = pareto_front(_eligible(planner, found, count))
@@ -144,7 +144,7 @@ def _eligible(planner: ProbePlanner, found: ProbeSearch, count: int | None) -> l
     pool = planner.archive
     if count is not None:
         pool = [k for k in pool if k.count - len(planner.fixed) == count]
-    if found.reached and planner.everywhere:
+    if found.reached:
         good = [k for k in pool if k.margin_mm >= planner.margin_goal_mm - COARSE_ERROR_MM]
     elif found.confirmed.covered:
         good = [k for k in pool if k.covered]
@@ -154,7 +154,7 @@ def _eligible(planner: ProbePlanner, found: ProbeSearch, count: int | None) -> l
 
 
 def _holds(planner: ProbePlanner, confirmed: Confirmed, found: ProbeSearch) -> bool:
-    if found.reached and planner.everywhere:
+    if found.reached:
         return confirmed.margin_mm >= planner.margin_goal_mm
     if found.confirmed.covered:
         return confirmed.covered

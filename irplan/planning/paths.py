@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, fields
 from irplan.errors import InputError
 from irplan.geometry import Needle, Point3
 
+#: Word for what nobody has seen, in `PathCandidate.not_checked`.
+UNKNOWN = "outside the field of view"
+
 
 @dataclass(frozen=True)
 class NeedleError:

@@ -26,7 +26,7 @@ from irplan.planning.surrogate import uniform_effect
 from irplan.planning.trajectories import confirm_paths
 
 #: Largest number of probes that "as few as needed" goes to.
-AUTO_PROBES = 8
+AUTO_PROBES = 10
 #: Common directions that are tried, and the least angle between two of them, degrees.
 DIRECTIONS, APART_DEG = 3, 15.0
 #: The same where all needles have it exactly, so that each direction fits fewer places.
@@ -38,8 +38,9 @@ MANY = 4
 #: Margin in the search above the goal before the fine simulation is asked, mm; what the fine one
 #: may be better than the coarse one, mm.
 HEADROOM_MM, COARSE_ERROR_MM = 0.3, 0.1
-#: More probes stop being tried when this many in a row gained less than this, mm.
-PLATEAU_COUNT, PLATEAU_MM = 2, 0.4
+#: The margin stops being sought everywhere when this many numbers in a row gained less than this
+#: (mm, and share of what is missing to the goal).
+PLATEAU_COUNT, PLATEAU_MM, PLATEAU_SHARE = 2, 0.4, 0.2
 #: A proposal whose cold falls short of this share of the lethal cold is not simulated.
 HOPELESS = 0.8
 #: Points of the target with its margin that the starts of a search are made from, about.
@@ -135,7 +136,9 @@ class ProbePlanner:
                     tried.append(f"{n} x {layout.tool.words}: {layout.margin_mm:.1f} mm")
                     if self.enough(layout):
                         return self.done(cover.with_fewer(self.confirm(layout), n), tried)
-                    flat = flat + 1 if layout.margin_mm - best < PLATEAU_MM else 0
+                    far = PLATEAU_SHARE * (self.margin_goal_mm - layout.margin_mm)
+                    gained = layout.margin_mm - best
+                    flat = flat + 1 if gained < max(PLATEAU_MM, far) else 0
                     best = max(best, layout.margin_mm)
             stuck = flat >= PLATEAU_COUNT or n == counts[-1]
             if self.everywhere and not stuck:
@@ -148,10 +151,14 @@ class ProbePlanner:
         return self.done(cover.most(), tried)
 
     def enough(self, layout: Layout) -> bool:
-        """Whether a layout reaches the margin goal everywhere, in the fine simulation too."""
-        if layout.margin_mm < self.margin_goal_mm - COARSE_ERROR_MM:
+        """Whether a layout reaches the margin goal and covers all, in the fine simulation too.
+
+        The margin alone says nothing of a target's part at the capsule, which it leaves out.
+        """
+        if layout.margin_mm < self.margin_goal_mm - COARSE_ERROR_MM or not layout.covered:
             return False
-        return self.confirm(layout).margin_mm >= self.margin_goal_mm
+        confirmed = self.confirm(layout)
+        return confirmed.margin_mm >= self.margin_goal_mm and confirmed.covered
 
     def counts(self, count: int | None) -> list[int]:
         """Numbers of new applicators that are tried."""

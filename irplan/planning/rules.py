@@ -251,7 +251,9 @@ class PathRules:
         words = "a rule of the liver; none for another organ"
         return replace(self, min_organ_path=replace(limit, value=0.0, source=words))
 
-    def with_obstacle(self, name: str, *, hard_mm: float, soft_mm: float) -> PathRules:
+    def with_obstacle(
+        self, name: str, *, hard_mm: float, soft_mm: float, source: str = SET_BY_USER
+    ) -> PathRules:
         """A copy in which the obstacle group ``name`` has other distances, mm."""
         if name not in {o.name for o in self.obstacles}:
             raise InputError(
@@ -261,9 +263,7 @@ class PathRules:
                 remedy="Use one of these names.",
             )
         new = tuple(
-            replace(o, hard_mm=hard_mm, soft_mm=soft_mm, source=SET_BY_USER)
-            if o.name == name
-            else o
+            replace(o, hard_mm=hard_mm, soft_mm=soft_mm, source=source) if o.name == name else o
             for o in self.obstacles
         )
         return replace(self, obstacles=new)

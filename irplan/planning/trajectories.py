@@ -18,17 +18,17 @@ from irplan.planning.clearance import Clearance, ClearanceMeter
 from irplan.planning.entry_paths import COMFORTABLE_ORGAN_PATH_MM, paths_of_entries
 from irplan.planning.nearest_miss import miss_of
 from irplan.planning.obstacles import ObstacleRaster, build_raster
-from irplan.planning.paths import PathCandidate, PathSearch, PathTerm, PathWeights
+from irplan.planning.paths import UNKNOWN, PathCandidate, PathSearch, PathTerm, PathWeights
 from irplan.planning.rules import PathRules
 from irplan.planning.target import as_target_mask, check_target
 
 #: Entries of two candidates are at least this far apart, mm.
 DECLUSTER_MM = 12.0
+#: An entry with the unknown within this distance outside it is no skin that anyone saw, mm.
+ENTRY_LOOK_MM = 6.0
 #: Candidates kept, and clusters looked at to find them.
 KEEP = 12
 CLUSTERS = 60
-#: Word for what nobody has seen, in `PathCandidate.not_checked`.
-UNKNOWN = "outside the field of view"
 
 
 def find_paths(
@@ -142,7 +142,11 @@ def describe_path(
     clearance: Clearance,
     weights: PathWeights | None = None,
 ) -> PathCandidate:
-    """The path ``number`` of ``checks`` with every term of its score, measured on the labels."""
+    """The path ``number`` of ``checks`` with every term of its score, measured on the labels.
+
+    A path through the unknown, or that begins beside it and not on skin, says so in
+    ``not_checked``: it is never clear.
+    """
     w = PathWeights() if weights is None else weights
     rules = raster.rules
     terms = [
@@ -196,8 +200,27 @@ def describe_path(
         {k: v for k, v in clearance.distance_mm.items() if np.isfinite(v)},
         limiting,
         at,
-        tuple(o.name for o in raster.not_checked),
+        (*(o.name for o in raster.not_checked), *_unseen(raster, checks, number, needle)),
     )
+
+
+def _unseen(
+    raster: ObstacleRaster, checks: PathChecks, number: int, needle: Needle
+) -> tuple[str, ...]:
+    """`UNKNOWN` for a path through it, or with it just outside the entry; else nothing."""
+    from irplan.compute.cpu import rays
+
+    if checks.broken[number, checks.rule_names.index(UNKNOWN_RULE)]:
+        return (UNKNOWN,)
+    outward = np.arange(0.0, ENTRY_LOOK_MM + 0.5 * raster.spacing_mm, 0.5 * raster.spacing_mm)
+    points = np.array(needle.entry_mm) - outward[:, None] * needle.direction
+    index = np.rint(raster.grid.lps_to_index(points)).astype(np.int64)
+    index = index[np.all((index >= 0) & (index < raster.words.shape), axis=1)]
+    at = tuple(index.T)
+    dark = (raster.words[at] & np.uint32(rays.UNKNOWN_BIT)) != 0
+    if raster.beyond is not None:
+        dark |= raster.beyond[at]
+    return (UNKNOWN,) if dark.any() else ()
 
 
 def describe_needles(
@@ -284,7 +307,7 @@ def confirm_paths(
     for i, (needle, clear) in enumerate(zip(needles, clearances, strict=True)):
         if ok[i] and keeps_clear(raster, clear):
             path = describe_path(raster, checks, i, needle, clear, weights)
-            if unsure:
+            if unsure and UNKNOWN not in path.not_checked:
                 path = replace(path, not_checked=(*path.not_checked, UNKNOWN))
             out.append(path)
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from irplan.image import LabelMap, Volume
 from irplan.planning.evaluation import Row, Status
 from irplan.planning.ice_distance import LOOK_MM, SKIN, IceDistance
 from irplan.planning.margins import MarginReport, TargetGeometry
-from irplan.planning.paths import PathCandidate
+from irplan.planning.paths import UNKNOWN, PathCandidate
 from irplan.planning.plan import AblationPlan
 from irplan.planning.robustness_result import CoverageProbability
 from irplan.planning.rules import PathRules
@@ -233,10 +233,18 @@ def needle_rows(
     for n, (placement, path) in enumerate(zip(plan.placements, paths, strict=True), start=1):
         needle, terms = placement.needle, {t.name: t.value for t in path.terms}
         longest = min(rules.max_length.value, placement.applicator.max_insertion_mm)
-        rows.append(
-            _limited(f"needle {n}: length", needle.depth_mm, "mm", longest, True,
-                     rules.max_length.source)
-        )  # fmt: skip
+        length = _limited(f"needle {n}: length", needle.depth_mm, "mm", longest, True,
+                          rules.max_length.source)  # fmt: skip
+        if UNKNOWN in path.not_checked:
+            if length.status == "ok":
+                note = "at least: the skin may lie farther out than what was seen"
+                length = replace(length, status="not_checked", note=note)
+            rows.append(
+                Row(f"needle {n}: seen all along", None, "mm", "from skin to tip", "not_checked",
+                    f"part of it, or what lies before its entry, is {UNKNOWN}: not known to be "
+                    "clear", "planning specification: the unknown is never clear")
+            )  # fmt: skip
+        rows.append(length)
         rows.append(
             _limited(f"needle {n}: tilt out of the axial plane", abs(needle.craniocaudal_tilt_deg),
                      "deg", rules.max_tilt.value, True, rules.max_tilt.source)
