@@ -13,7 +13,7 @@ from irplan.case.cbct_input import CbctInput
 from irplan.case.cbct_labels import carried
 from irplan.cli.app import app
 from irplan.errors import InputError
-from irplan.files import write_mask, write_volume
+from irplan.files import read_plan, write_mask, write_volume
 from irplan.geometry import Grid
 from irplan.image import LabelMap, Volume, structure
 from irplan.planning import PathRules
@@ -60,15 +60,15 @@ def test_structures_are_carried_by_the_map() -> None:
     scene = carried(scan, ct, labels, PointMap(MAP), ct_target=ball)
     grid = scene.labels.grid
     points = grid.index_to_lps(np.moveaxis(np.indices(grid.shape), 0, -1))
-    for name, centre, radius in (
-        ("gallbladder", [-30.0, 10.0, 5.0], 12.0),
-        ("bone", [70.0, 0.0, 0.0], 8.0),
+    for name, centre, drawn in (
+        ("gallbladder", [-30.0, 10.0, 5.0], ball),
+        ("bone", [70.0, 0.0, 0.0], far),
     ):
         mask = scene.labels.mask(name)
         want = MAP.apply(np.array(centre))
         assert np.linalg.norm(points[mask].mean(axis=0) - want) < 0.5
         volume = mask.sum() * grid.voxel_volume_mm3
-        assert volume == pytest.approx(4.0 / 3.0 * np.pi * radius**3, rel=0.05)
+        assert volume == pytest.approx(drawn.sum() * ct_grid.voxel_volume_mm3, rel=0.05)
     assert scene.target is not None
     assert np.array_equal(scene.target, scene.labels.mask("gallbladder"))
     # Gas is where the cone-beam CT shows it, no longer where the CT had it.
@@ -125,8 +125,7 @@ def test_a_plan_whose_skin_nobody_saw(scan: Path, tmp_path: Path) -> None:
     assert rows["needles to gallbladder"]["status"] == "not_checked"
     assert any("NOT CHECKED" in m for m in data["messages"])
     assert any("grey" in m for m in data["messages"])
-    plan = json.loads((out / "plan.json").read_text())
-    entry = np.array(plan["placements"][0]["entry_mm"])
+    entry = read_plan(out / "plan.json").placements[0].needle.entry_mm
     assert np.hypot(entry[0], entry[1]) < 53.0  # where the field ends, not on an invented skin
     assert (out / "unknown.nii.gz").exists()
     code, text = run("evaluate", out, "--json")  # the unknown is kept with the plan
@@ -142,7 +141,7 @@ def test_a_plan_whose_skin_nobody_saw(scan: Path, tmp_path: Path) -> None:
         (("--cbct", "--prior-target", "t.nii.gz"), "--prior-ct"),
         (("--cbct", "--prior-ct", "none.nii.gz", "--target-point", "0,0,0", "--target-diameter",
           "10"), "nothing at that path"),
-        (("--cbct", "--target-point", "55,0,0", "--target-diameter", "10"), "nothing was seen"),
+        (("--cbct", "--target-point", "55,0,0", "--target-diameter", "10"), "in air or outside"),
     ],
 )  # fmt: skip
 def test_bad_input(scan: Path, tmp_path: Path, words: tuple[str, ...], says: str) -> None:
