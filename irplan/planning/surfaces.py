@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from irplan.compute.threads import turn
 from irplan.geometry import Grid
 from irplan.image import Volume
 from irplan.planning.distance import bounding_box, grown_box
@@ -67,13 +68,12 @@ def _with_normals(points: NDArray[np.float64], faces: NDArray[np.int64]) -> Surf
         faces = faces[:, ::-1].copy()
         cross = -cross
     area = 0.5 * np.linalg.norm(cross, axis=1)
-    normals = np.zeros_like(points)
-    share = np.zeros(len(points))
-    for k in range(3):
-        np.add.at(normals, faces[:, k], cross)
-        np.add.at(share, faces[:, k], area / 3.0)
+    flat, n = faces.T.reshape(-1), len(points)
+    summed = [np.bincount(flat, np.tile(cross[:, k], 3), n) for k in range(3)]
+    normals = np.stack(summed, axis=1)
+    share = np.bincount(flat, np.tile(area / 3.0, 3), n)
     size = np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
-    return Surface(points, faces, normals / size[:, None], share)
+    return Surface(points, faces, normals / size[:, None], np.asarray(share, np.float64))
 
 
 class SurfaceDistance:
@@ -89,14 +89,9 @@ class SurfaceDistance:
         self.surface = surface
         self._tree = cKDTree(surface.points_mm)
         flat = surface.triangles.reshape(-1)
-        order = np.argsort(flat, kind="stable")
         count = np.bincount(flat, minlength=len(surface.points_mm))
-        first = np.concatenate([[0], np.cumsum(count)[:-1]])
-        widest = int(count.max())
-        slot = first[:, None] + np.minimum(
-            np.arange(widest)[None, :], np.maximum(count, 1)[:, None] - 1
-        )
-        self._fan = order[np.minimum(slot, len(order) - 1)] // 3
+        self._start = np.concatenate([[0], np.cumsum(count)])
+        self._around = np.argsort(flat, kind="stable") // 3
 
     def nearest(self, points_mm: NDArray[np.float64], *, exact: bool = True) -> NDArray[np.float64]:
         """(n,) unsigned distance in mm of (n, 3) LPS points to the surface.
@@ -106,33 +101,17 @@ class SurfaceDistance:
         """
         if not exact:
             return np.asarray(self._tree.query(points_mm)[0], dtype=np.float64)
-        near = np.asarray(self._tree.query(points_mm, k=3)[1])
-        out = np.empty(len(points_mm))
-        for first in range(0, len(points_mm), 4096):
-            p = points_mm[first : first + 4096]
-            faces = self._fan[near[first : first + 4096]].reshape(len(p), -1)
-            corner = self.surface.points_mm[self.surface.triangles[faces]]
-            out[first : first + 4096] = _point_triangle(p[:, None, :], corner).min(axis=1)
+        from irplan.compute.cpu import mesh_distance
+
+        points = np.ascontiguousarray(points_mm, dtype=np.float64)
+        near = np.asarray(self._tree.query(points, k=3)[1], dtype=np.int64)
+        out = np.empty(len(points))
+        surface = self.surface
+        with turn():
+            mesh_distance.distance_near(
+                points, near, surface.points_mm, surface.triangles, self._start, self._around, out
+            )
         return out
-
-
-def _point_triangle(p: NDArray[np.float64], corner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of points (n, 1, 3) to triangles (n, k, 3, 3): plane if inside, else an edge."""
-    a, b, c = corner[..., 0, :], corner[..., 1, :], corner[..., 2, :]
-    normal = np.cross(b - a, c - a)
-    size = np.maximum(np.einsum("...i,...i->...", normal, normal), 1e-300)
-    inside = np.ones(a.shape[:-1], dtype=bool)
-    best = np.full(a.shape[:-1], np.inf)
-    for s, e in ((a, b), (b, c), (c, a)):
-        edge, way = e - s, p - s
-        inside &= np.einsum("...i,...i->...", np.cross(edge, way), normal) >= 0.0
-        square = np.maximum(np.einsum("...i,...i->...", edge, edge), 1e-300)
-        t = np.clip(np.einsum("...i,...i->...", way, edge) / square, 0.0, 1.0)
-        gap = way - t[..., None] * edge
-        best = np.minimum(best, np.einsum("...i,...i->...", gap, gap))
-    height = np.einsum("...i,...i->...", p - a, normal) ** 2 / size
-    out: NDArray[np.float64] = np.sqrt(np.where(inside, height, best))
-    return out
 
 
 def sample(volume: Volume, points_mm: NDArray[np.float64], outside: float) -> NDArray[np.float64]:
