@@ -41,7 +41,6 @@ FILES = {
     "labels.nii.gz": "segmented structures on the CT's grid (labels.json: names and codes; "
     "labels.ctbl: colours for 3D Slicer)",
     "target.nii.gz": "the target planned for, on the CT's grid, 0 or 1",
-    "unknown.nii.gz": "where nothing was seen (cone-beam CT only), on the same grid, 0 or 1",
     "zones.nii.gz": "the zone in bands on the CT's grid, 1 the outermost (zones.json says which, "
     "zones.ctbl: colours); cold: 0, -20 and -40 degC at the end of the last freeze",
     "lethal.nii.gz": "lethal zone of the plan's rule on the CT's grid, 0 or 1",
@@ -52,6 +51,8 @@ FILES = {
     "figures/": "the report's pictures (PNG)",
     "run.json": "when and with which versions this was written, and how long it took",
 }
+#: The same for a plan on a cone-beam CT alone.
+CBCT_FILES = {"unknown.nii.gz": "where nothing was seen, on the scan's grid, 0 or 1"}
 
 
 def write_case(
@@ -198,7 +199,7 @@ def _run_file(case: PlannedAblation, folder: Path, written: str, clock: _Clock) 
 
 def _readme(case: PlannedAblation) -> str:
     state, kind = case.plan.review.state, case.plan.placements[0].applicator.kind
-    files = {k: v for k, v in FILES.items() if k != "unknown.nii.gz" or case.unknown is not None}
+    files = FILES if case.unknown is None else FILES | CBCT_FILES
     width = max(len(name) for name in files)
     listed = "\n".join(f"{name:<{width}}  {words}" for name, words in files.items())
     return (

@@ -175,7 +175,9 @@ def _least_harm(planner: ProbePlanner, found: ProbeSearch, count: int | None) ->
         gain = best.shortfall - confirmed.shortfall
         if gain > GAIN or (abs(gain) <= GAIN and confirmed.healthy_ml < best.healthy_ml):
             best = confirmed
-    return replace(found, confirmed=best, reached=best.margin_mm >= planner.margin_goal_mm)
+    return replace(
+        found, confirmed=best, reached=best.margin_mm >= planner.margin_goal_mm and best.covered
+    )
 
 
 def _robust(
@@ -215,5 +217,5 @@ def _robust(
     best = min(good, key=lambda c: (c.confirmed.layout.count, -c.confirmed.margin_mm))
     rest = [c for c in chosen if c is not best]
     first = replace(best, names=("recommended", "most likely to cover", *best.names))
-    reached = best.confirmed.margin_mm >= options.margin_mm
+    reached = best.confirmed.margin_mm >= options.margin_mm and best.confirmed.covered
     return Picked((first, *rest[: options.alternatives - 1]), reached, tuple(tried), simulations)

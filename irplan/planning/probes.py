@@ -364,7 +364,7 @@ class ProbePlanner:
 
     def done(self, confirmed: Confirmed, tried: list[str]) -> ProbeSearch:
         """The search's outcome."""
-        reached = confirmed.margin_mm >= self.margin_goal_mm
+        reached = confirmed.margin_mm >= self.margin_goal_mm and confirmed.covered
         count = confirmed.layout.count
         self.progress(1.0, f"{count} probe(s), margin {confirmed.margin_mm:.1f} mm")
         return ProbeSearch(confirmed, reached, tuple(tried), self.simulations)
