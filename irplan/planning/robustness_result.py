@@ -72,7 +72,9 @@ class CoverageProbability:
     """Probability that a plan covers its target with the margin, once needles are placed by hand.
 
     ``covered`` counts samples whose smallest margin reaches ``margin_mm``; ``target_only`` those
-    that cover the target itself.  ``margin_quantiles_mm`` maps a fraction to the smallest margin's
+    that cover the target itself.  Where the fast mode was held against full physics both are
+    corrected by what the pairs say, and ``model_error`` is the standard error of that correction
+    of the probability.  ``margin_quantiles_mm`` maps a fraction to the smallest margin's
     quantile.  ``refused`` samples could not be simulated (needles that touch, an active zone in
     bone or gas) and count as not covered.
     """
@@ -88,6 +90,7 @@ class CoverageProbability:
     """Name of the uncertainty and its numbers in words."""
     refused: int = 0
     fast_error: FastError | None = None
+    model_error: float = 0.0
 
     @property
     def probability(self) -> float:
@@ -96,8 +99,10 @@ class CoverageProbability:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its 95 % interval, from sampling alone."""
-        return self.covered.interval
+        """Its 95 % interval: sampling, and the fast mode's error as the pairs show it."""
+        low, high = self.covered.interval
+        p, model = self.probability, _Z95 * self.model_error
+        return max(0.0, p - math.hypot(p - low, model)), min(1.0, p + math.hypot(high - p, model))
 
     @property
     def samples(self) -> int:

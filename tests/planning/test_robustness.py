@@ -21,7 +21,7 @@ from irplan.geometry import Grid, Needle
 from irplan.image import LabelMap, structure
 from irplan.planning.margins import TargetGeometry, measure_margins
 from irplan.planning.plan import AblationPlan, Provenance, Target
-from irplan.planning.robustness import coverage_probability
+from irplan.planning.robustness import _by_pairs, _compared, coverage_probability
 from irplan.planning.robustness_result import Share
 from irplan.planning.robustness_sampling import Normals, moved_needles
 from irplan.planning.robustness_uncertainty import (
@@ -161,3 +161,27 @@ def test_bad_settings_are_named(one: Scene) -> None:
     for wrong in ({"samples": 3}, {"margin_mm": 40.0}, {"check_pairs": 9999}, {"seed": -1}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             coverage_probability(plan, labels, target, SIDEWAYS, result=result, **wrong)
+
+
+def test_pairs_take_off_an_optimistic_fast_mode() -> None:
+    """Full physics falls short of the fast margin in a third of the samples."""
+    rng = np.random.default_rng(8)
+
+    def drawn(n: int) -> tuple[np.ndarray, np.ndarray]:
+        fast = rng.normal(2.0, 1.2, n)
+        short = np.where(rng.random(n) < 0.33, rng.exponential(1.6, n), 0.0)
+        return fast, fast - short
+
+    truth = float(np.mean(drawn(400_000)[1] >= 0.0))
+    optimistic = float(np.mean(drawn(400_000)[0] >= 0.0))
+    assert optimistic - truth > 0.08
+    found, inside = [], 0
+    for _ in range(300):
+        fast, full = drawn(2401)
+        which = np.argsort(fast)[np.linspace(0, 2400, 60).round().astype(int)]
+        line, _ = _compared(fast[which], full[which], 0.0)
+        share, error = _by_pairs(line, fast, which, full[which], 0.0)
+        found.append(share.value)
+        inside += abs(share.value - truth) <= 1.96 * error
+    assert np.mean(found) == pytest.approx(truth, abs=0.01)
+    assert inside >= 0.9 * 300
