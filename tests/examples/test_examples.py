@@ -78,8 +78,8 @@ def test_a_vessel_beside_the_probe_costs_ice() -> None:
 def test_the_chain_from_python_reaches_its_margin() -> None:
     example = load("plan_synthetic_patient")
     case = example.run(example.setup())
-    assert case.evaluation.target_coverage == pytest.approx(1.0, abs=1e-6)
-    assert case.evaluation.minimal_margin_mm >= 4.5
+    assert case.evaluation.target_coverage >= 0.9995
+    assert case.evaluation.margin_coverage >= 0.99
     assert example.draw(case).axes
 
 
