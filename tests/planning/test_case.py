@@ -42,14 +42,16 @@ def planned(walled: Scene) -> PlannedCase:
     return plan_case(image(walled), walled.labels, walled.target)
 
 
-def test_margin_goal_is_reached(planned: PlannedCase) -> None:
+def test_target_and_margin_are_covered(planned: PlannedCase) -> None:
     e = planned.evaluation
-    assert e.minimal_margin_mm >= 5.0
-    assert e.target_coverage > 0.9995
-    assert e.margin_coverage > 0.99
+    assert e.target_coverage >= 0.9995
+    assert e.margin_coverage >= 0.99
     assert 1 <= len(planned.plan.placements) <= 4
     rows = {r.name: r for r in e.rows}
-    assert rows["minimal ablative margin"].status == "ok"
+    assert rows["target + 5 mm in the lethal zone"].status == "ok"
+    short = e.minimal_margin_mm < 5.0  # allowed on 1 % of the margin, and then said
+    assert rows["minimal ablative margin"].status == ("warning" if short else "ok")
+    assert any("--optimise coverage" in m for m in planned.messages) == short
     assert rows["heat balance of the simulation, residual"].status == "ok"
     assert all(r.source for r in e.rows)
     assert e.zone_volume_ml["0 degC"] > e.zone_volume_ml["lethal"] > e.zone_volume_ml["-40 degC"]
