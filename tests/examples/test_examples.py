@@ -5,8 +5,6 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
