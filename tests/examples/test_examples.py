@@ -48,9 +48,10 @@ def test_more_dose_and_a_filter_make_a_still_disc_clearer(tmp_path: Path) -> Non
             [float(r["d_prime_low"]), float(r["d_prime_high"])]
             for r in csv.DictReader(file) if r["filter"] == "raw"
         )  # fmt: skip
-    # d' follows the square root of dose where quanta alone make the noise (Rose): the 95 %
-    # intervals of d' at four times the dose and of twice d' meet.
-    assert high[0] <= 2.0 * low[1]
+    # Where quanta alone make the noise d' follows the square root of dose (Rose), where electronics
+    # alone make it, dose itself: at four times the dose it is two to four times as large, within
+    # the 95 % intervals.
+    assert high[0] <= 4.0 * low[1]
     assert high[1] >= 2.0 * low[0]
     assert found["raw", 10.0, 0.0] > found["raw", 2.5, 0.0]
     assert found["recursive:0.25", 2.5, 0.0] > 1.3 * found["raw", 2.5, 0.0]

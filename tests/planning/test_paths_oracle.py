@@ -55,7 +55,8 @@ def made() -> tuple[ObstacleRaster, World]:
     assert len(obstacles) == 8
     assert any(set(o.structures) & set(vessels) for o in raster.obstacles)
     whole = raster.words & (1 << 11) != 0
-    world = World(1.0, (array == 0) & ~dark, dark, whole, target, obstacles)
+    wide = (np.abs(p[..., 0] - 10.0) < 4.0) & (p[..., 1] < -3.0)  # a raster voxel more, all round
+    world = World(1.0, (array == 0) & ~wide, wide, whole, target, obstacles)
     return raster, world
 
 
@@ -123,7 +124,7 @@ def test_every_path_against_the_oracle(made: tuple[ObstacleRaster, World]) -> No
         assert np.array_equal(found.broken[:, n], want[name]), name
     assert found.cost == pytest.approx(cost, abs=1e-9)
     assert found.clear.sum() > 100
-    assert found.unsure.sum() > 20
+    assert found.unsure.sum() > 10
     assert (found.clear == 0).sum() > 5
 
 
