@@ -264,7 +264,7 @@ def main() -> None:
         *(row(f"memory after {f['studies']} studies", f["rss_mb"], "MB") for f in flat),
         *(row(f"own (anonymous) memory after {f['studies']}", f["anonymous_mb"], "MB")
           for f in flat),
-        row("threads, first and last", f"{flat[0]['threads']}, {flat[-1]['threads']}", "", "no more",
+        row("threads, first and last", f"{flat[0]['threads']}, {flat[-1]['threads']}", "", "<=",
             flat[-1]["threads"] <= flat[0]["threads"]),
         row("open files, first and last", f"{flat[0]['files']}, {flat[-1]['files']}"),
         row("left in tmp", flat[-1]["left_in_tmp"], "", "0", flat[-1]["left_in_tmp"] == 0),
