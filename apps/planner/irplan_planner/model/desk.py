@@ -13,20 +13,11 @@ from irplan_planner.model.glance import Glance
 from irplan_planner.model.heavy import HeavyWorker
 from irplan_planner.model.history import History
 from irplan_planner.model.jobs import Job, JobQueue, Lane
+from irplan_planner.model.messages import Message, Messages
 from irplan_planner.model.state import CaseState, Extras, Simulation
 
 #: What has changed, for those who show it.
 Topic = Literal["state", "live", "extras", "message", "jobs"]
-Tone = Literal["plain", "good", "warning", "error"]
-
-
-@dataclass(frozen=True)
-class Message:
-    """A line for the user; ``remedy`` says what to do, where something is wrong."""
-
-    tone: Tone
-    text: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +32,7 @@ class Live:
     computed: tuple[Placement, ...] | None = None
 
 
-class Desk:
+class Desk(Messages):
     """State, history and jobs of the case that is open.
 
     ``wake`` is called from worker threads when `poll` should run.  Listeners get the `Topic` that
@@ -137,25 +128,9 @@ class Desk:
                 remedy="Save it under another name, or make a new draft of it.",
             )
 
-    def say(self, text: str, tone: Tone = "plain", remedy: str = "") -> None:
-        """A line for the user."""
-        self.messages.append(Message(tone, text, remedy))
-        del self.messages[:-200]
+    def told(self) -> None:
+        """A line was added."""
         self.changed("message")
-
-    def complain(self, error: IrplanError) -> None:
-        """An error in words: field, what came, what was expected, what to do."""
-        text = f"{error.field}: {error.got} (expected {error.expected})"
-        self.say(text, "error", error.remedy)
-
-    def attempt(self, action: Callable[[], Any]) -> bool:
-        """Run a command of the user; an error becomes a message.  Whether it went well."""
-        try:
-            action()
-        except IrplanError as error:
-            self.complain(error)
-            return False
-        return True
 
     def work(
         self,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from irplan.compute.progress import Progress
 from irplan.errors import InputError, IrplanError
-from irplan_planner.model.desk import Message, Tone
 from irplan_planner.model.jobs import Job, JobQueue
+from irplan_planner.model.messages import Message, Messages
 
 if TYPE_CHECKING:
     from irplan.fluoroscopy.settings import FluoroSettings
@@ -135,7 +135,7 @@ def figures_of(frames: NDArray[Any], region: Region, pixel_mm: float) -> Figures
                    power.radial_power, seen)  # fmt: skip
 
 
-class FluoroBench:
+class FluoroBench(Messages):
     """A run on the bench; what takes time runs on workers, results come by `poll`.
 
     ``filtered`` (frame, row, column) uint16 holds the result up to frame ``ready``.
@@ -161,23 +161,9 @@ class FluoroBench:
         """Call ``listener`` with the topic after every change (on the caller's thread)."""
         self._listeners.append(listener)
 
-    def say(self, text: str, tone: Tone = "plain", remedy: str = "") -> None:
-        """A line for the user."""
-        self.messages.append(Message(tone, text, remedy))
+    def told(self) -> None:
+        """A line was added."""
         self._tell("message")
-
-    def complain(self, error: IrplanError) -> None:
-        """An error in words."""
-        self.say(f"{error.field}: {error.got} (expected {error.expected})", "error", error.remedy)
-
-    def attempt(self, action: Callable[[], Any]) -> bool:
-        """Run a command; an error becomes a message.  Whether it went well."""
-        try:
-            action()
-        except IrplanError as error:
-            self.complain(error)
-            return False
-        return True
 
     def open(self, path: str | Path) -> None:
         """A DICOM XA or RF run (a job)."""

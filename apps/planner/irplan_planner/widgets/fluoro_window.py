@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -321,15 +320,14 @@ class FluoroWindow(QMainWindow):
     # ---------------------------------------------------------------- files and end
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
+        parts.take_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [u.toLocalFile() for u in event.mimeData().urls() if u.isLocalFile()]
-        if len(paths) != 1:
+        path = parts.dropped(event)
+        if path is None:
             self.bench.say("Drop one run at a time.", "warning")
             return
-        self.open(str(Path(paths[0])))
+        self.open(path)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         for timer in (self._player, self._wait, self._tick):

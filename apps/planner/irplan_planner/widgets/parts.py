@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -156,3 +158,15 @@ def clear(layout: Any) -> None:
         if item.widget() is not None:
             item.widget().hide()  # until it is deleted it would lie on the others
             item.widget().deleteLater()
+
+
+def take_files(event: QDragEnterEvent) -> None:
+    """Let what is dragged over a window be dropped when it is a file or folder."""
+    if event.mimeData().hasUrls():
+        event.acceptProposedAction()
+
+
+def dropped(event: QDropEvent) -> str | None:
+    """The one path that was dropped; None for none or several."""
+    paths = [u.toLocalFile() for u in event.mimeData().urls() if u.isLocalFile()]
+    return str(Path(paths[0])) if len(paths) == 1 else None

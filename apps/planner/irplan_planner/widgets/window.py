@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -353,15 +352,14 @@ class PlannerWindow(QMainWindow):
             page.ask_new_folder("Save the case as a new folder", self.planner.files.save)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
+        parts.take_files(event)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = [u.toLocalFile() for u in event.mimeData().urls() if u.isLocalFile()]
-        if len(paths) != 1:
+        path = parts.dropped(event)
+        if path is None:
             self.desk.say("Drop one folder or file at a time.", "warning")
             return
-        self.open(str(Path(paths[0])))
+        self.open(path)
 
     # ---------------------------------------------------------------- end
 
