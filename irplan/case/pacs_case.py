@@ -14,6 +14,7 @@ from irplan.dicom.pacs_send import Gate, SendResult, all_files, send_files
 from irplan.dicom.reading import READ_ERRORS, quiet, text
 from irplan.errors import FileFormatError, InputError, ReviewError
 from irplan.files.json_text import load_json
+from irplan.files.report_file import EARLIER
 from irplan.procedure.review import DRAFT_SCHEMA, Draft, draft_from_data, require_releasable
 
 #: Modalities of acquired images; everything else is a result and needs a record.
@@ -31,6 +32,8 @@ def run_send(
 ) -> SendResult:
     """Send files and folders; `irplan.dicom.pacs_send.send_files` behind the review gate.
 
+    Of a report's folder the reports that this one replaced (``earlier``) stay.
+
     Parameters
     ----------
     records : drafts' records (JSON); besides these, any record in a file's own folder or the one
@@ -42,7 +45,7 @@ def run_send(
     ReviewError : a result without a record, not accepted, or with other bytes than accepted.
     InputError : nothing to send.
     """
-    files = all_files(paths)
+    files = all_files(paths, without=EARLIER)
     if not files:
         raise InputError(
             "paths", got="no DICOM object", expected="DICOM files", remedy="Give results to send."

@@ -16,6 +16,7 @@ from irplan.errors import FileFormatError, InputError, ReviewError
 from irplan.files.json_text import load_json
 from irplan.files.output import OutputFolder
 from irplan.files.report_file import (
+    EARLIER,
     REPORT_FILE,
     REVIEW_FILE,
     read_report,
@@ -50,7 +51,7 @@ FORMS: Mapping[str, str] = {
     "dicom-sr": "report_sr.dcm",
 }
 DEFAULT_FORMS = ("html", "txt", "pdf", "fhir")
-TIMELINE, FORMS_FILE, EARLIER = "timeline.png", "forms.json", "earlier"
+TIMELINE, FORMS_FILE = "timeline.png", "forms.json"
 
 
 @dataclass(frozen=True)

@@ -182,14 +182,18 @@ def _not_whole(field: str) -> DicomError:
     )
 
 
-def all_files(paths: Iterable[Path]) -> list[Path]:
-    """Files as given, folders by their DICOM files in order of name."""
+def all_files(paths: Iterable[Path], *, without: str = "") -> list[Path]:
+    """Files as given, folders by their DICOM files in order of name.
+
+    Folders inside a given one that are called ``without`` are left out.
+    """
     from irplan.dicom.reading import is_dicom
 
     out: list[Path] = []
     for path in paths:
         if path.is_dir():
-            out += [p for p in sorted(path.rglob("*")) if p.is_file() and is_dicom(p)]
+            inside = (p for p in sorted(path.rglob("*")) if p.is_file())
+            out += [p for p in inside if without not in p.relative_to(path).parts and is_dicom(p)]
         else:
             out.append(path)
     return out

@@ -18,6 +18,8 @@ from irplan.procedure.report_document import (
 from irplan.procedure.review import Draft, draft_from_data, draft_to_data, require_releasable
 
 REPORT_FILE, REVIEW_FILE = "report.json", "review.json"
+#: Folder of the reports that a report replaced, inside its own.
+EARLIER = "earlier"
 _SCHEMA = Path(__file__).parent / "schemas" / "procedure-report-1.schema.json"
 
 

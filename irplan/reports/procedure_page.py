@@ -277,7 +277,8 @@ def _value(field: ReportField, language: Language) -> str:
 def _list(field: ReportField, value: Sequence[Any], language: Language) -> str:
     if value and isinstance(value[0], (int, float)):
         numbers = [_number(v, language, exact=True) for v in value]
-        if field.key in _POINTS:
+        if field.key in _POINTS:  # a position on an image is known to a tenth of a mm at best
+            numbers = [_number(round(v, 1), language, exact=True) for v in value]
             return ("; " if language.decimal == "," else ", ").join(numbers)
         return (" × " if field.unit == "mm" else ", ").join(numbers)
     return "; ".join(str(v) for v in value)

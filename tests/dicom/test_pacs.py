@@ -285,7 +285,16 @@ def test_only_what_was_accepted_leaves(
     assert "other bytes" in send()[1]
     assert orthanc.instances() == []
     seg.write_bytes(good)
-    assert send()[0] == 0
+    old = tmp_path / "earlier" / "1"  # what this one replaced, accepted in its day
+    old.mkdir(parents=True)
+    other = pydicom.dcmread(seg)
+    other.SOPInstanceUID += ".1"
+    other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
+    other.save_as(old / "seg.dcm")
+    was = accepted({"seg.dcm": old / "seg.dcm"}, "accepted")
+    (old / "review.json").write_text(json.dumps(draft_to_data(was)))
+    run = CliRunner().invoke(app, ["pacs", "send", orthanc.web, str(tmp_path)])
+    assert run.exit_code == 0, run.stderr
     assert len(orthanc.instances()) == 1
 
 
