@@ -288,7 +288,7 @@ def test_only_what_was_accepted_leaves(
     old = tmp_path / "earlier" / "1"  # what this one replaced, accepted in its day
     old.mkdir(parents=True)
     other = pydicom.dcmread(seg)
-    other.SOPInstanceUID += ".1"
+    other.SOPInstanceUID = pydicom.uid.generate_uid()
     other.file_meta.MediaStorageSOPInstanceUID = other.SOPInstanceUID
     other.save_as(old / "seg.dcm")
     was = accepted({"seg.dcm": old / "seg.dcm"}, "accepted")
