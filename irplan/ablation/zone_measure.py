@@ -203,14 +203,15 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
     away = grid.index_to_lps(np.array(list(product(*corners)))) - np.array(axis.distal_mm)
     farthest = float(np.linalg.norm(away, axis=1).max())  # of a zone that lies off the axis' part
     reach = max(reach, farthest - axis.active_length_mm)
-    stations, radii = _radii(zone, signed, axis, h, reach)
+    around = _around(zone, part, box, axis)
+    stations, radii = _radii(zone, signed, axis, h, reach, around)
     both = radii + np.roll(radii, _DIRECTIONS // 2, axis=1)  # diameters, opposite directions
     mean = radii.mean(axis=1)
     widest = int(np.argmax(both.mean(axis=1)))
     return ZoneMeasure(
         name=zone.name,
         volume_ml=volume * grid.voxel_volume_mm3 / 1000.0,
-        length_mm=_length(zone, signed, axis, h, reach),
+        length_mm=_length(zone, signed, axis, h, reach, around),
         width_mm=float(both[widest].mean()),
         least_width_mm=float(both[widest].min()),
         most_width_mm=float(both[widest].max()),
@@ -269,19 +270,44 @@ def _sample(
     return values.reshape(points.shape[:-1])
 
 
+def _around(
+    zone: ZoneField, part: NDArray[np.float32], box: tuple[slice, slice, slice], axis: ZoneAxis
+) -> tuple[float, float, float]:
+    """First and last place along the axis and largest distance from it that the zone can have, mm.
+
+    A trilinear field is >= 0 only where one of the eight voxels around is.
+    """
+    index = np.argwhere(part >= 0) + [s.start for s in box]
+    away = zone.field.grid.index_to_lps(index) - np.array(axis.distal_mm)
+    along = away @ np.array(axis.towards_entry)
+    across = np.sqrt(np.maximum(np.einsum("ij,ij->i", away, away) - along**2, 0.0))
+    near = math.sqrt(sum(s**2 for s in zone.field.grid.spacing_mm)) + min(
+        zone.field.grid.spacing_mm
+    )
+    return float(along.min()) - near, float(along.max()) + near, float(across.max()) + near
+
+
 def _radii(
-    zone: ZoneField, signed: NDArray[np.float32], axis: ZoneAxis, h: float, reach: float
+    zone: ZoneField,
+    signed: NDArray[np.float32],
+    axis: ZoneAxis,
+    h: float,
+    reach: float,
+    around: tuple[float, float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n,) stations along the axis and (n, 36) distances of the zone's outer edge there, mm."""
     u, v = axis.frame()
     phi = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     across = np.cos(phi)[:, None] * u + np.sin(phi)[:, None] * v
-    r = np.arange(0.0, reach, _RAY_STEP * h)
+    first, last, farthest = around
+    r = np.arange(0.0, min(reach, farthest), _RAY_STEP * h)
     stations = np.arange(-reach, axis.active_length_mm + reach, h)
-    centre = np.array(axis.distal_mm) + stations[:, None] * np.array(axis.towards_entry)
+    some = (stations >= first) & (stations <= last)
+    centre = np.array(axis.distal_mm) + stations[some, None] * np.array(axis.towards_entry)
     points = centre[:, None, None] + across[None, :, None] * r[:, None]
-    inside = _sample(zone, signed, points)
-    return stations, _last_crossing(inside, r)
+    radii = np.zeros((stations.size, _DIRECTIONS))
+    radii[some] = _last_crossing(_sample(zone, signed, points), r)
+    return stations, radii
 
 
 def _last_crossing(inside: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -297,14 +323,21 @@ def _last_crossing(inside: NDArray[np.float64], r: NDArray[np.float64]) -> NDArr
 
 
 def _length(
-    zone: ZoneField, signed: NDArray[np.float32], axis: ZoneAxis, h: float, reach: float
+    zone: ZoneField,
+    signed: NDArray[np.float32],
+    axis: ZoneAxis,
+    h: float,
+    reach: float,
+    around: tuple[float, float, float],
 ) -> float:
     """Longest chord parallel to the axis, on a lattice of lines two voxels apart."""
     u, v = axis.frame()
-    n = int(0.5 * reach / (2.0 * h))
+    first, last, farthest = around
+    n = int(min(0.5 * reach, farthest) / (2.0 * h))
     offset = 2.0 * h * np.arange(-n, n + 1)
     across = offset[:, None, None] * u + offset[None, :, None] * v
     t = np.arange(-reach, axis.active_length_mm + reach, _RAY_STEP * h)
+    t = t[(t >= first) & (t <= last)]
     line = np.array(axis.distal_mm) + t[:, None] * np.array(axis.towards_entry)
     inside = _sample(zone, signed, across.reshape(-1, 1, 3) + line)
     inside = inside[(inside >= 0).any(axis=1)]
