@@ -19,7 +19,7 @@ from irplan.procedure.event_kinds import KINDS
 from irplan.procedure.events import CORRECTION, Event, NewEvent, Source, check_data
 from irplan.procedure.log_head import Head, encode_slot
 from irplan.procedure.log_index import STRIDE, Checkpoint
-from irplan.procedure.log_line import GENESIS, MAX_LINE, encode_line, event_record
+from irplan.procedure.log_line import GENESIS, MAX_LINE, damaged, encode_line, event_record
 from irplan.procedure.log_store import (
     EVENTS,
     HEAD,
@@ -224,6 +224,8 @@ class ProcedureLog:
         last = files.event_at(head.start, head.size)
         todo: list[tuple[str, Any, Source, Any]] = []
         left = files.leftover(head)
+        if left.foreign:
+            raise damaged("log", f"a whole event that does not follow event {last.seq}")
         written = [(e.seq, start, end, e.sha256) for e, start, end in left.adopted]
         at = written[-1][2] if written else head.size
         if not left.nothing:

@@ -34,11 +34,16 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Leftover:
-    """What lies behind the last confirmed event: whole events, and torn bytes after them."""
+    """What lies behind the last confirmed event: whole events, and torn bytes after them.
+
+    ``foreign``: the torn bytes begin with a whole line that does not follow, such as an event that
+    stands twice; no interrupted writer leaves that.
+    """
 
     adopted: tuple[tuple[Event, int, int], ...] = ()
     torn: bytes = b""
     broken_head: bool = False
+    foreign: bool = False
 
     @property
     def nothing(self) -> bool:
@@ -157,7 +162,7 @@ class LogFiles:
             seq, prev, good = event.seq, event.sha256, at + len(line)
             adopted.append((event, at, good))
         torn = os.pread(self.events_fd, max(0, self.size() - good), good)
-        return Leftover(tuple(adopted), torn, broken)
+        return Leftover(tuple(adopted), torn, broken, foreign=begins_whole(torn))
 
     def set_aside(self, torn: bytes, good: int, seq: int) -> None:
         """Move the bytes from ``good`` to the end into ``torn/``, on the disk before they go.
@@ -269,6 +274,12 @@ class LogFiles:
             write_all(fd, b"".join(encode_checkpoint(c) for c in new), len(old))
         finally:
             os.close(fd)
+
+
+def begins_whole(data: bytes) -> bool:
+    """Whether these bytes begin with a whole, true line of a log."""
+    end = data.find(b"\n")
+    return end >= 0 and checked_body(data[: end + 1]) is not None
 
 
 def sync_folder(folder: Path) -> None:

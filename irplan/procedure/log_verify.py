@@ -136,6 +136,8 @@ def _walk(
         if at >= size:
             break
         if at >= confirmed:
+            if not _unconfirmed(line, seq, prev):
+                found.add("damage", None, f"a whole event at byte {at} that follows no other")
             found.add(
                 "notice", None, f"{size - at} byte(s) after the last confirmed event, not counted: "
                 "a writer was interrupted",
@@ -159,6 +161,18 @@ def _walk(
     if index != b"".join(checkpoints):
         found.add("damage", None, "the index does not fit the log")
     return seq, prev, known
+
+
+def _unconfirmed(line: bytes, seq: int, prev: str) -> bool:
+    """Whether an interrupted writer can have left this line behind event ``seq``."""
+    body = checked_body(line)
+    if body is None:
+        return True
+    try:
+        record = json.loads(bytes(body[0]))
+        return bool(record["seq"] == seq + 1 and record["prev"] == prev)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _event(body: memoryview, seq: int, prev: str, found: _Found) -> dict[str, Any]:

@@ -89,6 +89,11 @@ def test_dropped_swapped_doubled_and_cut_events_are_found(small: Path) -> None:
     for lines in wrong:
         file.write_bytes(b"".join(lines))
         assert not verify_log(small).intact
+    file.write_bytes(b"".join([*rows, rows[3]]))  # twice: no interrupted writer leaves that
+    assert not verify_log(small).intact
+    with ProcedureLog.open(small) as log, pytest.raises(LogDamagedError):
+        log.append("note", {"text": "must not hide it"}, source=TYPED)
+    assert file.read_bytes().count(rows[3]) == 2
     for cut in range(1, len(rows[3]) + 1):  # the last event was confirmed: no cut is harmless
         file.write_bytes(b"".join(rows)[:-cut])
         assert not verify_log(small).intact
