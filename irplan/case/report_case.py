@@ -13,6 +13,7 @@ from typing import Any
 from irplan import __version__
 from irplan.compute.progress import Progress, no_progress
 from irplan.errors import FileFormatError, InputError, ReviewError
+from irplan.files.held import held
 from irplan.files.json_text import load_json
 from irplan.files.output import OutputFolder
 from irplan.files.report_file import (
@@ -106,16 +107,19 @@ def run_report(request: ReportRequest, *, progress: Progress = no_progress) -> M
     if request.model is not None:
         said = model_impression(report, language, request.model, fallback=said)
     document = ReportDocument(report, request.language, said, event_lines(report, events))
-    draft, old = _draft(request, document)
-    if draft is None:
-        return MadeReport(document, old[1], ("The report is there already, with this content.",))  # type: ignore[index]
-    with OutputFolder(request.out, keeps_evidence=old is not None) as stage:
-        if old is not None:
-            _keep(request.out, stage, old[1])
-        timeline = _timeline(events, language)
-        if timeline is not None:
-            (stage / TIMELINE).write_bytes(timeline)
-        _write(document, draft, stage, forms, request.site, timeline, progress)
+    with held(request.out):
+        draft, old = _draft(request, document)
+        if draft is None:
+            return MadeReport(
+                document, old[1], ("The report is there already, with this content.",)
+            )  # type: ignore[index]
+        with OutputFolder(request.out, keeps_evidence=old is not None) as stage:
+            if old is not None:
+                _keep(request.out, stage, old[1])
+            timeline = _timeline(events, language)
+            if timeline is not None:
+                (stage / TIMELINE).write_bytes(timeline)
+            _write(document, draft, stage, forms, request.site, timeline, progress)
     progress(1.0, "done")
     return MadeReport(document, draft, _messages(document))
 
@@ -132,11 +136,26 @@ def review_report(
 ) -> MadeReport:
     """Judge the report in ``folder``: every form is set anew with its new state, in one step.
 
+    Of two who judge at the same moment the second judges what the first one left.
+
     ``overrules``: check -> reason, for failed checks that the reviewer decides against.  With
     ``log`` the judgement is an event there, written before the folder changes.  Raises
     `ReviewError` where a failed check stands unanswered or the content was changed, `InputError`
     for a step that is not allowed.
     """
+    with held(folder):
+        return _review(folder, state, who, why, overrules or {}, log, progress)
+
+
+def _review(
+    folder: Path,
+    state: ReviewState,
+    who: str,
+    why: str,
+    overrules: Mapping[str, str],
+    log: Path | None,
+    progress: Progress,
+) -> MadeReport:
     document, draft = read_report(folder / REPORT_FILE), read_review(folder / REVIEW_FILE)
     if sha256_hex((folder / REPORT_FILE).read_bytes()) != draft.content_sha256:
         raise ReviewError(
@@ -146,7 +165,7 @@ def review_report(
             remedy="Make the report again; a change makes a new draft.",
         )
     when = utc_text(now())
-    for check, reason in (overrules or {}).items():
+    for check, reason in overrules.items():
         if check not in draft.objections:
             raise InputError(
                 "--overrule",

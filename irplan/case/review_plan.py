@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from irplan.files.held import held
 from irplan.files.plan_file import read_plan, write_plan
 from irplan.planning.plan import AblationPlan
 from irplan.planning.review import set_review
@@ -22,16 +23,17 @@ def review_plan(
     With ``log`` the judgement is an event there as well.  Raises `InputError` for a step that is
     not allowed or nobody, no reason; `FileFormatError` for a plan that was changed by hand.
     """
-    plan = set_review(read_plan(file), state, who=who, why=why, when=utc_text(now()))
-    write_plan(plan, file)
-    if log is not None:
-        data = {
-            "document": f"plan {file.name}",
-            "state": state,
-            "who": who,
-            "why": why,
-            "sha256": sha256_hex(file.read_bytes()),
-        }
-        with ProcedureLog.open(log) as held:
-            held.append("review", data, source=Source("typed", who=who))
+    with held(file):
+        plan = set_review(read_plan(file), state, who=who, why=why, when=utc_text(now()))
+        write_plan(plan, file)
+        if log is not None:
+            data = {
+                "document": f"plan {file.name}",
+                "state": state,
+                "who": who,
+                "why": why,
+                "sha256": sha256_hex(file.read_bytes()),
+            }
+            with ProcedureLog.open(log) as open_log:
+                open_log.append("review", data, source=Source("typed", who=who))
     return plan

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from irplan.files.output import SET_ASIDE
 
 #: While another process swaps folders the name is absent for a moment, s.
 _SWAP_S = 0.2
@@ -33,22 +35,21 @@ def held(path: str | Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _current(path: Path, flock: object, alone: int) -> int | None:
-    """A locked handle of what ``path`` names once the lock is ours."""
-    assert callable(flock)
+def _current(path: Path, flock: Callable[[int, int], object], alone: int) -> int | None:
+    """A locked handle of what ``path`` names once the lock is ours; None where nothing is there."""
     until = time.monotonic() + _SWAP_S
     while True:
+        swapping = any(path.parent.glob(f".{path.name}{SET_ASIDE}*"))
         try:
             handle = os.open(path, os.O_RDONLY)
         except OSError:
-            if time.monotonic() > until:
+            if not swapping or time.monotonic() > until:
                 return None
             time.sleep(0.01)
             continue
         try:
             flock(handle, alone)
-            there = os.stat(path)
-            mine = os.fstat(handle)
+            there, mine = path.stat(), os.fstat(handle)
             if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
                 return handle
         except OSError:

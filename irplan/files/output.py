@@ -24,7 +24,8 @@ MANIFEST = ".irplan-output.json"
 #: Free space below which nothing is started, bytes.
 DEFAULT_NEED_BYTES = 64 * 1024 * 1024
 
-_OLD = ".irplan-old-"
+#: Between the name and this, a folder that is being replaced is set aside.
+SET_ASIDE = ".irplan-old-"
 
 #: What the block's own writing may meet: disk full, quota, file too large, read-only, I/O error.
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -180,7 +181,7 @@ def _require_replaceable(path: Path, *, ignore: str = "", keeps_evidence: bool =
 
 def _is_stage_part(item: Path, folder: Path, ignore: str) -> bool:
     top = item.relative_to(folder).parts[0]
-    return top == ignore or UNFINISHED in top or _OLD in top
+    return top == ignore or UNFINISHED in top or SET_ASIDE in top
 
 
 def _manifest_files(folder: Path) -> set[str]:
@@ -237,7 +238,7 @@ def _swap(stage: Path, path: Path) -> None:
     if not path.exists():
         stage.rename(path)
         return
-    aside = path.with_name(f".{path.name}{_OLD}{os.getpid()}")
+    aside = path.with_name(f".{path.name}{SET_ASIDE}{os.getpid()}")
     path.rename(aside)
     try:
         stage.rename(path)
@@ -252,7 +253,7 @@ def _put_back(path: Path) -> None:
     """Undo a swap that was killed half way: the older folder returns under its name."""
     if not path.parent.is_dir():
         return
-    prefix = f".{path.name}{_OLD}"
+    prefix = f".{path.name}{SET_ASIDE}"
     for aside in sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix)):
         if path.exists():
             shutil.rmtree(aside, ignore_errors=True)

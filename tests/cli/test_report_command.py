@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.reports import HOSTILE
+from irplan.case.report_case import review_report
 from irplan.cli.app import app
-from irplan.errors import OutputError, ReviewError
+from irplan.errors import InputError, OutputError, ReviewError
 from irplan.files.output import OutputFolder
 from irplan.files.report_file import read_review, releasable_bytes
 from irplan.procedure.events import NewEvent, Source
@@ -121,6 +124,28 @@ def test_a_change_after_acceptance_is_a_new_draft(reported: Path, tmp_path: Path
     run("review", out, "accepted", *by, code=2)
     with pytest.raises(OutputError, match="evidence"):
         OutputFolder.check(out)  # no other command writes over a report that was judged
+
+
+def test_of_two_reviewers_at_once_neither_is_lost(reported: Path, tmp_path: Path) -> None:
+    run("report", reported, "-o", tmp_path / "r", "--format", "txt")
+    review_report(tmp_path / "r", "reviewed", who="Dr. A", why="seen")
+    start = threading.Barrier(2)
+
+    def decide(state: Any, who: str) -> bool:
+        start.wait()
+        try:
+            review_report(tmp_path / "r", state, who=who, why="my reason")
+        except InputError:  # accepted after rejected: told, not lost
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        yes = pool.submit(decide, "accepted", "Dr. A")
+        no = pool.submit(decide, "rejected", "Dr. B")
+        said = ["Dr. A"] * yes.result() + ["Dr. B"] * no.result()
+    record = read_review(tmp_path / "r" / "review.json")
+    assert [c.who for c in record.history[1:]] == said
+    assert record.review.state == "rejected"
 
 
 def test_a_contradiction_of_side_blocks_acceptance_until_it_is_overruled(tmp_path: Path) -> None:
