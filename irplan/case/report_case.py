@@ -110,9 +110,8 @@ def run_report(request: ReportRequest, *, progress: Progress = no_progress) -> M
     with held(request.out):
         draft, old = _draft(request, document)
         if draft is None:
-            return MadeReport(
-                document, old[1], ("The report is there already, with this content.",)
-            )  # type: ignore[index]
+            there = old[1]  # type: ignore[index]
+            return MadeReport(document, there, ("The report is there already, with this content.",))
         with OutputFolder(request.out, keeps_evidence=old is not None) as stage:
             if old is not None:
                 _keep(request.out, stage, old[1])
@@ -225,7 +224,10 @@ def _write(
         from dataclasses import replace
 
         draft = replace(draft, files={name: sha256_hex(data) for name, data in kept.items()})
-    choice = {"forms": list(forms), "site": None if site_folder is None else str(site_folder)}
+    choice = {
+        "forms": list(forms),
+        "site": None if site_folder is None else str(site_folder.resolve()),
+    }
     (stage / FORMS_FILE).write_text(json.dumps(choice) + "\n", encoding="utf-8")
     (stage / REVIEW_FILE).write_text(review_to_json(draft), encoding="utf-8")
     return draft
@@ -351,6 +353,8 @@ def _kept_forms(folder: Path) -> tuple[tuple[str, ...], Path | None]:
 
 
 def _forms(given: Sequence[str]) -> tuple[str, ...]:
+    """In the order of `FORMS`; the master, ``"json"``, may be named and is always written."""
+    given = [{"text": "txt"}.get(f, f) for f in given if f != "json"]
     for form in given:
         if form not in FORMS:
             raise InputError(

@@ -21,8 +21,8 @@ def report(
         None,
         "--format",
         metavar="LIST",
-        help="html, txt, pdf, fhir, dicom-pdf, dicom-sr; default: the first four. report.json is "
-        "always written.",
+        help="json, html, txt, pdf, fhir, dicom-pdf, dicom-sr; default: all up to "
+        "fhir. report.json is always written.",
     ),
     site: Path | None = typer.Option(
         None, metavar="FOLDER", help="The site's templates, words and settings."

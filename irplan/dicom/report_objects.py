@@ -222,7 +222,15 @@ def _patient_and_study(ds: Any, document: ReportDocument, draft: Draft) -> None:
             )
         return value
 
-    ds.PatientName, ds.PatientID = text("patient_name"), text("patient_id")
+    name = text("patient_name")
+    if name.count("=") > 2 or any(part.count("^") > 4 for part in name.split("=")):
+        raise InputError(
+            "case.patient_name",
+            got="more than two '=' or four '^'",
+            expected="what a DICOM name can hold: 3 groups of 5 parts",
+            remedy="Correct it in the log; it is never cut.",
+        )
+    ds.PatientName, ds.PatientID = name, text("patient_id")
     born = text("birth_date").replace("-", "")
     ds.PatientBirthDate = born if len(born) == 8 and born.isdigit() else ""
     sex = text("sex")

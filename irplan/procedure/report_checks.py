@@ -42,7 +42,18 @@ _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "iva": "4a", "ivb": "4b"} 
     "viii": "8",
 }
 _PAIRED = ("kidney", "lung", "adrenal", "breast")
-_SIDE_WORDS = {"left": ("left", "links", "linker"), "right": ("right", "rechts", "rechter")}
+#: Words that name a side; Dutch joins them to the organ ("linkernier", "rechtszijdig").
+_SIDE_WORDS = {"left": r"left|links\w*|linker\w*", "right": r"right|rechts\w*|rechter\w*"}
+#: Free text in which a wrong side may stand: kind and field.
+_FREE_TEXT = (
+    ("clinical", "text"),
+    ("checklist", "text"),
+    ("complication", "text"),
+    ("adjunct", "text"),
+    ("note", "text"),
+    ("disposition", "text"),
+    ("follow_up", "text"),
+)
 
 
 def couinaud(segment: str) -> str | None:
@@ -125,13 +136,14 @@ def _laterality_words(facts: Facts) -> Check:
     if len(sides) != 1:
         return Check("laterality_words", "not_checked")
     other = "right" if sides == {"left"} else "left"
-    pattern = re.compile(r"\b(" + "|".join(_SIDE_WORDS[other]) + r")\b", re.IGNORECASE)
-    texts = [e for k in ("clinical", "note", "disposition", "follow_up") for e in facts.all(k)]
-    found = [e for e in texts if pattern.search(e.data["text"])]
-    detail = {f"event {e.seq}": other for e in found}
-    return Check(
-        "laterality_words", "warning" if found else "ok", detail, _refs(facts, found, "text")
-    )
+    pattern = re.compile(rf"\b({_SIDE_WORDS[other]})\b", re.IGNORECASE)
+    found = [
+        (e, path) for kind, path in _FREE_TEXT for e in facts.all(kind)
+        if pattern.search(str(e.data.get(path, "")))
+    ]  # fmt: skip
+    detail = {f"event {e.seq}": other for e, _ in found}
+    refs = tuple(facts.ref(e, path) for e, path in found)
+    return Check("laterality_words", "warning" if found else "ok", detail, refs)
 
 
 def _segment(facts: Facts) -> Check:

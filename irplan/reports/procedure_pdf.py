@@ -13,7 +13,7 @@ from typing import Any
 from irplan.errors import FileFormatError, InputError, MissingExtraError
 from irplan.reports.procedure_language import Language
 from irplan.reports.procedure_page import ProcedurePage
-from irplan.reports.procedure_site import TEMPLATES, Site
+from irplan.reports.procedure_site import TEMPLATES, Site, no_state
 
 #: Font of the PDF; it comes with matplotlib and has Latin, Greek, Cyrillic, Arabic, Armenian...
 FONT = "DejaVu Sans"
@@ -68,6 +68,8 @@ def render_procedure_pdf(
     data["no_glyph"] = language("no_glyph", n=count) if count else ""
     own = None if site.folder is None else site.folder / _TEMPLATE
     source = own if own is not None and own.is_file() else TEMPLATES / _TEMPLATE
+    if b"banner" not in source.read_bytes():
+        raise no_state(_TEMPLATE)
     with tempfile.TemporaryDirectory(prefix="irplan-pdf-") as place:
         room = Path(place)
         (room / "page.json").write_text(json.dumps(data), encoding="utf-8")

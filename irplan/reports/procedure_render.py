@@ -25,8 +25,8 @@ def render_procedure_html(
     return render_template(
         site or Site(),
         "procedure.html.j2",
+        page,
         html=True,
-        p=page,
         timeline=picture,
         words=dict(language.tables["words"]),
     )
@@ -39,8 +39,8 @@ def render_procedure_text(
     text = render_template(
         site or Site(),
         "procedure.txt.j2",
+        page,
         html=False,
-        p=page,
         words=dict(language.tables["words"]),
     )
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

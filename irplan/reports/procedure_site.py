@@ -12,11 +12,26 @@ from pathlib import Path
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
 from irplan.errors import FileFormatError, InputError
 from irplan.files.toml_table import load_toml
+from irplan.reports.procedure_language import load_language
+from irplan.reports.procedure_page import ProcedurePage
 
 TEMPLATES = Path(__file__).parent / "templates"
+#: What a site's own template can raise while it is read and filled.
+_TEMPLATE_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,11 @@ def load_site(folder: str | Path | None) -> Site:
     hidden = root.data.get("hidden", [])
     if not isinstance(hidden, list) or not all(isinstance(h, str) for h in hidden):
         raise root.wrong("hidden", "no list of texts", "keys of sections", "hidden = ['lab']")
+    known = load_language("en").tables["sections"]
+    unknown = [h for h in hidden if h not in known]
+    if unknown:
+        listed = ", ".join(known)
+        raise root.wrong("hidden", f"'{unknown[0][:40]}'", listed, "Name sections by their keys.")
     fonts = root.text("pdf_font_folder", "")
     return Site(
         path,
@@ -61,10 +81,13 @@ def load_site(folder: str | Path | None) -> Site:
     )
 
 
-def render_template(site: Site, name: str, *, html: bool, **content: object) -> str:
+def render_template(
+    site: Site, name: str, p: ProcedurePage, *, html: bool, **content: object
+) -> str:
     """A template of the site's, else irplan's, filled.  Site templates run in a sandbox.
 
-    Raises `FileFormatError` with the line where a site's template is wrong.
+    Raises `FileFormatError` with the line where a site's template is wrong, or where its page does
+    not say in which state of review it is (``p.banner``).
     """
     folders = [TEMPLATES] if site.folder is None else [site.folder, TEMPLATES]
     environment = ImmutableSandboxedEnvironment(
@@ -76,12 +99,32 @@ def render_template(site: Site, name: str, *, html: bool, **content: object) -> 
         keep_trailing_newline=True,
     )
     try:
-        return environment.get_template(name).render(site=site, **content)
-    except TemplateError as error:
+        text = environment.get_template(name).render(site=site, p=p, **content)
+    except _TEMPLATE_FAULTS as error:
         line = getattr(error, "lineno", None)
-        raise FileFormatError(
+        raise _wrong(
             f"template '{name}'" + (f", line {line}" if line else ""),
-            got=str(error.message or type(error).__name__)[:200],
-            expected="a Jinja template that uses what irplan gives",
-            remedy="Mend the site's template; irplan's own is in irplan/reports/templates.",
+            str(getattr(error, "message", None) or error or type(error).__name__)[:200],
+            "a Jinja template that uses what irplan gives",
         ) from error
+    if (escape(p.banner) if html else p.banner) not in text:
+        raise no_state(name)
+    return text
+
+
+def no_state(name: str) -> FileFormatError:
+    """The error of a template that would make a draft look like an accepted report."""
+    return _wrong(
+        f"template '{name}'",
+        "a page that does not say whether the report is a draft",
+        "the state of the review, p.banner, somewhere on it",
+    )
+
+
+def _wrong(field: str, got: str, expected: str) -> FileFormatError:
+    return FileFormatError(
+        field,
+        got=got,
+        expected=expected,
+        remedy="Mend the site's template; irplan's own is in irplan/reports/templates.",
+    )

@@ -293,14 +293,24 @@ def test_a_site_changes_words_templates_and_sections(reported: Path, tmp_path: P
     (site / "site.toml").write_text('name = "St. <b>X</b>"\nfooter = "F"\nhidden = ["dose"]\n')
     (site / "en.toml").write_text('[words]\ntitle = "Our own title"\n')
     (site / "procedure.txt.j2").write_text("{{ p.title }} / {{ site.name }} / {{ p.banner }}\n")
-    run("report", reported, "-o", tmp_path / "r", "--format", "html,txt", "--site", site)
+    run("report", reported, "-o", tmp_path / "r", "--format", "json,html,text", "--site", site)
     assert (tmp_path / "r" / "report.txt").read_text() == "Our own title / St. <b>X</b> / DRAFT\n"
     page = (tmp_path / "r" / "report.html").read_text()
     assert "St. &lt;b&gt;X&lt;/b&gt;" in page
     assert "Radiation dose" not in re.sub(r"Radiation dose:", "", page)
-    for bad in ("{{ nothing }}", "{% for %}", "{{ p.__class__.__mro__ }}", "{{ ''.__class__ }}"):
+    faults = ("{{ 1/0 }}", "{{ 1+'a' }}", "{% for i in range(9**9) %}{% endfor %}", "no state")
+    for bad in (
+        "{{ nothing }}",
+        "{% for %}",
+        "{{ p.__class__.__mro__ }}",
+        "{{ ''.__class__ }}",
+        *faults,
+    ):
         (site / "procedure.txt.j2").write_text(bad)
         run("report", reported, "-o", tmp_path / "q", "--format", "txt", "--site", site, code=2)
+    (site / "procedure.txt.j2").unlink()
+    (site / "site.toml").write_text('hidden = ["doze"]')
+    run("report", reported, "-o", tmp_path / "q", "--format", "txt", "--site", site, code=2)
     (site / "site.toml").write_text('nam = "x"')
     run("report", reported, "-o", tmp_path / "q", "--format", "txt", "--site", site, code=2)
 
@@ -332,12 +342,21 @@ def test_fhir_validates(reported: Path) -> None:
 
 def test_dicom_objects_hold_for_independent_readers(reported: Path) -> None:
     import pydicom
+    from highdicom.sr import srread
 
     folder = reported / "report"
     held = pydicom.dcmread(folder / "report_pdf.dcm")
     pdf = (folder / "report.pdf").read_bytes()
     assert held.EncapsulatedDocument[: held.EncapsulatedDocumentLength] == pdf
     sr = pydicom.dcmread(folder / "report_sr.dcm")
+    read = srread(folder / "report_sr.dcm").content.get_image_measurement_groups()
+    said = {
+        (g.tracking_identifier, m.name.meaning): (float(m.value), m.unit.value)
+        for g in read for m in g.get_measurements()
+    }  # fmt: skip
+    assert said["result Jansen-Öztürk", "Minimal ablative margin"] == (5.4, "mm")
+    assert said["dose", "Dose Area Product Total"] == (12.5, "Gy.cm2")
+    assert [e.value.meaning for g in read for e in g.get_qualitative_evaluations()] == ["yes"]
     assert (sr.VerificationFlag, sr.StudyInstanceUID) == ("UNVERIFIED", held.StudyInstanceUID)
     for name in ("report_pdf.dcm", "report_sr.dcm"):
         if shutil.which("dciodvfy"):

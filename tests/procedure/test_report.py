@@ -121,6 +121,19 @@ def test_positions_in_two_frames_have_no_distance(tmp_path: Path) -> None:
             "warning",
         ),
         (
+            [("lesion", {"organ": "kidney", "side": "left"}), ("note", {"text": "Rechternier"})],
+            "laterality_words",
+            "warning",
+        ),
+        (
+            [
+                ("lesion", {"organ": "kidney", "side": "left"}),
+                ("complication", {"observed": True, "text": "haematoma right"}),
+            ],
+            "laterality_words",
+            "warning",
+        ),
+        (
             [("lesion", {"organ": "kidney", "side": "left"}), ("note", {"text": "brightly lit"})],
             "laterality_words",
             "ok",
