@@ -14,6 +14,7 @@ from irplan.case.open import open_image_and_notes, open_mask, open_mask_and_note
 from irplan.case.plan_folder import PlanFolder
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError, RegistrationError
+from irplan.files.registration_file import read_registration
 from irplan.geometry import Grid, Needle, as_point
 from irplan.image import Volume
 from irplan.registration import Registration, RegistrationOptions, register
@@ -48,6 +49,8 @@ class ControlScan:
         return {
             "status": found.quality.status,
             "error_mm": found.error_mm,
+            "error_is": found.error_is,
+            "error_from": found.error_from,
             "quality": [asdict(r) for r in found.quality.rows],
             "start": found.start,
             "why": self.failed,
@@ -61,28 +64,32 @@ def open_control(
     zone: Path | None = None,
     plan_ct: Path | None = None,
     organ: Path | None = None,
+    registration: Path | None = None,
     options: RegistrationOptions = RegistrationOptions(),  # noqa: B008 - frozen
     progress: Progress = no_progress,
 ) -> ControlScan:
     """Needles recognised in ``ct``, and ``zone``, in the frame of the plan.
 
     With ``plan_ct`` (the CT that was planned on) the two scans are registered, deformably in the
-    organ, ``zone`` lies on the control scan's grid, and all is carried back as points.  Without it
-    the control scan must lie in the plan's frame, and ``zone`` on the plan's grid.  ``organ``
-    defaults to the liver of the plan's labels.
+    organ; with ``registration`` that was done before, by `irplan register -o`.  ``zone`` lies on
+    the control scan's grid then, and all is carried back as points.  Without either the control
+    scan must lie in the plan's frame, and ``zone`` on the plan's grid.  ``organ`` defaults to the
+    liver of the plan's labels.
 
-    Raises `InputError` for frames that differ without ``plan_ct``, or a planning CT in another
-    frame than the plan's.  A registration that failed is returned, not raised.
+    Raises `InputError` for frames that differ without a registration, a planning CT in another
+    frame than the plan's, or a registration of other scans.  One that failed is returned, not
+    raised.
     """
     volume, notes = open_image_and_notes(ct, progress=portion(progress, 0.0, 0.1))
     own, there = opened.plan.frame_of_reference_uid, volume.grid.frame_of_reference_uid
-    if plan_ct is None:
+    if plan_ct is None and registration is None:
         if there is not None and own is not None and there != own:
             raise InputError(
                 "--ct",
                 got="a control scan in another frame of reference than the plan's",
                 expected="a scan in the plan's frame, or the planning CT to register it to",
-                remedy="Give the CT that was planned on with --plan-ct.",
+                remedy="Give the CT that was planned on with --plan-ct, or what irplan register "
+                "wrote with --registration.",
             )
         mask = None
         if zone is not None:
@@ -95,26 +102,14 @@ def open_control(
             )
         needles, more = _needles(volume, portion(progress, 0.1, 1.0))
         return ControlScan(needles, mask, None, "", (*notes, *more))
-    planned, more = open_image_and_notes(plan_ct, progress=portion(progress, 0.1, 0.15))
-    notes = (*notes, *more)
-    here = planned.grid.frame_of_reference_uid
-    if here is not None and own is not None and here != own:
-        raise InputError(
-            "--plan-ct",
-            got="a CT in another frame of reference than the plan's",
-            expected="the CT that was planned on",
-            remedy="Give that CT.",
-        )
     seen = None if zone is None else open_mask(zone, volume.grid)
-    try:
-        found = register(
-            planned, volume, organ=_organ(organ, opened, planned.grid), options=options,
-            progress=portion(progress, 0.15, 0.8),
-        )  # fmt: skip
-        found.require_usable()
-    except RegistrationError as error:
+    found, more, failed = _mapped(
+        volume, opened, plan_ct, organ, registration, options, portion(progress, 0.1, 0.8)
+    )
+    notes = (*notes, *more)
+    if found is None or failed:
         # the scan has needles, but where they are in the plan is not known
-        return ControlScan((), None, None, f"the registration failed: {error.got}", notes)
+        return ControlScan((), None, found, f"the registration failed: {failed}", notes)
     raw, more = _needles(volume, portion(progress, 0.8, 1.0))
     back = found.mapping.backward
     needles = tuple(
@@ -127,10 +122,66 @@ def open_control(
     words = (
         *notes, *found.notes, *more,
         f"Registered to the planning CT ({found.quality.status}); a target error of "
-        f"{found.error_mm:.1f} mm is reckoned with.",
+        f"{found.error_mm:.1f} mm is reckoned with ({found.error_from}).",
     )  # fmt: skip
     carried = None if seen is None else _zone_back(seen, volume.grid, opened.labels.grid, found)
     return ControlScan(needles, carried, found, "", words)
+
+
+def _mapped(
+    volume: Volume,
+    opened: PlanFolder,
+    plan_ct: Path | None,
+    organ: Path | None,
+    registration: Path | None,
+    options: RegistrationOptions,
+    progress: Progress,
+) -> tuple[Registration | None, tuple[str, ...], str]:
+    """The registration read or made, notes, and why it failed (empty where it did not)."""
+    own = opened.plan.frame_of_reference_uid
+    found: Registration | None = None
+    notes: tuple[str, ...] = ()
+    try:
+        if registration is not None:
+            found = read_registration(registration)
+            _require_these(found, volume, own)
+        else:
+            assert plan_ct is not None
+            planned, notes = open_image_and_notes(plan_ct, progress=portion(progress, 0.0, 0.07))
+            here = planned.grid.frame_of_reference_uid
+            if here is not None and own is not None and here != own:
+                raise InputError(
+                    "--plan-ct",
+                    got="a CT in another frame of reference than the plan's",
+                    expected="the CT that was planned on",
+                    remedy="Give that CT.",
+                )
+            found = register(
+                planned, volume, organ=_organ(organ, opened, planned.grid), options=options,
+                progress=portion(progress, 0.07, 1.0),
+            )  # fmt: skip
+        found.require_usable()
+    except RegistrationError as error:
+        return found, notes, error.got
+    return found, notes, ""
+
+
+def _require_these(found: Registration, volume: Volume, plan_uid: str | None) -> None:
+    """Raise `InputError` unless ``found`` leads from the plan's frame to this control scan."""
+    here, there = found.grids
+    uid = here.frame_of_reference_uid
+    wrong = ""
+    if not there.same_as(volume.grid):
+        wrong = "a registration of another control scan"
+    elif uid is not None and plan_uid is not None and uid != plan_uid:
+        wrong = "a registration of a CT in another frame of reference than the plan's"
+    if wrong:
+        raise InputError(
+            "--registration",
+            got=wrong,
+            expected="the registration of the CT that was planned on to the scan of --ct",
+            remedy="Give that folder, or register them with irplan register -o.",
+        )
 
 
 def _needles(volume: Volume, progress: Progress) -> tuple[tuple[Needle, ...], tuple[str, ...]]:

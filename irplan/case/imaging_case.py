@@ -18,6 +18,7 @@ from irplan.files import OutputFolder, read_plan, write_plan
 from irplan.files.atomic import atomic_path
 from irplan.files.json_text import dump_json, rounded
 from irplan.files.nifti import write_mask, write_volume
+from irplan.files.registration_file import registration_to_data, write_registration
 from irplan.geometry import Point3
 from irplan.guidance.carry import carry_plan
 from irplan.guidance.needle_match import match_needles
@@ -107,7 +108,7 @@ def run_register(
     when: str = "",
     progress: Progress = no_progress,
 ) -> tuple[Registration, dict[str, Any]]:
-    """Register two scans; ``out`` gets ``registration.json`` and, with ``plan``, the carried plan.
+    """Register two scans; ``out`` gets ``registration.json``, what deforms, the carried plan.
 
     A registration that failed is reported in the file, and no plan is carried over by it
     (`RegistrationError` after the report was written).
@@ -123,26 +124,14 @@ def run_register(
         first, second, organ=mask, landmarks=pairs, options=options,
         progress=portion(progress, 0.15, 0.95),
     )  # fmt: skip
-    data = {
-        "notice": RESEARCH_USE_ONLY,
-        "irplan_version": __version__,
-        "status": found.quality.status,
-        "quality": [asdict(r) for r in found.quality.rows],
-        "tre_mm": list(found.quality.tre_mm),
-        "rigid_plan_to_control": found.mapping.rigid.matrix.tolist(),
-        "deformable": found.mapping.displacement is not None,
-        "frames": list(found.frames),
-        "start": found.start,
-        "options": asdict(options),
-        "notes": [*notes, *more, *found.notes],
-    }
+    data = registration_to_data(found)
+    data["notes"] = [*notes, *more, *found.notes]
     carried = None
     if made is not None and found.quality.status != "failed":
         carried = carry_plan(made, found, who=who, when=when)
     if out is not None:
         with OutputFolder(out) as folder:
-            text = dump_json(rounded(data, field="registration"), field="registration")
-            (folder / "registration.json").write_text(text, encoding="utf-8")
+            write_registration(found, folder, data)
             if carried is not None:
                 write_plan(carried, folder / "plan.json")
     if made is not None and carried is None:

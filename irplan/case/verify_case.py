@@ -56,6 +56,9 @@ class VerifyRequest:
     """CT that was planned on, to which ``ct`` is registered; ``zone`` is on ``ct``'s grid then."""
     organ: Path | None = None
     """Organ on ``plan_ct`` that may deform; default the liver of the labels."""
+    registration: Path | None = None
+    """Folder (or registration.json) of `irplan register -o` for these scans, instead of
+    ``plan_ct``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,8 @@ def run_verify(request: VerifyRequest, *, progress: Progress = no_progress) -> V
         if request.ct is not None:
             scan = open_control(
                 request.ct, opened, zone=request.zone, plan_ct=request.plan_ct,
-                organ=request.organ, progress=portion(progress, 0.0, 0.3),
+                organ=request.organ, registration=request.registration,
+                progress=portion(progress, 0.0, 0.3),
             )  # fmt: skip
             needles, notes, zone, failed = scan.needles, scan.notes, scan.zone, scan.failed
             error = scan.error_mm if error is None else error
@@ -145,12 +149,20 @@ def _check(request: VerifyRequest) -> None:
             expected="one of them",
             remedy="Give the scan, or the needles found in it.",
         )
-    if request.ct is None and (request.plan_ct is not None or request.organ is not None):
+    given = (request.plan_ct, request.organ, request.registration)
+    if request.ct is None and any(one is not None for one in given):
         raise InputError(
-            "--plan-ct, --organ",
+            "--plan-ct, --organ, --registration",
             got="no control scan to register",
             expected="--ct CONTROL with it",
             remedy="Give the control scan, or leave these out.",
+        )
+    if request.registration is not None and given[:2] != (None, None):
+        raise InputError(
+            "--registration, --plan-ct, --organ",
+            got="a registration, and what to register with",
+            expected="one of them",
+            remedy="Leave out --plan-ct and --organ: the registration was made with its own.",
         )
 
 

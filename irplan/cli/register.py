@@ -58,6 +58,10 @@ def register(
                 f"  {_MARKS[r.status]:<11}  {r.name}: {value}  (warns at {r.warn:g}, fails at "
                 f"{r.fail:g})" + (f"  {r.note}" if r.note else "")
             )
+        if found.error_mm is not None:
+            console.say(
+                f"  target error {found.error_mm:.1f} mm to reckon with: {found.error_from}"
+            )
         for note in data["notes"]:
             console.say(f"  note         {note}")
         if out is not None:

@@ -34,13 +34,17 @@ def verify(
     organ: Path | None = typer.Option(
         None, metavar="MASK", help="With --plan-ct: organ on that CT; default the labels' liver."
     ),
+    registration: Path | None = typer.Option(
+        None, metavar="FOLDER", help="What `irplan register PLAN_CT CONTROL -o FOLDER` wrote, "
+        "instead of --plan-ct; its error is reckoned with, measured where landmarks were given.",
+    ),
     zone: Path | None = typer.Option(
         None, metavar="MASK", help="Ablation zone seen in the control scan: on the plan's grid, or "
-        "on the control scan's with --plan-ct.",
+        "on the control scan's with --plan-ct or --registration.",
     ),
     registration_error: float | None = typer.Option(
         None, metavar="MM", help="Target registration error of control scan to plan. Without it, "
-        "and without --plan-ct, no margin is assessable.",
+        "--plan-ct and --registration, no margin is assessable.",
     ),
     needle_error: float = typer.Option(1.0, metavar="MM", help="Error of a needle's tip."),
     wanted: float | None = typer.Option(
@@ -68,6 +72,8 @@ def verify(
     `irplan verify case1 --zone control_zone.nii.gz --registration-error 2 -o verified`
 
     `irplan verify case1 --ct cbct/ --plan-ct ct/ --zone zone_cbct.nii.gz -o verified`
+
+    `irplan verify case1 --ct cbct/ --registration registered -o verified`
     """
     with command(quiet=quiet, as_json=as_json) as console:
         from irplan.case.verify_case import VerifyRequest, run_verify
@@ -75,15 +81,15 @@ def verify(
 
         request = VerifyRequest(
             plan, out, needles, ct, zone, registration_error, needle_error, wanted, include_extra,
-            replan, labels, target, plan_ct, organ,
+            replan, labels, target, plan_ct, organ, registration,
         )  # fmt: skip
         with console.progress("verify") as progress:
             outcome = run_verify(request, progress=progress)
         done = outcome.done
         report = outcome.registration
         if report is not None:
-            error = report.get("error_mm")
-            shown = "" if error is None else f", target error {error:.1f} mm reckoned with"
+            error, source = report.get("error_mm"), report.get("error_from")
+            shown = "" if error is None else f", target error {error:.1f} mm ({source})"
             console.say(f"  registration     {report['status'].upper()}{shown}")
         for pair in done.matches.pairs:
             e = pair.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +41,8 @@ AROUND_MM = 14.0
 #: Target error that a registration within its limits may have, mm.  [M: the 95th percentile that
 #: docs/registration.md asks of simulated scans, rounded up]
 EXPECTED_ERROR_MM = 3.0
+#: Fewest landmarks whose mean distance counts as a measurement of the error.
+LEAST_MEASURED = 3
 #: Points of the organ at which inverse consistency is measured.
 INVERSE_POINTS = 400
 
@@ -72,30 +75,58 @@ class Registration:
     """What maps planning points to the control scan, and how far it can be trusted.
 
     ``mapping`` planning LPS mm -> control LPS mm (inside the organ; elsewhere it is rigid and
-    follows the organ).  ``body`` is the rigid map of the whole body.  ``frames``: the frame of
-    reference UIDs of planning and control scan.  ``start``: "search" or "landmarks".
+    follows the organ).  ``body`` is the rigid map of the whole body.  ``grids``: of the planning
+    and the control scan, with their frames of reference.  ``start``: "search" or "landmarks".
     """
 
     mapping: PointMap
     body: RigidTransform
     quality: QualityReport
-    frames: tuple[str | None, str | None]
+    grids: tuple[Grid, Grid]
     options: RegistrationOptions
     start: str
     version: str
     notes: tuple[str, ...] = ()
 
     @property
+    def frames(self) -> tuple[str | None, str | None]:
+        """Frame of reference UIDs of planning and control scan."""
+        return self.grids[0].frame_of_reference_uid, self.grids[1].frame_of_reference_uid
+
+    @property
+    def error_is(self) -> Literal["measured", "assumed", "unknown"]:
+        """Whether `error_mm` was measured: by three landmarks or more; unknown after a failure."""
+        if self.quality.status == "failed":
+            return "unknown"
+        return "measured" if len(self.quality.tre_mm) >= LEAST_MEASURED else "assumed"
+
+    @property
     def error_mm(self) -> float | None:
         """Target error to reckon with, mm; None when the registration failed.
 
-        The larger of `EXPECTED_ERROR_MM`, the inverse consistency and the landmarks' mean distance:
-        none of them measures the target itself.
+        Measured: the landmarks' mean distance; assumed: `EXPECTED_ERROR_MM`.  Either is raised to
+        the inverse consistency (and the distance of one or two landmarks) where that is larger.
         """
-        if self.quality.status == "failed":
-            return None
+        least = 0.0 if self.error_is == "measured" else EXPECTED_ERROR_MM
         known = [self.quality.value(key) for key in ("inverse", "landmarks")]
-        return max([EXPECTED_ERROR_MM, *(v for v in known if v is not None)])
+        found = max([least, *(v for v in known if v is not None)])
+        return None if self.error_is == "unknown" else found
+
+    @property
+    def error_from(self) -> str:
+        """Where `error_mm` comes from, in words."""
+        if self.error_is == "unknown":
+            return "the registration failed"
+        count, inverse = len(self.quality.tre_mm), self.quality.value("inverse")
+        tre = self.quality.value("landmarks")
+        said = [f"{count} landmarks {tre:.1f} mm apart on average"] if tre is not None else []
+        if inverse is not None:
+            said.append(f"inverse consistency {inverse:.1f} mm")
+        measures = ", ".join(said)
+        if self.error_is == "measured":
+            return f"measured: {measures}"
+        why = f"assumed, {LEAST_MEASURED} or more landmarks would measure it"
+        return f"{why} (known: {measures})" if said else why
 
     def require_usable(self) -> None:
         """Raise `RegistrationError`, naming the rows, when the quality report says "failed"."""
@@ -181,7 +212,7 @@ def register(
     progress(1.0, "done")
     return Registration(
         mapping, body, report,
-        (plan.grid.frame_of_reference_uid, control.grid.frame_of_reference_uid),
+        (plan.grid, control.grid),
         options, begun, __version__, tuple(notes),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 from typer.testing import CliRunner
 
 from irplan.ablation import LethalRule, Phase, Placement, Schedule, applicator
@@ -158,3 +159,57 @@ def test_needles_and_no_needles(folder: Path, tmp_path: Path) -> None:
     assert one[0]["tip_mm"] == pytest.approx((np.array(PLACED.tip_mm) + SHIFT).tolist(), abs=1.0)
     words = run("needles", folder / "ct.nii.gz", code=2)
     assert "no needle in view" in words
+
+
+def test_a_registration_is_taken_from_its_folder_with_its_measured_error(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Landmarks of the known motion, each 1 mm off along z: an error of 1 mm, not the assumed 3."""
+    plan = np.array([[20.0, 0, 0], [-20, 10, 5], [0, -20, 20], [5, 15, -25]])
+    control = plan + SHIFT + np.array([[0.0, 0, 1], [0, 0, -1], [0, 0, 1], [0, 0, -1]])
+    marks = tmp_path / "marks.json"
+    marks.write_text(json.dumps({"plan": plan.tolist(), "control": control.tolist()}))
+    made = tmp_path / "registered"
+    words = run(
+        "register", folder / "ct.nii.gz", folder / "control.nii.gz", "-o", made,
+        "--organ", folder / "liver.nii.gz", "--landmarks", marks,
+    )  # fmt: skip
+    assert "measured: 4 landmarks" in words
+    report = json.loads((made / "registration.json").read_text())
+    assert report["error_is"] == "measured"
+    # sqrt(1 + r^2) on average, r the registration's own error, at most a quarter of a voxel
+    assert 0.8 <= report["error_mm"] <= 1.3
+    # an independent reader's field, on top of the rigid map, leads where the patient went
+    field = SimpleITK.DisplacementFieldTransform(
+        SimpleITK.ReadImage(str(made / "displacement.mha"), SimpleITK.sitkVectorFloat64)
+    )
+    rigid = np.array(report["rigid_plan_to_control"])
+    for point in ([0.0, 0.0, 0.0], [15.0, -10.0, 8.0]):
+        there = rigid[:3, :3] @ np.array(field.TransformPoint(point)) + rigid[:3, 3]
+        assert np.linalg.norm(there - point - SHIFT) < 0.7
+
+    out = tmp_path / "verified"
+    args = ("verify", folder, "--ct", folder / "control.nii.gz", "--registration", made)
+    words = run(*args, "--zone", folder / "zone.nii.gz", "--wanted", 1, "-o", out)
+    assert "measured: 4 landmarks" in words
+    data = json.loads((out / "verification.json").read_text())
+    pair = data["needles"][0]
+    assert (pair["lateral_mm"], pair["depth_mm"]) == pytest.approx((2.0, 1.5), abs=0.7)
+    assert data["registration_error_mm"] == pytest.approx(report["error_mm"], abs=1e-5)
+    assert data["by_zone_seen"]["minimal_mm"] == pytest.approx(5.0, abs=1.2)
+
+    # another scan, two ways at once, a field that was changed: said, and nothing is written
+    bad = tmp_path / "bad"
+    other = _ct().crop((0, 0, 0), (50, 68, 68))
+    write_volume(other, tmp_path / "other.nii.gz")
+    words = run(
+        "verify", folder, "--ct", tmp_path / "other.nii.gz", "--registration", made, "-o", bad,
+        code=2,
+    )  # fmt: skip
+    assert "another control scan" in words
+    assert "one of them" in run(*args, "--plan-ct", folder / "ct.nii.gz", "-o", bad, code=2)
+    (made / "displacement.mha").write_bytes(b"x")
+    assert "another field" in run(*args, "-o", bad, code=2)
+    (made / "displacement.mha").unlink()
+    assert "no such file" in run(*args, "-o", bad, code=2)
+    assert not bad.exists()
