@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from itertools import count
+from threading import Event
 
 from irplan.ablation.given import check_whole
 from irplan.ablation.problem import AblationProblem
 from irplan.ablation.result import AblationResult
 from irplan.ablation.solve import simulate
 from irplan.compute import Progress, no_progress
-from irplan.errors import GeometryError, InputError, SolverError
+from irplan.errors import CancelledError, GeometryError, InputError, SolverError
+
+#: ``progress`` is asked this often while a result is waited for, s.
+_ASK_S = 0.1
 
 
 def simulate_many(
@@ -31,7 +36,8 @@ def simulate_many(
         its length as long as the results are consumed.
     workers : simulations at a time; None takes one a core that numba may use.
     time_error_mm : as for `simulate`.
-    progress : called after each result; may raise to cancel, which also abandons what is under way.
+    progress : called after each result and while one is waited for; may raise to cancel, which also
+        abandons what is under way.
     total : number of problems, for the progress.
 
     Raises
@@ -53,6 +59,8 @@ def simulate_many(
             remedy="Give a list or a generator of AblationProblem.",
         )  # fmt: skip
     source = enumerate(problems)
+    of = f" of {total}" if total else ""
+    stop = Event()
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="irplan")
     try:
         for done in count(1):
@@ -60,21 +68,38 @@ def simulate_many(
                 following = next(source, None)
                 if following is None:
                     break
-                waiting.append(pool.submit(_one, *following, time_error_mm))
+                waiting.append(pool.submit(_one, *following, time_error_mm, stop))
             if not waiting:
                 return
-            result = waiting.popleft().result()
+            first = waiting.popleft()
+            while True:
+                try:
+                    result = first.result(_ASK_S)
+                    break
+                except NotYet:
+                    progress(_share(done - 1, total), f"Simulating plans: {done - 1}{of}")
             yield result
-            share = 0.0 if not total else min(1.0, done / total)
-            of = f" of {total}" if total else ""
-            progress(share, f"Simulating plans: {done}{of}")
+            progress(_share(done, total), f"Simulating plans: {done}{of}")
     finally:
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one(number: int, problem: AblationProblem, time_error_mm: float) -> AblationResult:
+def _share(done: int, total: int | None) -> float:
+    return 0.0 if not total else min(1.0, done / total)
+
+
+def _one(
+    number: int, problem: AblationProblem, time_error_mm: float, stop: Event
+) -> AblationResult:
+    def going(fraction: float, message: str) -> None:
+        if stop.is_set():
+            raise CancelledError(message)
+
     try:
-        return simulate(problem, threads=1, backend="cpu", time_error_mm=time_error_mm)
+        return simulate(
+            problem, threads=1, backend="cpu", time_error_mm=time_error_mm, progress=going
+        )
     except (InputError, SolverError, GeometryError) as error:
         raise type(error)(
             f"problems[{number}]: {error.field}",

@@ -78,9 +78,10 @@ class EditSession:
         if result is not None:
             _check_result(result, problem)
         self._threads = threads
-        self._frame: Frame
+        self._frame: Frame | None = None
         self._fine: NDArray[np.float32]
         self._settle(problem, result, progress)
+        self.prepare()
 
     @property
     def problem(self) -> AblationProblem:
@@ -106,9 +107,9 @@ class EditSession:
         """
         new = self._changed(placements, schedule)
         partners = _partners(self._problem.placements, new.placements)
-        if not self._frame.holds(new):
-            self._frame = self._framed(self._problem, new)
-        frame = self._frame
+        frame = self.prepare()
+        if not frame.holds(new):
+            frame = self._frame = self._framed(self._problem, new)
         coarse = self._coarsely(new, frame.box)
         after = _stacked(coarse)
         if len(after) != len(self._fine):
@@ -118,8 +119,8 @@ class EditSession:
                 expected=f"{len(self._fine) - 1} as in the plan being edited",
                 remedy="Start a new EditSession for another number of freezes.",
             )
-        sharp = frame.sharp | self._near_odd_probes(new, partners)
-        arrays = self._corrected(new, partners, after, sharp)
+        sharp = frame.sharp | self._near_odd_probes(new, partners, frame)
+        arrays = self._corrected(new, partners, after, sharp, frame)
         old = self._result.error
         return replace(
             coarse,
@@ -190,11 +191,11 @@ class EditSession:
         partners: Sequence[int | None],
         after: NDArray[np.float32],
         sharp: NDArray[np.bool_],
+        frame: Frame,
     ) -> NDArray[np.float32]:
         """(field, slice, row, column) the full solution carried along, with the coarse change."""
         from irplan.compute.cpu import shifted_field
 
-        frame = self._frame
         moves = _moves(self._problem.placements, new.placements, partners, new.grid)
         h = np.asarray(new.grid.spacing_mm, np.float32)
         wide = np.float32(RATIO) * h
@@ -219,7 +220,7 @@ class EditSession:
         return out
 
     def _near_odd_probes(
-        self, new: AblationProblem, partners: Sequence[int | None]
+        self, new: AblationProblem, partners: Sequence[int | None], frame: Frame
     ) -> NDArray[np.bool_] | bool:
         """Coarse voxels near probes that came, went or do something else than before."""
         was = self._problem
@@ -233,9 +234,9 @@ class EditSession:
                 odd.append(p)
         if not odd:
             return False
-        shape = self._frame.sharp.shape
+        shape = frame.sharp.shape
         h = np.asarray(new.grid.spacing_mm)
-        corner = np.array([a for a, _ in self._frame.box])
+        corner = np.array([a for a, _ in frame.box])
         at = np.moveaxis(np.indices(shape, dtype=np.float64), 0, -1) * RATIO + corner
         out = np.zeros(shape, bool)
         for p in odd:
@@ -253,10 +254,23 @@ class EditSession:
         schedule: Schedule | Sequence[Schedule] | None = None,
         progress: Progress = no_progress,
     ) -> CryoResult:
-        """Simulate these placements in full; later edits start from them."""
+        """Simulate these placements in full; later edits start from them.
+
+        Until `prepare` or the first edit, `carried` starts from the solution before.
+        """
         new = self._changed(placements, schedule)
         self._settle(new, None, progress)
         return self._result
+
+    def prepare(self) -> Frame:
+        """Make the coarse side of the full solution, which edits start from, where it lacks."""
+        if self._frame is None:
+            self._frame = self._framed(self._problem, self._problem)
+            self._settled_as = (
+                self._problem, self._result, self._frame, self._fine, self._held, self._lowest,
+                self._highest,
+            )  # fmt: skip
+        return self._frame
 
     def _changed(
         self,
@@ -274,19 +288,15 @@ class EditSession:
     def _settle(
         self, problem: AblationProblem, result: CryoResult | None, progress: Progress
     ) -> None:
-        frame = self._framed(problem, problem)
         fine = result
         if fine is None:
             fine = simulate_cryo(problem, threads=self._threads, progress=progress)
         self._problem, self._result = problem, fine
-        self._frame = frame
+        self._frame = None
         self._fine = _stacked(fine)
         self._lowest = self._fine.min(axis=(1, 2, 3))
         self._highest = self._fine.max(axis=(1, 2, 3))
         self._held: NDArray[np.bool_] = is_held(problem)[problem.tissue_index]
-        self._settled_as = (
-            problem, fine, frame, self._fine, self._held, self._lowest, self._highest,
-        )  # fmt: skip
 
     def _framed(self, problem: AblationProblem, other: AblationProblem) -> Frame:
         """The coarse solution of ``problem`` on a box that holds the probes of both."""

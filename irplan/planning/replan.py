@@ -246,6 +246,11 @@ class PlanEditor:
         self.current = self._measured(self.placements, result, exact=True)
         return self.current
 
+    def prepare(self) -> None:
+        """Work out now what the next edit after `settle` would begin with."""
+        if self._session is not None:
+            self._session.prepare()
+
     def _at(self, number: int) -> Placement:
         if not 1 <= number <= len(self.placements):
             raise InputError(

@@ -22,14 +22,13 @@ Topic = Literal["state", "live", "extras", "message", "jobs"]
 
 @dataclass(frozen=True, eq=False)
 class Live:
-    """Needles as they are being dragged, and the newest zone of them.
+    """Needles as they are being dragged, and the newest zone there is.
 
-    ``computed``: the placements whose zone was computed, not only carried along.
+    Until a first one of these placements is there, ``simulation`` is of where they were.
     """
 
     placements: tuple[Placement, ...]
     simulation: Simulation | None = None
-    computed: tuple[Placement, ...] | None = None
 
 
 class Desk(Messages):

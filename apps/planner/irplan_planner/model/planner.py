@@ -92,12 +92,13 @@ class Planner:
         if not self._background or state.plan is None or state.labels is None:
             return
         found = state.simulation
-        if found is None or found.made_from != state.simulated_from or not found.exact:
-            waiting = any(j.title == "Simulating" for j in self.desk.jobs.active())
-            if found is None and not waiting and state.target is not None:
-                self.edit.settle()
-            return
-        if found.evaluation is not None:
+        fresh = found is not None and found.made_from == state.simulated_from
+        if found is None or found.placements != state.plan.placements or (
+            fresh and not found.exact
+        ):  # fmt: skip
+            if state.target is not None:
+                self.edit.complete()
+        elif fresh and found.evaluation is not None:
             self.edit.prepare()
 
     def warm_up(self, more: tuple[str, ...] = ()) -> None:

@@ -132,13 +132,14 @@ class Planning:
         desk, state = self._desk, self._desk.state
         if state.plan is None:
             raise InputError("plan", got="none yet", expected="a plan", remedy="Run Plan first.")
-        fresh = state.simulation is not None and state.simulation.made_from == state.simulated_from
+        found = state.simulation
+        fresh = found is not None and found.exact and found.made_from == state.simulated_from
         if review == "accepted" and not fresh:
             raise InputError(
                 "review",
-                got="a plan whose simulation is stale",
-                expected="a simulated plan",
-                remedy="Run Simulate first.",
+                got="a plan whose simulation is stale or not in full",
+                expected="a plan simulated in full",
+                remedy="Wait for it, or run Simulate.",
             )
         when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         plan = set_review(state.plan, review, who=who, why=why, when=when)
@@ -265,7 +266,8 @@ def with_alternative(
     zone_ml = float(np.count_nonzero(field.array <= level)) * field.grid.voxel_volume_mm3 / 1000.0
     simulation = Simulation(
         one.result, e.margin.points_mm, e.margin.margin_mm, e.minimal_margin_mm,
-        e.target_coverage, e.margin_coverage, zone_ml, True, new.simulated_from,
+        e.target_coverage, e.margin_coverage, zone_ml, "full", one.plan.placements,
+        new.simulated_from,
         geometry, e, one.paths,
     )  # fmt: skip
     return replace(new, simulation=simulation)

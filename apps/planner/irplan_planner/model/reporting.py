@@ -14,11 +14,12 @@ from irplan import RESEARCH_USE_ONLY
 from irplan.compute.progress import Progress, portion
 from irplan.errors import InputError
 from irplan_planner.model.desk import Desk
-from irplan_planner.model.state import CaseState, Draft
+from irplan_planner.model.state import CaseState, Draft, Simulation
 
 if TYPE_CHECKING:
     from irplan.planning.case import PlannedAblation
-    from irplan.planning.evaluation import Row
+    from irplan.planning.evaluation import PlanEvaluation, Row
+    from irplan.planning.plan import AblationPlan
     from irplan.planning.review_states import ReviewState
 
 _TONE = {"ok": "#6fd3a8", "warning": "#ffc857", "error": "#ff7a6b", "not_checked": "#a9b6c4"}
@@ -146,19 +147,30 @@ def _report_case(plan: Any, folder: Path | None, place: Path) -> Path:
     return case
 
 
+def require_verdict(state: CaseState) -> tuple[AblationPlan, Simulation, PlanEvaluation]:
+    """Plan, simulation and verdict; `InputError` unless it was simulated in full and judged."""
+    found, got = state.simulation, "a plan without a verdict"
+    if state.plan is not None and found is not None and found.evaluation is not None:
+        if found.made_from != state.simulated_from:
+            got = "a plan whose simulation is stale"
+        elif not found.exact:
+            got = "a plan whose simulation in full is not there yet"
+        else:
+            return state.plan, found, found.evaluation
+    raise InputError(
+        "report",
+        got=got,
+        expected="a plan simulated in full and judged",
+        remedy="Wait for it, or run Simulate.",
+    )
+
+
 def planned_now(state: CaseState) -> PlannedAblation:
     """The search's outcome with the plan, simulation and verdict as they are now.
 
     Raises `InputError` where the plan has no verdict yet, or was opened without its search.
     """
-    found = state.simulation
-    if state.plan is None or found is None or found.evaluation is None:
-        raise InputError(
-            "report",
-            got="a plan without a verdict",
-            expected="a simulated and judged plan",
-            remedy="Run Simulate first.",
-        )
+    plan, found, evaluation = require_verdict(state)
     if state.planned is None:
         raise InputError(
             "export",
@@ -167,7 +179,7 @@ def planned_now(state: CaseState) -> PlannedAblation:
             remedy="Run Plan again (its needles can be kept), or use the saved plan.json.",
         )
     return replace(
-        state.planned, plan=state.plan, result=found.result, evaluation=found.evaluation,
+        state.planned, plan=plan, result=found.result, evaluation=evaluation,
         paths=found.paths, messages=state.messages,
     )  # fmt: skip
 
@@ -177,15 +189,7 @@ def draft_html(state: CaseState) -> str:
 
     Raises `InputError` where the plan has no verdict yet.
     """
-    plan, found = state.plan, state.simulation
-    if plan is None or found is None or found.evaluation is None or state.volume is None:
-        raise InputError(
-            "report",
-            got="a plan without a verdict",
-            expected="a simulated and judged plan",
-            remedy="Run Simulate first.",
-        )
-    e = found.evaluation
+    plan, _, e = require_verdict(state)
     out = [
         f"<h2>{plan.review.state.upper()} &mdash; {_kind(plan.placements[0].applicator.kind)} "
         "plan</h2>",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from irplan.segmentation.clicks import Click
     from irplan.segmentation.liver_result import LiverSegmentation
 
+#: How a zone was come by: "carried" along with its needles, not computed; "quick": computed, cryo
+#: in two levels on the full grid (its error says how far off), heat on coarse voxels; "full".
+Grade = Literal["carried", "quick", "full"]
 _numbers = itertools.count(1)
 
 
@@ -78,10 +81,9 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What was simulated of a plan, and from which parts.
+    """What was simulated of a plan's ``placements``, and from which parts.
 
-    ``exact`` False: the coarse preview of an edit.  ``evaluation`` and ``paths`` are None until
-    the rows have been worked out.
+    ``evaluation`` and ``paths`` are None until the rows have been worked out.
     """
 
     result: AblationResult
@@ -91,11 +93,30 @@ class Simulation:
     target_share: float
     margin_share: float
     zone_ml: float
-    exact: bool
+    grade: Grade
+    placements: tuple[Placement, ...]
     made_from: tuple[int, ...]
     geometry: TargetGeometry | None = None
     evaluation: PlanEvaluation | None = None
     paths: tuple[PathCandidate, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Simulated in full: what a report may stand on."""
+        return self.grade == "full"
+
+    def provenance(self, placements: tuple[Placement, ...]) -> str:
+        """What to know of it where ``placements`` are shown; empty for their full simulation."""
+        if self.placements != placements:
+            return "of where the needle was"
+        if self.grade == "full":
+            return ""
+        if self.grade == "carried":
+            return "preview: carried along, not computed"
+        error = getattr(self.result, "error", None)
+        if error is None:
+            return "preview: on coarse voxels"
+        return f"computed in two levels, front within about {error.total_mm:.1f} mm"
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,8 @@ def _simulate(s: CaseState) -> tuple[StepStatus, str]:
     if s.simulation.made_from != s.simulated_from:
         return "stale", f"smallest margin was {mm:.1f} mm; the plan changed since"
     if not s.simulation.exact:
-        return "stale", f"smallest margin about {mm:.1f} mm (preview)"
+        words = s.simulation.provenance(s.plan.placements)
+        return "stale", f"smallest margin about {mm:.1f} mm: {words}"
     return "done", f"smallest margin {mm:.1f} mm of {s.plan.margin_goal_mm:g} mm wanted"
 
 
@@ -112,6 +113,8 @@ def _report(s: CaseState) -> tuple[StepStatus, str]:
         return "missing", "Needs a simulated plan."
     if s.simulation.made_from != s.simulated_from:
         return "missing", "The simulation is stale."
+    if not s.simulation.exact:
+        return "missing", "Waits for the simulation in full."
     if s.review == "accepted":
         return "done", "accepted"
     if s.report is None:

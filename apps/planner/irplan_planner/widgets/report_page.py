@@ -64,7 +64,8 @@ class ReportPage(Page):
 
     def refresh(self) -> None:
         state = self.planner.state
-        judged = state.simulation is not None and state.simulation.evaluation is not None
+        found = state.simulation
+        judged = found is not None and found.exact and found.evaluation is not None
         self.main.setEnabled(judged and not self.desk.read_only)
         review = state.review
         self._reviewed.setEnabled(judged and review == "draft")

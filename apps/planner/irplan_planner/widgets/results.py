@@ -50,15 +50,16 @@ class Results(QTabWidget):
         """Margins and rows of the plan, or of the needle in hand."""
         planner = self.planner
         found, state = planner.desk.simulation, planner.state
-        key = (found, coverage_words(planner), planner.desk.live is not None)
+        words = "" if found is None else found.provenance(planner.desk.placements)
+        key = (found, words, coverage_words(planner), state.plan)
         if key == self._verdict_of:
             return
         self._verdict_of = key
         if found is None or state.plan is None:
-            words = "No plan yet." if state.plan is None else "The plan is not simulated yet."
-            self.verdict.setHtml(f"<p>{words}</p>")
+            lacks = "No plan yet." if state.plan is None else "The plan is not simulated yet."
+            self.verdict.setHtml(f"<p>{lacks}</p>")
             return
-        if found.evaluation is not None and planner.desk.live is None:
+        if found.evaluation is not None and found.placements == planner.desk.placements:
             rows = found.evaluation.rows
         else:
             rows = planner.edit.live_rows(found)
@@ -68,12 +69,12 @@ class Results(QTabWidget):
         head = (
             f"<p style='font-size:large'>Smallest margin <b style='color:{colour}'>"
             f"{found.minimal_margin_mm:.1f} mm</b> of {state.plan.margin_goal_mm:g} mm"
-            f"{'' if found.exact else ' (preview)'}<br>zone {found.zone_ml:.1f} ml, target "
-            f"{100 * found.target_share:.1f} % covered</p>"
+            f"<br>zone {found.zone_ml:.1f} ml, target {100 * found.target_share:.1f} % covered</p>"
         )
         bar = self.verdict.verticalScrollBar().value()
         sure = html.escape(coverage_words(planner))
-        self.verdict.setHtml(head + (f"<p>{sure}</p>" if sure else "") + rows_html(rows))
+        note = f"<p style='color:{theme.WARN}'>{html.escape(words)}</p>" if words else ""
+        self.verdict.setHtml(head + note + (f"<p>{sure}</p>" if sure else "") + rows_html(rows))
         self.verdict.verticalScrollBar().setValue(bar)
 
     def show_messages(self) -> None:

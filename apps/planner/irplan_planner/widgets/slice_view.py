@@ -376,6 +376,7 @@ class SliceView(QWidget):
             if found is not None and not scene.planner.desk.read_only:
                 scene.needle = found[0]
                 self._drag = ("needle", (found[0], found[1], u, v, frame))
+                scene.planner.edit.prepare()
                 scene.changed.emit()
                 return
             self._drag = ("cross", None)
