@@ -261,7 +261,8 @@ def test_many_at_once_are_the_same_in_order(make_problem):
     for result, problem in zip(many, problems, strict=True):
         alone = simulate(problem, threads=1)
         assert result.end_of_freeze_c.array.tobytes() == alone.end_of_freeze_c.array.tobytes()
-    assert seen == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert seen == sorted(seen)  # it is called while a result is waited for, too
+    assert [f for f in dict.fromkeys(seen) if f > 0.0] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
 
     def stop(fraction: float, message: str) -> None:
         raise CancelledError("batch")

@@ -49,8 +49,8 @@ def handmade_state(case: PlannedCase, handmade: ModuleType) -> CaseState:
     )
     found = Simulation(
         case.result, e.margin.points_mm, e.margin.margin_mm, e.minimal_margin_mm,
-        e.target_coverage, e.margin_coverage, 15.9, "full", case.plan.placements, state.simulated_from,
-        evaluation=e, paths=case.paths,
+        e.target_coverage, e.margin_coverage, 15.9, "full", case.plan.placements,
+        state.simulated_from, evaluation=e, paths=case.paths,
     )  # fmt: skip
     return replace(state, simulation=found, planned_from=state.planning_from)
 

@@ -122,6 +122,42 @@ def test_dragging_a_tip_moves_it_and_can_be_undone(window: PlannerWindow, qtbot:
     assert window.desk.state.plan is now
 
 
+def test_a_dropped_needle_is_computed_and_judged_before_it_is_simulated_anew(
+    window: PlannerWindow, qtbot: Any
+) -> None:
+    """Each answer says what it is; a report waits for the last; undo in between leaves none."""
+    desk, edit = window.desk, window.planner.edit
+    edit.settle()
+    _idle(window, qtbot)
+    seen: list[tuple[str, bool, str]] = []
+
+    def look(topic: str) -> None:
+        found, placements = desk.simulation, desk.placements
+        note = (found.grade, found.evaluation is not None, found.provenance(placements))
+        if topic == "state" and (not seen or seen[-1] != note):
+            seen.append(note)
+            report = {v.name: v.status for v in window.planner.steps()}["report"]
+            assert (report == "missing") == (note != ("full", True, ""))
+
+    desk.listen(look)
+    edit.drag(1, "tip", (2.0, 1.0, 0.0))
+    edit.drop()
+    _idle(window, qtbot)
+    assert [s[:2] for s in seen] == [
+        ("full", True), ("quick", False), ("quick", True), ("full", False), ("full", True)
+    ]  # fmt: skip
+    assert seen[0][2] == "of where the needle was"
+    assert "two levels" in seen[1][2]
+    assert seen[-1][2] == ""
+    assert desk.simulation.made_from == desk.state.simulated_from
+    edit.drag(1, "tip", (0.0, 3.0, 0.0))
+    edit.drop()
+    desk.undo()
+    _idle(window, qtbot)
+    assert desk.simulation.exact
+    assert desk.simulation.placements == desk.state.plan.placements
+
+
 def test_escape_calls_a_drag_off(window: PlannerWindow, qtbot: Any) -> None:
     plan = window.desk.state.plan
     tip = np.asarray(plan.placements[0].needle.tip_mm)

@@ -16,6 +16,9 @@ from irplan_planner.widgets.scene import SharedScene
 
 _MODES = (("Slice", "slice"), ("MIP", "mip"), ("MinIP", "minip"), ("Mean", "mean"))
 
+#: Steps of the progress bar: each draws the whole window anew where OpenGL is in it.
+_BAR_STEPS = 25
+
 
 class TopBar(QWidget):
     """Undo, redo, save; window, slab, opacity; what the 3-D view shows."""
@@ -108,7 +111,7 @@ class StatusBar(QWidget):
         self.work = QLabel("")
         self.bar = QProgressBar()
         self.bar.setMaximumWidth(220)
-        self.bar.setRange(0, 1000)
+        self.bar.setRange(0, _BAR_STEPS)
         self.bar.setFormat("%p %")
         self.stop = QPushButton("Stop")
         self.stop.setAccessibleName("Stop the work that runs")
@@ -134,7 +137,7 @@ class StatusBar(QWidget):
             more = f" (+{len(shown) - 1})" if len(shown) > 1 else ""
             said = "stopping" if job.cancelling else job.message
             self.work.setText(f"{job.title}{more}: {said}")
-            self.bar.setValue(round(1000 * job.fraction))
+            self.bar.setValue(round(_BAR_STEPS * job.fraction))
 
     def refresh(self) -> None:
         """Show the last message."""
