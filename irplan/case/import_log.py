@@ -12,7 +12,7 @@ from irplan.errors import FileFormatError, InputError
 from irplan.files.device_csv import read_device_csv, read_device_map
 from irplan.files.json_text import load_json
 from irplan.files.plan_file import PLAN_SCHEMA, read_plan
-from irplan.procedure.events import Event, NewEvent
+from irplan.procedure.events import Event, NewEvent, Source, effective_events
 from irplan.procedure.log import ProcedureLog
 from irplan.procedure.log_import import (
     VERIFICATION_SCHEMA,
@@ -32,16 +32,41 @@ def import_file(
     lesion: str | None = None,
     side: str | None = None,
     at: datetime | None = None,
+    any_patient: bool = False,
 ) -> tuple[Event, ...]:
     """Append what ``path`` tells, all of it or nothing; what it is, is seen from its content.
 
     Dose reports are DICOM, device tables ``.csv``, plans, needles and verifications JSON.  A file
-    that was imported before is refused, so nothing stands twice.  Raises `FileFormatError`,
-    `DicomError` or `InputError` for what cannot be used.
+    that was imported before is refused, so nothing stands twice; so is a dose report of another
+    patient than the log's, unless ``any_patient``, which a note then tells.  Raises
+    `FileFormatError`, `DicomError` or `InputError` for what cannot be used.
     """
     file = Path(path)
     _require_new(log, file)
-    return log.append_many(_events(file, device_map, zone, lesion, side, at))
+    new = list(_events(file, device_map, zone, lesion, side, at))
+    dose = next((n for n in new if n.source.how == "rdsr"), None)
+    if dose is not None and _of_another_patient(log, file):
+        if not any_patient:
+            raise InputError(
+                f"file '{file.name}'",
+                got="a dose report with another patient number than the log's case",
+                expected="the dose report of this procedure",
+                remedy="Give that one; where the number was changed on purpose (de-identified, "
+                "say), allow it: --any-patient.",
+            )
+        text = "Dose report with another patient number than the case's, allowed on import."
+        new.append(NewEvent("note", {"text": text}, Source("typed", ref=dose.source.ref)))
+    return log.append_many(new)
+
+
+def _of_another_patient(log: ProcedureLog, file: Path) -> bool:
+    """Whether both the case and the DICOM file name a patient, and not the same one."""
+    from irplan.dicom.reading import read_dataset, text
+
+    tags = ("PatientID", "SpecificCharacterSet")
+    theirs = text(read_dataset(file, pixels=False, tags=tags), "PatientID").strip()
+    ours = [e.data["patient_id"] for e in effective_events(log.events()) if e.event.kind == "case"]
+    return bool(theirs and ours) and theirs not in {str(i).strip() for i in ours}
 
 
 def _events(
@@ -64,7 +89,15 @@ def _events(
             return events_from_needles(data, digest, at=at)
         return events_from_verification(data, digest, at=at)
     from irplan.dicom.rdsr import read_dose
+    from irplan.dicom.reading import is_dicom
 
+    if file.is_file() and not is_dicom(file):
+        raise FileFormatError(
+            f"file '{file.name}'",
+            got="neither DICOM, JSON (.json) nor a table (.csv)",
+            expected="a dose report, a plan, needles, a verification or a device's table",
+            remedy="Give one of these.",
+        )
     return events_from_dose(read_dose(file), zone=_zone(zone))
 
 

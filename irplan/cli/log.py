@@ -117,6 +117,9 @@ def import_(
     lesion: str | None = typer.Option(None, help="Lesion that a plan is for."),
     side: str | None = typer.Option(None, help="Its side: left, right, midline, none."),
     at: str | None = _AT,
+    any_patient: bool = typer.Option(
+        False, "--any-patient", help="A dose report whose patient number is not the case's."
+    ),
     quiet: bool = QUIET,
     as_json: bool = JSON,
 ) -> None:
@@ -130,8 +133,9 @@ def import_(
         with ProcedureLog.open(folder) as held:
             _tell(console, held)
             done = import_file(
-                held, file, device_map=device_map, zone=zone, lesion=lesion, side=side, at=when
-            )
+                held, file, device_map=device_map, zone=zone, lesion=lesion, side=side, at=when,
+                any_patient=any_patient,
+            )  # fmt: skip
         console.say(f"{len(done)} event(s): {done[0].seq} to {done[-1].seq}")
         console.result({"events": len(done), "first": done[0].seq, "last": done[-1].seq})
 

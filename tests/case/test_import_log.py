@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from irplan.ablation import LethalRule, Placement, Schedule, applicator
 from irplan.case.import_log import import_file
@@ -21,9 +23,11 @@ from irplan.files.device_csv import read_device_csv, read_device_map
 from irplan.files.plan_file import write_plan
 from irplan.geometry import Needle
 from irplan.planning.plan import AblationPlan, Provenance, Target
+from irplan.procedure.events import Source
 from irplan.procedure.log import ProcedureLog
 from irplan.procedure.log_verify import verify_log
 
+TYPED = Source("typed", who="Dr. A")
 MAP = """
 time = "Zeit"
 time_format = "%d.%m.%Y %H:%M:%S"
@@ -220,3 +224,30 @@ def test_an_openigtlink_stream(log: ProcedureLog) -> None:
     assert {e.data["text"] for e in events if e.data["type"] == "STRING"} == {"tip  in"}
     with pytest.raises(InputError, match="OpenIGTLink"):
         listen(log, "127.0.0.1", port, seconds=0.3)
+
+
+def test_a_dose_report_of_another_patient_is_refused(tmp_path: Path, log: ProcedureLog) -> None:
+    log.append("case", {"patient_id": "P1"}, source=TYPED)
+    for name, number in (("ours", "P1 "), ("theirs", "P2"), ("nobody", "")):
+        data = Dataset()
+        data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.12.1"  # XA: its header tells a dose
+        data.SOPInstanceUID = f"1.2.{len(name)}"
+        data.Modality, data.PatientID = "XA", number
+        data.ImageAndFluoroscopyAreaDoseProduct = 1.5
+        data.file_meta = FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        data.save_as(tmp_path / name, enforce_file_format=True)
+    import_file(log, tmp_path / "ours")
+    import_file(log, tmp_path / "nobody")
+    count = log.count
+    with pytest.raises(InputError, match="another patient number") as refused:
+        import_file(log, tmp_path / "theirs")
+    assert "P2" not in str(refused.value)
+    assert log.count == count
+    *_, note = import_file(log, tmp_path / "theirs", any_patient=True)
+    assert (note.kind, note.source.how) == ("note", "typed")
+    (tmp_path / "LICENSE").write_text("words " * 100)
+    with pytest.raises(FileFormatError, match="neither DICOM"):
+        import_file(log, tmp_path / "LICENSE")
