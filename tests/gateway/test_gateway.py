@@ -29,6 +29,7 @@ from irplan.dicom.pacs_peer import parse_peer
 from irplan.dicom.pacs_send import send_files
 from irplan.dicom.rdsr import read_dose
 from irplan.errors import FileFormatError, OutputError, PacsError
+from irplan.planning.review_states import ReviewState
 from irplan.procedure.clock import Reading, read_clocks
 from irplan.procedure.review import judge
 from tests.dicom.orthanc import Orthanc
@@ -164,9 +165,19 @@ def test_more_images_make_a_new_draft_that_replaces_the_old(
     for file in files[:2]:
         take_object(gateway.store, file, Limits(1 << 30, 0))
     wait_for(lambda: len(gateway.store.drafts()) == 1)
+    draft = gateway.store.drafts()[0][0]
+    steps: tuple[ReviewState, ...] = ("reviewed", "accepted")
+    for state in steps:
+        before = draft
+        draft = judge(before, state, who="Dr A", why="seen", when="2099-01-01T00:00:00Z")
+        assert gateway.store.save_review(before, draft, to_send=state == "accepted")
+    assert gateway.store.waiting() == [draft.draft_id]  # the PACS is away
     for file in files:
         take_object(gateway.store, file, Limits(1 << 30, 0))
     wait_for(lambda: len(gateway.store.drafts()) == 2)
+    assert gateway.store.waiting() == []  # what was replaced does not leave any more
+    assert not gateway.store.send_again(draft.draft_id)
+    assert gateway.store.rows("outbox")[0]["state"] == "withdrawn"
     (new, _), (old, facts) = gateway.store.drafts()
     assert (new.revision, new.replaces, facts["replaced"]) == (2, old.draft_id, 1)
 
@@ -288,11 +299,16 @@ def test_watch_folder_takes_files_and_zips_and_sets_aside_the_rest(
     with zipfile.ZipFile(watched / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", b"\0" * (3 << 20))
         archive.writestr("b", b"\0" * (90 << 20))
+    with zipfile.ZipFile(watched / "part.zip", "w") as archive:
+        archive.write(next(study(tmp_path / "y", 8, slices=1).iterdir()), "1")
+        archive.writestr("2", b"no image")
     (watched / "letter.txt").write_text("no image")
-    wait_for(lambda: len(gateway.store.drafts()) == 2)
+    wait_for(lambda: len(gateway.store.drafts()) == 3)
     wait_for(lambda: not [p for p in watched.rglob("*") if p.is_file()
                           and p.parent.name != "refused"])  # fmt: skip
-    assert sorted(p.name[7:] for p in (watched / "refused").iterdir()) == ["bomb.zip", "letter.txt"]
+    assert sorted(p.name[7:] for p in (watched / "refused").iterdir()) == [
+        "bomb.zip", "letter.txt", "part.zip",
+    ]  # fmt: skip
     assert list((tmp_path / "store" / "tmp").glob("irplan-zip-*")) == []
 
 

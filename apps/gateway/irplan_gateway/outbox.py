@@ -6,7 +6,7 @@ import time
 
 from irplan.dicom.pacs_client import RetryPolicy, connect
 from irplan.dicom.pacs_send import send_files
-from irplan.errors import IrplanError, PacsError
+from irplan.errors import IrplanError, PacsError, ReviewError
 from irplan.procedure.review import require_releasable
 from irplan_gateway.config import GatewayConfig
 from irplan_gateway.store import Store
@@ -36,8 +36,8 @@ class Outbox:
                 draft, _ = found
                 folder = self._store.draft_folder(draft_id)
 
-                def gate(name: str, raw: bytes, draft=draft) -> None:  # type: ignore[no-untyped-def]
-                    require_releasable(draft, name, raw)
+                def gate(name: str, raw: bytes, draft_id: str = draft_id) -> None:
+                    self._require_releasable(draft_id, name, raw)
 
                 try:
                     send_files(client, [folder / n for n in draft.files], gate, retry=_ONCE)
@@ -57,3 +57,15 @@ class Outbox:
         finally:
             client.close()
         return sent
+
+    def _require_releasable(self, draft_id: str, name: str, raw: bytes) -> None:
+        """Asked of the record as it is now: it may have been rejected or replaced meanwhile."""
+        found = self._store.draft(draft_id)
+        if found is None or found[1]["replaced"]:
+            raise ReviewError(
+                f"release of '{name}'",
+                got="a result that a newer draft replaced",
+                expected="the current result",
+                remedy="Review the newer draft.",
+            )
+        require_releasable(found[0], name, raw)

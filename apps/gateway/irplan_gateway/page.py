@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._decide(parts[1], parts[2], fields)
         if len(parts) == 3 and parts[0] == "draft" and parts[2] == "send":
             return self._again(self.page.store.send_again(parts[1]), f"/draft/{parts[1]}")
-        if len(parts) == 3 and parts[0] == "job" and parts[2] == "again" and parts[1].isdigit():
+        if len(parts) == 3 and parts[0] == "job" and parts[2] == "again" and parts[1].isdecimal():
             return self._again(self.page.store.run_again(int(parts[1][:18])), "/")
         return self._nothing()
 
@@ -175,16 +175,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self) -> bytes:
         store = self.page.store
-        drafts = store.drafts(_MOST_LISTED)
-        patients = {
-            d.draft_id: "  ".join(
-                v for k, v in _patient(store.folder / "incoming" / f["incoming"]) if k != "Study"
-            )
-            for d, f in drafts
-        }
+        drafts, jobs, series = store.drafts(_MOST_LISTED), store.rows("job"), store.rows("series")
+        failed = {j["series"] for j in page_html.failed_jobs(jobs)}
         return page_html.list_page(
-            drafts, store.rows("job"), patients, store.rows("series"), token=self.page.token()
+            drafts,
+            jobs,
+            {d.draft_id: self._whose(f["incoming"]) for d, f in drafts},
+            {s["uid"]: self._whose(s["folder"]) for s in series if s["uid"] in failed},
+            sum(s["state"] == "unmatched" for s in series),
+            store.draft_counts(),
+            token=self.page.token(),
         )
+
+    def _whose(self, incoming: str) -> str:
+        """Name and number of the patient of a series' folder."""
+        said = _patient(self.page.store.folder / "incoming" / incoming)
+        return "  ".join(v for k, v in said if k != "Study")
 
     def _show(self, draft_id: str, problem: str = "", code: int = 200) -> None:
         store = self.page.store

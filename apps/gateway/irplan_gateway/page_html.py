@@ -32,7 +32,7 @@ th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
 th, td { padding: 7px 12px 7px 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
 tr:last-child td { border-bottom: 0; }
-th, td.short { white-space: nowrap; }
+th, td.short { white-space: nowrap; } td.rule { min-width: 8em; }
 form { margin-top: 14px; }
 h3 { margin: 0; font-size: 14px; color: var(--soft); font-weight: 600; }
 a { color: var(--blue); }
@@ -91,14 +91,20 @@ def list_page(
     drafts: Sequence[tuple[Draft, Mapping[str, Any]]],
     jobs: Sequence[Mapping[str, Any]],
     patients: Mapping[str, str],
-    series: Sequence[Mapping[str, Any]],
+    failed_patients: Mapping[str, str],
+    unmatched: int,
+    counts: tuple[int, int],
     *,
     token: str,
 ) -> bytes:
-    """All drafts, what is being worked on, what failed and what no rule fits."""
+    """Drafts, work, failures, what no rule fits.
+
+    ``patients`` by draft, ``failed_patients`` by series; ``counts``: drafts in all, and undecided.
+    """
     rows = [
         f'<tr><td class="short"><a href="/draft/{esc(d.draft_id)}">{esc(d.draft_id)}</a></td>'
-        f"<td>{esc(patients.get(d.draft_id, ''))}</td><td>{esc(facts['rule'])}</td>"
+        f"<td>{esc(patients.get(d.draft_id, ''))}</td>"
+        f'<td class="rule">{esc(facts["rule"])}</td>'
         f"<td>{tag(d.review.state)}"
         + (" replaced by a newer draft" if facts["replaced"] else "")
         + (f" {tag(facts['sending'])}" if facts["sending"] else "")
@@ -107,9 +113,14 @@ def list_page(
         for d, facts in drafts
     ]
     head = ("Result", "Patient", "Rule", "State", "Open objections", "Made (UTC)")
-    body = _section("Results", _table(head, rows, "No results yet."))
+    found = _table(head, rows, "No results yet.")
+    if len(rows) < counts[0]:
+        found += (
+            f"<p>The first {len(rows)} of {counts[0]} results are shown, undecided ones first: "
+            f"{counts[1]} of all wait for a decision.</p>"
+        )
+    body = _section("Results", found)
     queued = [j for j in jobs if j["state"] in ("queued", "running")]
-    failed = [j for j in jobs if j["state"] == "failed"]
     body += _section(
         "At work",
         _table(
@@ -125,23 +136,28 @@ def list_page(
     body += _section(
         "Failed: these have no result, which is not the same as nothing found",
         _table(
-            ("Job", "Plug-in", "Why", "Ended (UTC)", ""),
+            ("Job", "Plug-in", "Patient", "Why", "Ended (UTC)", ""),
             [
-                f"<tr><td>{j['id']}</td><td>{esc(j['plugin'])}</td><td>{esc(j['error'])}</td>"
+                f"<tr><td>{j['id']}</td><td>{esc(j['plugin'])}</td>"
+                f"<td>{esc(failed_patients.get(j['series'], ''))}</td><td>{esc(j['error'])}</td>"
                 f'<td class="short">{esc(_time(j["ended"]))}</td><td>'
                 + _button(f"/job/{j['id']}/again", token, "Run again")
                 + "</td></tr>"
-                for j in failed[-_MOST_FAILED:][::-1]
+                for j in failed_jobs(jobs)
             ],
             "None.",
         ),
     )
-    unmatched = sum(s["state"] == "unmatched" for s in series)
     if unmatched:
         body += _section(
             "Not processed", f"<p>{unmatched} series fit no rule: nothing was run on them.</p>"
         )
     return page("Results", body)
+
+
+def failed_jobs(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The failed jobs that are listed, the newest first."""
+    return [j for j in jobs if j["state"] == "failed"][-_MOST_FAILED:][::-1]
 
 
 def draft_page(

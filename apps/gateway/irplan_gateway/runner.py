@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -71,6 +73,7 @@ def run_job(config: GatewayConfig, store: Store, job: Job, stop: threading.Event
             final = store.draft_folder(draft.draft_id)
             shutil.rmtree(final, ignore_errors=True)  # of an attempt that died before its record
             out.replace(final)
+        log_of(out).unlink(missing_ok=True)
         store.finish_job(
             job,
             seconds=time.monotonic() - started,
@@ -78,12 +81,15 @@ def run_job(config: GatewayConfig, store: Store, job: Job, stop: threading.Event
             draft=draft,
             replaces=old.draft_id if old is not None and draft is not None else "",
         )
-        log_of(out).unlink(missing_ok=True)
         return True
     except IrplanError as error:
         reason = error.got
     except OSError as error:
         reason = f"the disk: {(error.strerror or type(error).__name__).lower()}"
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - the job has failed, and must not hang as running
+        reason = f"a fault of the gateway ({type(error).__name__})"
     shutil.rmtree(out, ignore_errors=True)
     store.finish_job(job, seconds=time.monotonic() - started, version=version, error=reason)
     return False
@@ -159,7 +165,8 @@ def _collect(out: Path, job: Job) -> _Left:
         size += file.stat().st_size
         if size > _MOST_BYTES or len(files) > _MOST_FILES:
             raise _failed(f"more than {_MOST_FILES} files or {_MOST_BYTES >> 30} GB")
-        hashes[file.name] = sha256_hex(file.read_bytes())
+        with file.open("rb") as opened:
+            hashes[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
     if not hashes:
         raise _failed("no result at all")
     result: dict[str, Any] = {}

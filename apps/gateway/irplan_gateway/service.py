@@ -67,6 +67,8 @@ class Gateway:
         if self.node is not None:
             self.node.start()
         self.page.start()
+        if self.watch is not None:
+            self._loop(self.watch.look)
         self._loop(self._look)
         self._loop(self.outbox.push)
         for _ in range(self.config.workers):
@@ -106,8 +108,6 @@ class Gateway:
 
     def _look(self) -> None:
         self._watch_clock()
-        if self.watch is not None:
-            self.watch.look()
         self._route_quiet()
 
     def _watch_clock(self) -> None:

@@ -48,6 +48,10 @@ _DRAFTS = (
     "JOIN series ON series.uid = job.series LEFT JOIN outbox ON outbox.draft = draft.id"
 )
 
+_UNDECIDED = (
+    "(draft.replaced = 0 AND json_extract(draft.record, '$.review.state') IN ('draft', 'reviewed'))"
+)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -219,6 +223,11 @@ class Store:
                 )
             if replaces:
                 db.execute("UPDATE draft SET replaced=1 WHERE id=?", (replaces,))
+                db.execute(
+                    "UPDATE outbox SET state='withdrawn', error='replaced by a newer draft' "
+                    "WHERE draft=? AND state IN ('waiting', 'refused')",
+                    (replaces,),
+                )
 
     def latest_draft(self, series: str, plugin: str) -> Draft | None:
         """The newest draft of that plug-in on that series."""
@@ -233,9 +242,14 @@ class Store:
     # -- reviewing and sending
 
     def drafts(self, most: int = -1) -> list[tuple[Draft, dict[str, Any]]]:
-        """Drafts with their jobs' facts, the newest first; at most ``most`` (-1: all)."""
-        rows = self._all(f"{_DRAFTS} ORDER BY draft.rowid DESC LIMIT ?", most)
+        """Drafts with their jobs' facts, undecided first, then the newest; at most ``most``."""
+        rows = self._all(f"{_DRAFTS} ORDER BY {_UNDECIDED} DESC, draft.rowid DESC LIMIT ?", most)
         return [(draft_from_data(json.loads(r["record"])), dict(r)) for r in rows]
+
+    def draft_counts(self) -> tuple[int, int]:
+        """How many drafts there are, and how many of them nobody has decided on."""
+        row = self._all(f"SELECT COUNT(*) AS n, TOTAL({_UNDECIDED}) AS open FROM draft")[0]
+        return row["n"], int(row["open"])
 
     def draft(self, draft_id: str) -> tuple[Draft, dict[str, Any]] | None:
         """One draft with its job's facts; None for an unknown id."""
@@ -274,8 +288,9 @@ class Store:
         with self._write() as db:
             return bool(
                 db.execute(
-                    "UPDATE outbox SET state='waiting' WHERE draft=? AND state='refused'",
-                    (draft_id,),
+                    "UPDATE outbox SET state='waiting' WHERE draft=? AND state='refused' "
+                    "AND NOT EXISTS (SELECT 1 FROM draft WHERE id=? AND replaced)",
+                    (draft_id, draft_id),
                 ).rowcount
             )
 
@@ -285,11 +300,15 @@ class Store:
         return [r["draft"] for r in rows]
 
     def sent(self, draft_id: str, *, state: str, error: str = "") -> None:
-        """What became of an outbox row: waiting (try again), sent or refused."""
+        """What became of an outbox row: waiting (try again), sent or refused.
+
+        What was withdrawn meanwhile stays so, unless it had left already.
+        """
         with self._write() as db:
             db.execute(
-                "UPDATE outbox SET state=?, error=?, ended=? WHERE draft=?",
-                (state, error, utc_text(now()), draft_id),
+                "UPDATE outbox SET state=?, error=?, ended=? WHERE draft=? "
+                "AND (state='waiting' OR ?='sent')",
+                (state, error, utc_text(now()), draft_id, state),
             )
 
     # -- counting

@@ -14,8 +14,8 @@ from irplan_gateway.store import Store
 class WatchFolder:
     """``look`` takes what lay still for ``settle_s``; taken files go, refused ones step aside.
 
-    A file leaves the folder only after its objects are safe in the store; what cannot be used is
-    moved to ``refused/`` in the same folder, never deleted.
+    A file leaves the folder only after its objects are safe in the store; what cannot be used, and
+    a zip of which something cannot, is moved to ``refused/`` in the same folder, never deleted.
     """
 
     def __init__(self, folder: Path, settle_s: float, store: Store, limits: Limits) -> None:
@@ -43,7 +43,10 @@ class WatchFolder:
             present[file] = (facts.st_size, facts.st_mtime_ns, since)
             if now - since >= self._settle_s:
                 present.pop(file)
-                taken += self._take(file)
+                try:
+                    taken += self._take(file)
+                except OSError:  # cannot be opened, removed or moved: the others go on
+                    self._store.note_if_possible("watch folder: trouble with a file")
         self._seen = present
         return taken
 
@@ -62,12 +65,12 @@ class WatchFolder:
             self._store.note_if_possible("watch folder: no space")
             return 0  # stays; what was taken is not taken twice
         good = any(o in ("stored", "had") for o in outcomes)
-        if good and all(o != "differs" for o in outcomes):
+        if good and all(o in ("stored", "had") for o in outcomes):
             file.unlink(missing_ok=True)
             return 1
-        self._store.note_if_possible("watch folder: refused")
+        self._store.note_if_possible(f"watch folder: {'taken in part' if good else 'refused'}")
         number = 0
         while (target := self._aside / f"{number:06d}-{file.name[-60:]}").exists():
             number += 1
         file.replace(target)
-        return 0
+        return int(good)
