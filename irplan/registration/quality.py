@@ -38,7 +38,9 @@ LIMITS: dict[str, Limit] = {
     "correlation": Limit(
         "correlation of the organ and its surroundings", "1", 0.60, 0.45, True, "M"
     ),
-    "edges": Limit("edges of the organ found again within 1.5 mm", "%", 68.0, 60.0, True, "M"),
+    "edges": Limit("edges of the organ found again within 1.5 mm", "%", 62.0, 55.0, True, "M"),
+    "bones": Limit("edges of bone found again within 0.75 mm", "%", 55.0, 45.0, True, "M"),
+    "identity": Limit("same patient: mean share of both edges", "%", 65.0, 62.0, True, "M"),
     "bone": Limit("overlap of bone (Dice)", "1", 0.30, 0.15, True, "M"),
     "overlap": Limit("organ inside the control scan", "%", 70.0, 40.0, True, "S"),
     "inverse": Limit("inverse consistency, 95th percentile", "mm", 2.5, 6.0, False, "M"),

@@ -16,13 +16,9 @@ from irplan.errors import GridMismatchError, InputError, RegistrationError
 from irplan.geometry import Grid
 from irplan.image import Volume
 from irplan.image.resample import resample_mask
-from irplan.registration.deformable import (
-    EDGES_MM,
-    LEAST_EDGES,
-    away_from_bone,
-    edges_found,
-    register_deformable,
-)
+from irplan.registration.bones import BoneFit, fit_bones
+from irplan.registration.deformable import EDGES_MM, register_deformable
+from irplan.registration.edges import LEAST_EDGES, away_from_bone, edges_found
 from irplan.registration.landmarks import as_pairs, fit_landmarks
 from irplan.registration.prepare import Prepared, prepare
 from irplan.registration.quality import (
@@ -75,7 +71,8 @@ class Registration:
     """What maps planning points to the control scan, and how far it can be trusted.
 
     ``mapping`` planning LPS mm -> control LPS mm (inside the organ; elsewhere it is rigid and
-    follows the organ).  ``body`` is the rigid map of the whole body.  ``grids``: of the planning
+    follows the organ).  ``body`` is the rigid map of the whole body, of its bones where the organ
+    deforms.  ``grids``: of the planning
     and the control scan, with their frames of reference.  ``start``: "search" or "landmarks".
     """
 
@@ -196,9 +193,17 @@ def register(
         start, begun = search_shift(a, b), "search"
         if pairs is not None and landmarks_start:
             notes.append("Fewer than three landmarks: they only measure, they start nothing.")
-    body, mapping = _both_steps(a, b, start, liver, options, portion(progress, 0.15, 0.6))
+    body = register_rigid(a, b, start, progress=portion(progress, 0.15, 0.3))
+    progress(0.3, "rigid: bones")
+    bones = fit_bones(a, b, body)
+    fitted = _bones_row(bones).status in ("ok", "warning")
+    mapping = _organ_step(
+        a, b, body, liver, options, portion(progress, 0.35, 0.6),
+        outside=bones.rigid if fitted else None,
+    )  # fmt: skip
+    body = bones.rigid if mapping.displacement is not None and fitted else body
     progress(0.6, "measuring quality")
-    report = _quality(a, b, body, mapping, liver, pairs)
+    report = _quality(a, b, bones, mapping, liver, pairs)
     if not options.inverse:
         turned = row("inverse", None, "not asked for")
     elif report.status == "failed":
@@ -217,26 +222,24 @@ def register(
     )  # fmt: skip
 
 
-def _both_steps(
+def _organ_step(
     a: Prepared,
     b: Prepared,
-    start: RigidTransform,
+    body: RigidTransform,
     organ: NDArray[np.bool_] | None,
     options: RegistrationOptions,
     progress: Progress,
-) -> tuple[RigidTransform, PointMap]:
-    progress(0.0, "rigid: body")
-    body = register_rigid(a, b, start, progress=portion(progress, 0.0, 0.4))
+    outside: RigidTransform | None = None,
+) -> PointMap:
+    """The map of ``organ``, found from ``body``; it fades to ``outside`` where it deforms."""
     if organ is None:
-        return body, PointMap(body)
+        return PointMap(body)
     if not options.deformable:
-        local = register_rigid(
-            a, b, body, region=away_from_bone(a, organ, AROUND_MM), levels=((2, 4.0), (1, 2.5)),
-            progress=portion(progress, 0.4, 1.0),
-        )  # fmt: skip
-        return body, PointMap(local)
-    u = register_deformable(a, b, body, organ, progress=portion(progress, 0.4, 1.0))
-    return body, PointMap(body, u)
+        region = away_from_bone(a, organ, AROUND_MM)
+        levels = ((2, 4.0), (1, 2.5))
+        return PointMap(register_rigid(a, b, body, region=region, levels=levels, progress=progress))
+    u = register_deformable(a, b, body, organ, outside=outside, progress=progress)
+    return PointMap(body if outside is None else outside, u)
 
 
 def _around(organ: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
@@ -270,15 +273,18 @@ def _inverse_consistency(
     start = RigidTransform(off.matrix @ body.inverse.matrix)
     there = None
     if organ is not None:
-        index = np.moveaxis(np.indices(b.grid.shape), 0, -1).reshape(-1, 3)
-        # the organ in the control scan, by the map that is checked (rigid part)
-        at = a.grid.lps_to_index(mapping.rigid.inverse.apply(b.grid.index_to_lps(index))).T
-        there = ndimage.map_coordinates(organ.astype(np.uint8), at, order=0) > 0
-        there = there.reshape(b.grid.shape)
+        # the organ in the control scan, by the map that is checked
+        points = mapping.forward(a.grid.index_to_lps(np.argwhere(organ)))
+        index = np.rint(b.grid.lps_to_index(points)).astype(int)
+        index = index[((index >= 0) & (index < b.grid.shape)).all(axis=1)]
+        there = np.zeros(b.grid.shape, dtype=bool)
+        there[tuple(index.T)] = True
+        there = ndimage.binary_closing(there)
         if there.sum() < 1000:
             return math.nan
     try:
-        _, back = _both_steps(b, a, start, there, options, progress)
+        turned = register_rigid(b, a, start, progress=portion(progress, 0.0, 0.4))
+        back = _organ_step(b, a, turned, there, options, portion(progress, 0.4, 1.0))
     except RegistrationError:
         return math.nan
     points = a.grid.index_to_lps(np.argwhere(where & a.valid))
@@ -294,7 +300,7 @@ def _inverse_consistency(
 def _quality(
     a: Prepared,
     b: Prepared,
-    body: RigidTransform,
+    bones: BoneFit,
     mapping: PointMap,
     organ: NDArray[np.bool_] | None,
     pairs: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
@@ -306,10 +312,12 @@ def _quality(
     rows: list[QualityRow] = [
         row("overlap", share_inside(points, b, mapping)),
         row("correlation", _value(correlation(a, b, mapping, around))),
-        _bone_row(bone_overlap(a, b, PointMap(body))),
+        _bones_row(bones),
+        _bone_row(bone_overlap(a, b, PointMap(bones.rigid))),
         row("rotation", mapping.rigid.rotation_deg),
-        _edges_row(*edges_found(a, b, mapping, _edge_region(a, organ))),
     ]
+    edges = _edges_row(*edges_found(a, b, mapping, _edge_region(a, organ)))
+    rows += [edges, _identity_row(edges, _bones_row(bones))]
     u = mapping.displacement
     if u is None:
         rows += [row(k, None, "rigid only") for k in ("jacobian_low", "jacobian_high")]
@@ -339,6 +347,22 @@ def _edges_row(share: float, count: int) -> QualityRow:
     if count < LEAST_EDGES:
         return row("edges", math.nan, f"only {count} edges lie in the control scan")
     return row("edges", 100.0 * share, f"of {count}")
+
+
+def _bones_row(bones: BoneFit) -> QualityRow:
+    """Too little bone in the control scan's field proves nothing: not checked."""
+    if bones.count < LEAST_EDGES:
+        return row("bones", None, f"only {bones.count} edges of bone lie in both scans")
+    return row("bones", 100.0 * bones.share, f"of {bones.count}")
+
+
+def _identity_row(edges: QualityRow, bones: QualityRow) -> QualityRow:
+    """Another person's organ may be deformed until it fits, but then the bones do not."""
+    if edges.value is None:
+        return row("identity", None, "too few edges")
+    if bones.value is None:
+        return row("identity", edges.value, "of the organ alone: too little bone in both scans")
+    return row("identity", 0.5 * (edges.value + bones.value))
 
 
 def _bone_row(value: float | None) -> QualityRow:

@@ -20,6 +20,8 @@ from irplan.registration import (
     fit_landmarks,
     register,
 )
+from irplan.registration.bones import fit_bones
+from irplan.registration.prepare import prepare
 from irplan.registration.quality import row
 from irplan.registration.surface import register_surface
 
@@ -111,3 +113,34 @@ def test_absent_open3d_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_resampling_keeps_place(patient: Phantom) -> None:
     coarse = resample_volume(patient.volume, patient.volume.grid.resized(6.0), outside=-1000.0)
     assert coarse.grid.contains(patient.volume.grid.centre_lps_mm)
+
+
+def test_bones_are_fitted_though_the_start_is_pulled_away(patient: Phantom) -> None:
+    """From 4 mm and 1.5 degrees off back to the known motion; nobody else's bones fit."""
+    truth = _turn(5.0, (12.0, -8.0, 15.0))
+    rng = np.random.default_rng(4)
+    noisy = patient.volume.array + rng.normal(0.0, 20.0, patient.volume.grid.shape)
+    control = Volume(
+        noisy.astype(np.float32),
+        Grid(patient.volume.grid.shape, truth.matrix @ patient.volume.grid.affine),
+        "HU",
+    )
+    a = prepare(patient.volume, 3.0, field="plan")
+    b = prepare(control, 3.0, field="control")
+    off = RigidTransform(_turn(1.5, (2.0, 2.0, -3.0)).matrix @ truth.matrix)
+    found = fit_bones(a, b, off)
+    points = a.grid.index_to_lps(np.argwhere(a.hu > 300.0)[::50])
+    gap = np.linalg.norm(found.rigid.apply(points) - truth.apply(points), axis=1)
+    assert gap.max() < 0.5  # a sixth of a working voxel
+    assert found.share > 0.9
+    other = abdominal_ct(13, spacing_mm=(4.0, 2.5, 2.5), tumours=(), noise_hu=10.0)
+    wrong = fit_bones(a, prepare(other.volume, 3.0, field="control"), RigidTransform.identity())
+    assert wrong.share < 0.45  # where the report fails
+    air = Volume(
+        np.where(patient.volume.array > 100.0, 40.0, patient.volume.array),
+        patient.volume.grid,
+        "HU",
+    )
+    nothing = fit_bones(prepare(air, 3.0, field="plan"), b, truth)
+    assert nothing.count < 150
+    assert nothing.rigid is truth
