@@ -147,9 +147,12 @@ def main() -> None:
     for seed in given.scenes:
         one = kept(given.records, f"scene_{seed}", lambda: good(seed))  # noqa: B023
         scenes.append(one)
-        print(f"  scene {seed}: target {one['target_mm']:.2f} mm, wall {one['wall_mm']:.2f} mm, {one['seconds']:.1f} s "
-              f"(processor {one['cpu_s']:.1f} s), {one['status']}, {_short(one['values'])}",
-              flush=True)  # fmt: skip
+        print(
+            f"  scene {seed}: target {one['target_mm']:.2f} mm, wall {one['wall_mm']:.2f} mm, "
+            f"{one['seconds']:.1f} s (processor {one['cpu_s']:.1f} s), {one['status']}, "
+            f"{_short(one['values'])}",
+            flush=True,
+        )
     for seed in given.provoked:
         one = kept(given.records, f"provoked_{seed}", lambda: provoked(seed))  # noqa: B023
         cases.append(one)
