@@ -14,7 +14,8 @@ from irplan.reports.procedure_language import Language
 
 MAX_CHARACTERS = 2000
 _NUMBER = r"[\u2212-]?\d+(?:[.,]\d+)?"
-_TOKEN = re.compile(rf"{_NUMBER}|[^\W\d_]+(?:['’][^\W\d_]+)?|\S")
+#: A number, a word (with digits in it: "4a", "T1"), or one other character.
+_TOKEN = re.compile(rf"{_NUMBER}(?![^\W_])|[^\W_]+(?:['’][^\W\d_]+)?|\S")
 _UNIT = r"(mGy·cm|Gy·cm²|mGy|mm|ml|°C|°|min|kJ|%|W|s|cm|ms|Gy|J|h)?(?![^\W\d_])"
 _VALUE = re.compile(rf"({_NUMBER}(?:\s*[×x]\s*{_NUMBER})*)\s*{_UNIT}")
 _PUNCTUATION = set(".,;:()×x%°·²/-–−’'")
@@ -27,19 +28,18 @@ _NEGATIONS = {
     "nl": ("nee", "niet", "geen", "zonder", "nooit", "noch", "mislukt", "afwezig"),
 }
 _PLAIN = {
-    "en": """a an the and or of in on at to for with by was were is are been had has this that it
-    its from than then after before during between each all total both performed done achieved
-    reached measured recorded given used applied treated treatment procedure target targets
-    lesion applicator applicators needle needles using were under as well per first second
-    third cycle cycles no not none without adverse event events complication complications
-    seen observed looked technical success zone margin covered dose ml mm min segment side
-    organ""",
-    "nl": """een de het en of van in op aan te voor met door was waren is zijn werd werden dit dat
-    er uit dan daarna na tijdens tussen elk elke alle totaal beide verricht gedaan bereikt gemeten
-    vastgelegd gegeven gebruikt toegepast behandeld behandeling procedure doelgebied
-    doelgebieden laesie applicator applicatoren naald naalden onder per eerste tweede derde
-    cyclus cycli geen niet nee zonder complicatie complicaties gezien waargenomen gekeken
-    naar technisch succes zone marge bedekt dosis segment zijde orgaan""",
+    "en": """a an the and or of in on at to for with by was were is are been had has this that it its
+    from each all total both performed done achieved reached measured recorded given used
+    applied treated treatment procedure target targets lesion applicator applicators needle
+    needles using were under as well per cycle cycles no not none without adverse event
+    events complication complications seen observed looked technical success zone margin
+    covered dose ml mm min segment side organ""",
+    "nl": """een de het en of van in op aan te voor met door was waren is zijn werd werden dit dat er
+    uit elk elke alle totaal beide verricht gedaan bereikt gemeten vastgelegd gegeven
+    gebruikt toegepast behandeld behandeling procedure doelgebied doelgebieden laesie
+    applicator applicatoren naald naalden onder per cyclus cycli geen niet nee zonder
+    complicatie complicaties gezien waargenomen gekeken naar technisch succes zone marge
+    bedekt dosis segment zijde orgaan""",
 }
 
 
@@ -74,64 +74,57 @@ def _words(text: str, facts: Sequence[dict[str, Any]], language: Language) -> st
     return ""
 
 
-def _values(text: str) -> list[tuple[str, str, int]]:
-    """(number, unit, place) of every number; those of "a × b × c mm" all have the unit."""
+def _values(text: str) -> list[tuple[str, str, int, int]]:
+    """Every value: its numbers ("22 × 19 × 18"), unit, where it begins and ends."""
     out = []
     for found in _VALUE.finditer(text):
-        for one in re.finditer(_NUMBER, found[1]):
-            number = one[0].replace("\u2212", "-").replace(",", ".")
-            if found.start() + one.start() and text[found.start() + one.start() - 1].isalnum():
-                continue  # part of a name such as T1
-            out.append((f"{float(number):g}", found[2] or "", found.start() + one.start()))
+        if found.start() and text[found.start() - 1].isalnum():
+            continue  # part of a name such as T1
+        numbers = [
+            f"{float(one.replace(chr(0x2212), '-').replace(',', '.')):g}"
+            for one in re.findall(_NUMBER, found[1])
+        ]
+        out.append((" × ".join(numbers), found[2] or "", found.start(), found.end()))
     return out
 
 
 def _numbers(text: str, facts: Sequence[dict[str, Any]], language: Language) -> str:
-    """Each number with its unit is a fact's, and that fact is the one named last before it."""
-    stated = [(f, {v[:2] for v in _values(str(f["value"]))}) for f in facts]
+    """Each value, whole and with its unit, is that of the fact named directly before or after."""
+    stated: dict[str, set[tuple[str, str]]] = {}
+    for f in facts:
+        values = {v[:2] for v in _values(str(f["value"]))}
+        stated.setdefault(f["name"].lower(), set()).update(values)
     items = {str(f["item"]) for f in facts}
+    links = set(_LINKS[language.name].split()) | {":", "="}
     for sentence in _sentences(text):
         low = sentence.lower()
-        named = [
-            (m.start(), f["name"])
-            for name in {f["name"] for f in facts}
-            for f in facts
-            if f["name"] == name
-            for m in [_last(low, name.lower())]
-            if m is not None
+        places = [
+            (m.start(), m.end(), name)
+            for name in stated
+            for m in re.finditer(rf"\b{re.escape(name)}(?![^\W_])", low)
         ]
-        places = sorted({(p, n) for name in {n for _, n in named} for p, n in _all(low, name)})
-        for number, unit, at in _values(sentence):
-            fits = {f["name"] for f, values in stated if (number, unit) in values}
-            before = [n for p, n in places if p < at]
-            after = [n for p, n in places if p > at]
-            nearest = _longest_last(places, at) if before else (after[0] if after else None)
-            if fits and nearest in fits:
+        for number, unit, start, end in _values(sentence):
+            beside = [n for p, q, n in places if q <= start and _linked(low[q:start], links)]
+            if not beside:
+                beside = [n for p, q, n in places if p >= end and not low[end:p].strip()]
+            named = max(beside, key=len, default="")  # "margin covered" is more than "covered"
+            if (number, unit) in stated.get(named, ()):
                 continue
-            if fits and nearest is not None and after and not before and after[0] in fits:
-                continue
-            if not unit and number in items and _follows_target(low, at, language):
+            if not unit and number in items and _follows_target(low, start, language):
                 continue
             return f"the number {number} {unit}".strip() + " is not what the facts say"
     return ""
 
 
-def _longest_last(places: Sequence[tuple[int, str]], at: int) -> str:
-    """The name that begins last before ``at``; of several that overlap, the longest."""
-    before = [(p, n) for p, n in places if p < at]
-    covering = [
-        (p, n) for p, n in before
-        if not any(q <= p and p + len(n) <= q + len(m) and len(m) > len(n) for q, m in before)
-    ]  # fmt: skip
-    return max(covering)[1]
+def _linked(between: str, links: set[str]) -> bool:
+    return all(word in links for word in _TOKEN.findall(between))
 
 
-def _all(low: str, name: str) -> list[tuple[int, str]]:
-    return [(m.start(), name) for m in re.finditer(rf"\b{re.escape(name.lower())}", low)]
-
-
-def _last(low: str, name: str) -> re.Match[str] | None:
-    return re.search(rf"\b{re.escape(name)}", low)
+#: All that may stand between a fact's name and its value.
+_LINKS = {
+    "en": "of is was were are a the at to by",
+    "nl": "van is was waren zijn een de het op tot",
+}
 
 
 def _follows_target(low: str, at: int, language: Language) -> bool:
