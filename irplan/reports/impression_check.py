@@ -28,13 +28,15 @@ _NEGATIONS = {
     "nl": ("nee", "niet", "geen", "zonder", "nooit", "noch", "mislukt", "afwezig"),
 }
 _PLAIN = {
-    "en": """a an the and or of in on at to for with by was were is are been had has this that it its
+    "en": """
+    a an the and or of in on at to for with by was were is are been had has this that it its
     from each all total both performed done achieved reached measured recorded given used
     applied treated treatment procedure target targets lesion applicator applicators needle
     needles using were under as well per cycle cycles no not none without adverse event
     events complication complications seen observed looked technical success zone margin
     covered dose ml mm min segment side organ""",
-    "nl": """een de het en of van in op aan te voor met door was waren is zijn werd werden dit dat er
+    "nl": """
+    een de het en of van in op aan te voor met door was waren is zijn werd werden dit dat er
     uit elk elke alle totaal beide verricht gedaan bereikt gemeten vastgelegd gegeven
     gebruikt toegepast behandeld behandeling procedure doelgebied doelgebieden laesie
     applicator applicatoren naald naalden onder per cyclus cycli geen niet nee zonder
