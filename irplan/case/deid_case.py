@@ -190,6 +190,13 @@ def _listed(source: Path, out: Path) -> list[Path]:
             remedy="Check the path.",
         )
     inside = out.expanduser().resolve()
+    if source.resolve().is_relative_to(inside):
+        raise InputError(
+            "output",
+            got="the input's own folder, or one that holds it",
+            expected="another folder: originals and de-identified objects are never mixed",
+            remedy="Choose another output folder.",
+        )
     files = [p for p in sorted(source.rglob("*")) if p.is_file() and not p.is_symlink()]
     files = [p for p in files if not p.resolve().is_relative_to(inside)]
     if not files:

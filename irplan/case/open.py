@@ -69,6 +69,8 @@ def open_mask_and_notes(
         progress(1.0, "mask read")
     elif file.is_file() and dicom.is_segmentation(file):
         mask, notes = _segment_of(file, grid)
+    elif file.is_file() and dicom.is_rtstruct(file):
+        mask, notes = _structure_of(file, grid)
     else:
         mask, notes = dicom.load_mask(file, grid, progress=progress)
     if not mask.any():
@@ -118,6 +120,24 @@ def _segment_of(file: Path, grid: Grid) -> tuple[NDArray[np.bool_], tuple[str, .
             "because its voxels lie where the image's do."
         )
     return found.mask(chosen[0].number, grid), tuple(notes)
+
+
+def _structure_of(file: Path, grid: Grid) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """The only structure of an RTSTRUCT, or the only one whose name says that it is the target."""
+    found = dicom.read_rtstruct(file, grid)
+    words = ("tumour", "tumor", "gtv", "lesion", "target")
+    places = range(len(found.names))
+    named = [n for n in places if any(w in found.names[n].lower() for w in words)]
+    chosen = list(places) if len(found.names) == 1 else named
+    if len(chosen) != 1:
+        raise InputError(
+            f"mask '{file.name}'",
+            got=f"{len(found.names)} structures: {', '.join(found.names)[:200]}",
+            expected="one structure, or one with tumour, lesion, target or GTV in its name",
+            remedy="Export the target's structure alone.",
+        )
+    name = found.names[chosen[0]]
+    return found.masks[chosen[0]], (f"The target is structure '{name}'.", *found.notes)
 
 
 def _is_nifti(file: Path, *, field: str) -> bool:

@@ -14,11 +14,19 @@ from irplan.dicom.pacs_send import Gate, SendResult, all_files, send_files
 from irplan.dicom.reading import READ_ERRORS, quiet, text
 from irplan.errors import FileFormatError, InputError, ReviewError
 from irplan.files.json_text import load_json
-from irplan.files.report_file import EARLIER
+from irplan.files.report_file import EARLIER, REVIEW_FILE
 from irplan.procedure.review import DRAFT_SCHEMA, Draft, draft_from_data, require_releasable
 
 #: Modalities of acquired images; everything else is a result and needs a record.
 ACQUIRED = frozenset(("CT", "MR", "XA", "RF", "US", "CR", "DX", "PT", "NM", "MG", "IVUS", "IVOCT"))
+#: Storage classes of acquired images, below 1.2.840.10008.5.1.4.1.1.  A secondary capture or a
+#: document that names the scanner's modality is a result all the same.
+ACQUIRED_CLASSES = frozenset(
+    ("1", "1.1", "1.2", "1.2.1", "2", "2.1", "2.2", "3.1", "4", "4.1", "4.3", "4.4", "6.1", "6.2",
+     "12.1", "12.1.1", "12.2", "12.2.1", "13.1.1", "13.1.2", "13.1.3", "14.1", "14.2", "20", "128",
+     "128.1", "130")
+)  # fmt: skip
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
 
 
 def run_send(
@@ -50,6 +58,8 @@ def run_send(
         raise InputError(
             "paths", got="no DICOM object", expected="DICOM files", remedy="Give results to send."
         )
+    for file in files:
+        _require_current(file)
     known = [read_record(r) for r in records]
     for folder in sorted({p for f in files for p in (f.resolve().parent, f.resolve().parents[1])}):
         known += find_records(folder)
@@ -71,9 +81,11 @@ def release_gate(records: Sequence[Draft], originals: bool) -> Gate:
             raise refusals[-1]
         kind, ours = _origin(raw)
         if ours or kind not in ACQUIRED:
+            undecided = [r.review.state for r in records if r.review.state != "accepted"]
             raise ReviewError(
                 f"release of '{name}'",
-                got=f"a result ({kind or 'no modality'}) without a record of its review",
+                got=f"a result ({kind or 'no modality'}) without a record of its review"
+                + (f"; beside it is one that is only '{undecided[0]}'" if undecided else ""),
                 expected="one that a named person accepted",
                 remedy="Send it from the folder it was written to, after review.",
             )
@@ -87,6 +99,18 @@ def release_gate(records: Sequence[Draft], originals: bool) -> Gate:
         return None
 
     return gate
+
+
+def _require_current(file: Path) -> None:
+    """Refuse a report that another one replaced, also where it is named by itself."""
+    folders = file.resolve().parents
+    if len(folders) > 2 and folders[1].name == EARLIER and (folders[2] / REVIEW_FILE).is_file():
+        raise ReviewError(
+            f"release of '{file.name}'",
+            got="a report that a newer draft replaced",
+            expected="the current report",
+            remedy="Review the newer draft and send that one.",
+        )
 
 
 def read_record(path: Path) -> Draft:
@@ -108,14 +132,16 @@ def find_records(folder: Path) -> list[Draft]:
 
 
 def _origin(raw: bytes) -> tuple[str, bool]:
-    """Modality of an object, and whether irplan made it."""
-    tags = ["Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions"]
+    """Modality of an object, and whether it is a result by its class or because irplan made it."""
+    tags = ["Modality", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "SOPClassUID"]
     try:
         with quiet():
             data = pydicom.dcmread(io.BytesIO(raw), specific_tags=tags, stop_before_pixels=True)
     except (OSError, *READ_ERRORS):
         return "", True
     made_by = " ".join(
-        [*(text(data, t) for t in tags[1:]), text(data.file_meta, "ImplementationVersionName")]
+        [*(text(data, t) for t in tags[1:4]), text(data.file_meta, "ImplementationVersionName")]
     )
-    return text(data, "Modality").upper(), "irplan" in made_by.lower()
+    kind = text(data, "SOPClassUID")
+    image = kind.startswith(_STORAGE) and kind.removeprefix(_STORAGE) in ACQUIRED_CLASSES
+    return text(data, "Modality").upper(), not image or "irplan" in made_by.lower()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -59,7 +60,7 @@ def query(
         )  # fmt: skip
         if show_patient and study is None:
             shown = ("PatientID", *shown)
-        rows = [{k: str(one.get(k, "") or "") for k in shown} for one in found]
+        rows = [{k: _plain(one.get(k)) for k in shown} for one in found]
         for row in rows:
             console.say("  ".join(f"{k} {v}" for k, v in row.items()))
         console.say(f"{len(rows)} {'studies' if study is None else 'series'} found")
@@ -144,3 +145,10 @@ def _client(address: str, timeout_s: float) -> PacsClient:
 
     secret = os.environ.get("IRPLAN_PACS_AUTHORIZATION", "")
     return connect(parse_peer(address, authorization=secret, timeout_s=timeout_s))
+
+
+def _plain(value: Any) -> str:
+    """What a peer answered as a line of text: nothing in it can steer a terminal."""
+    many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    said = "/".join(str(v) for v in many if v is not None)
+    return "".join(c if c.isprintable() else "?" for c in said)

@@ -23,7 +23,9 @@ def plan(
         ..., "-o", "--out", help="Folder for the results; made new, or replaced if irplan made it."
     ),
     target_mask: Path | None = typer.Option(
-        None, help="Tumour mask on the CT's grid: NIfTI file or DICOM folder (not zero = tumour)."
+        None,
+        help="Tumour mask on the CT's grid: NIfTI file or DICOM folder (not zero = tumour), DICOM "
+        "SEG or RTSTRUCT.",
     ),
     target_point: str | None = typer.Option(
         None, metavar="X,Y,Z", help="Middle of the tumour, LPS mm (with --target-diameter)."

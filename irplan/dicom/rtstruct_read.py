@@ -62,6 +62,13 @@ class RtStructures:
         return LabelMap.from_masks(self.grid, pairs)
 
 
+def is_rtstruct(path: str | Path) -> bool:
+    """Whether the DICOM file is an RT structure set."""
+    return text(read_dataset(Path(path), pixels=False, tags=("SOPClassUID",)), "SOPClassUID") == (
+        _RTSTRUCT
+    )
+
+
 def read_rtstruct(path: str | Path, grid: Grid) -> RtStructures:
     """Fill the closed planar contours of an RTSTRUCT on ``grid``, the image they were drawn on.
 

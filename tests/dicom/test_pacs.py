@@ -16,8 +16,10 @@ import pytest
 from pydicom.dataset import Dataset, FileDataset
 from typer.testing import CliRunner
 
+from irplan.case.pacs_case import release_gate
 from irplan.cli.app import app
 from irplan.dicom import write_segmentation
+from irplan.dicom.capture_write import capture, write_capture
 from irplan.dicom.pacs_client import Level, PacsClient, RetryPolicy, connect, is_uid, with_retry
 from irplan.dicom.pacs_get import get_series
 from irplan.dicom.pacs_peer import DicomNode, WebNode, parse_peer
@@ -295,6 +297,17 @@ def test_only_what_was_accepted_leaves(
     (old / "review.json").write_text(json.dumps(draft_to_data(was)))
     run = CliRunner().invoke(app, ["pacs", "send", orthanc.web, str(tmp_path)])
     assert run.exit_code == 0, run.stderr
+    assert len(orthanc.instances()) == 1
+    record.rename(tmp_path / "review.json")
+    run = CliRunner().invoke(app, ["pacs", "send", orthanc.web, str(old / "seg.dcm")])
+    assert run.exit_code == 2
+    assert "newer draft" in run.stderr  # named by itself, neither
+    posing = capture(np.zeros((4, 4, 3), np.uint8), other, title="x")
+    (tmp_path / "posing").mkdir()
+    posing.Modality, posing.Manufacturer = "CT", "Scanner"
+    write_capture(posing, tmp_path / "posing" / "ct.dcm")
+    with pytest.raises(ReviewError, match="without a record"):
+        release_gate([], originals=True)("ct.dcm", (tmp_path / "posing" / "ct.dcm").read_bytes())
     assert len(orthanc.instances()) == 1
 
 

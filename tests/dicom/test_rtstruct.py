@@ -14,8 +14,9 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from irplan.case.open import open_mask_and_notes
 from irplan.dicom.rtstruct_read import fill_polygon, read_rtstruct
-from irplan.errors import DicomError, GridMismatchError
+from irplan.errors import DicomError, GridMismatchError, InputError
 from irplan.geometry import Grid
 
 FRAME = "1.2.3.4.5.6"
@@ -129,3 +130,13 @@ def test_structures_of_another_image_are_refused(tmp_path: Path) -> None:
         read_rtstruct(structures(tmp_path / "d.dcm", {"x": []}), grid())
     with pytest.raises(DicomError, match="not what it says"):
         read_rtstruct(structures(tmp_path / "e.dcm", {"x": [disc[0][:2]]}), grid())
+
+
+def test_a_target_comes_as_a_structure_set(tmp_path: Path) -> None:
+    rois = {"Liver": [circle(20.0, 30.0)], "GTV 1": [circle(9.0, 30.0)]}
+    mask, notes = open_mask_and_notes(structures(tmp_path / "rs.dcm", rois), grid())
+    assert np.array_equal(mask, read_rtstruct(tmp_path / "rs.dcm", grid()).masks[1])
+    assert "GTV 1" in notes[0]
+    two = {"GTV 1": [circle(9.0, 30.0)], "GTV 2": [circle(9.0, 32.5)]}
+    with pytest.raises(InputError, match="2 structures"):
+        open_mask_and_notes(structures(tmp_path / "two.dcm", two), grid())

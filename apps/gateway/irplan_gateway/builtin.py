@@ -35,8 +35,23 @@ def _segmentation(source: Path, out: Path) -> dict[str, Any]:
             figure=out / "stages.png",
         )
     )
+    _capture(out / "stages.png", source, out / "stages.dcm")
     notes = [str(m) for m in getattr(outcome, "messages", ())]
     return {"summary": "Liver segmented. " + " ".join(notes), "objections": {}}
+
+
+def _capture(picture: Path, source: Path, out: Path) -> None:
+    """The picture as a secondary capture beside the SEG: what every PACS shows."""
+    import numpy as np
+    from PIL import Image
+
+    from irplan.dicom.capture_write import capture, write_capture
+    from irplan.dicom.reading import read_dataset
+
+    with Image.open(picture) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    first = read_dataset(min(source.glob("*.dcm")), pixels=False)
+    write_capture(capture(pixels, first, title="Liver segmentation"), out)
 
 
 def _dose(source: Path, out: Path) -> dict[str, Any]:
