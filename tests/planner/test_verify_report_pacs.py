@@ -148,3 +148,77 @@ def test_no_first_look_at_what_is_no_scan(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no scan")
     assert glance(tmp_path) is None
     assert glance(tmp_path / "a.txt") is None
+
+
+def test_what_is_typed_into_the_draft_is_an_event_of_the_log(
+    with_case: Planner, tmp_path: Path
+) -> None:
+    from irplan.procedure.log import ProcedureLog
+
+    planner, reports = with_case, with_case.reports
+    reports.draft()
+    planner.wait()
+
+    def blank(key: str) -> Any:
+        return next(b for b in reports.blanks() if b.key == key)
+
+    def said() -> str:
+        report = planner.state.report
+        assert report is not None
+        assert report.worded is not None
+        return report.worded.page
+
+    first = reports.blanks()[0]
+    assert first.missing
+    assert first.mandatory
+    with pytest.raises(InputError, match="never saved"):
+        reports.type_in(blank("indication"), "HCC")
+    planner.files.save(tmp_path / "case")
+    planner.wait()
+    reports.type_in(blank("indication"), "HCC")  # nobody named: refused, nothing written
+    planner.wait()
+    assert "your name" in planner.desk.messages[-1].text
+    assert not (tmp_path / "case" / "log").exists()
+    reports.who = "A. Reader"
+    for key, text in (
+        ("indication", "HCC of 20 mm"), ("lesion", "L1, liver"), ("complications", "none seen"),
+        ("time_out", "yes"), ("operator", "Dr. B"),
+    ):  # fmt: skip
+        reports.type_in(blank(key), text)
+        planner.wait()
+        assert not [m for m in planner.desk.messages[-1:] if m.tone == "error"]
+    reports.type_in(blank("segment"), "VII")  # of the lesion that is there now
+    planner.wait()
+    assert "HCC of 20 mm" in said()
+    assert "typed A. Reader" in said()
+    assert not blank("indication").missing
+    # A value that does not fit, a correction without a reason: refused in words.
+    reports.type_in(blank("size_mm"), "large")
+    planner.wait()
+    assert "size_mm" in planner.desk.messages[-1].text
+    reports.type_in(blank("indication"), "metastasis")
+    planner.wait()
+    assert planner.desk.messages[-1].text.startswith("reason")
+    reports.type_in(blank("indication"), "metastasis", "pathology came back")
+    planner.wait()
+    assert "metastasis" in said()
+    assert "HCC of 20 mm" not in said()
+    with ProcedureLog.open(tmp_path / "case" / "log", readonly=True) as log:
+        events = list(log.events())
+    assert [e.kind for e in events][1:] == [
+        "clinical", "lesion", "complication", "checklist", "staff", "lesion", "correction"
+    ]  # fmt: skip
+    assert events[1].data["text"] == "HCC of 20 mm"  # the old value stays
+    assert events[6].data == {"lesion": "L1", "organ": "liver", "segment": "VII"}
+    assert events[7].data["why"] == "pathology came back"
+    # What the plan or a device states has no link: numbers are never typed over.
+    keys = {b.key for b in reports.blanks()}
+    assert not keys & {"tip_mm", "planned_tip_mm", "minimal_margin_mm", "kap_gy_cm2", "minutes"}
+    planner.files.save(tmp_path / "copy")  # the log goes where the case goes
+    planner.wait()
+    with ProcedureLog.open(tmp_path / "copy" / "log", readonly=True) as log:
+        assert list(log.events()) == events
+    planner.plans.review("reviewed", "A. Reader", "looked at")
+    planner.plans.review("accepted", "A. Reader", "agrees")
+    with pytest.raises(InputError, match="accepted"):
+        reports.type_in(blank("route"), "percutaneous")

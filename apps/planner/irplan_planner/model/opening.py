@@ -181,10 +181,13 @@ class Opening:
         elif desk.read_only and not (state.review == "accepted" and lock is not None and lock.mine):
             desk.require_writable()
         assert writer is not None
+        came_from = self.folder
 
         def work(progress: Progress) -> Any:
             assert writer is not None
             writer.save(state, progress=progress)
+            if came_from is not None and (came_from / "log").is_dir() and came_from != place:
+                shutil.copytree(came_from / "log", place / "log", dirs_exist_ok=True)
             return place
 
         def done(_: Any) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from irplan.planning.evaluation import PlanEvaluation, Row
     from irplan.planning.plan import AblationPlan
     from irplan.planning.review_states import ReviewState
+    from irplan_planner.model.typed_fields import Blank
 
 _TONE = {"ok": "#6fd3a8", "warning": "#ffc857", "error": "#ff7a6b", "not_checked": "#a9b6c4"}
 #: Judgements that lead from a draft to each state.
@@ -38,32 +39,86 @@ class Reporting:
     def __init__(self, desk: Desk, folder: Callable[[], Path | None] = lambda: None) -> None:
         self._desk = desk
         self._folder = folder
+        self.who = ""
+        """Who types and judges."""
 
     def draft(self) -> None:
         """Make the draft of the plan as it is; the procedure's report follows (a job)."""
         desk, state = self._desk, self._desk.state
         draft = Draft(draft_html(state), state.report_from)
         desk.push(replace(state, report=draft), "draft report")
-        plan, folder = state.plan, self._folder()
+        self._word(draft)
 
-        def work(progress: Progress) -> tuple[str, tuple[str, ...]]:
+    def _word(self, draft: Draft) -> None:
+        """The procedure's report from the plan and the log as they are now (a job)."""
+        from irplan.case.report_case import FORMS, ReportRequest, run_report
+
+        desk = self._desk
+        plan, folder = desk.state.plan, self._folder()
+
+        def work(progress: Progress) -> Draft:
+            from irplan_planner.model.typed_fields import read_events, worded
+
             with TemporaryDirectory(prefix="irplan-report-") as place:
                 out = Path(place) / "report"
                 made = run_report(
                     ReportRequest(_report_case(plan, folder, Path(place)), out, forms=("txt",)),
                     progress=progress,
                 )
-                return (out / FORMS["txt"]).read_text("utf-8"), tuple(made.draft.objections)
+                text = (out / FORMS["txt"]).read_text("utf-8")
+            return replace(
+                draft, procedure=text, objections=tuple(made.draft.objections),
+                worded=worded(made, read_events(folder)), document=made.document,
+            )  # fmt: skip
 
-        def done(outcome: tuple[str, tuple[str, ...]]) -> None:
-            text, objections = outcome
+        def done(whole: Draft) -> None:
             if desk.state.report is draft:
-                whole = replace(draft, procedure=text, objections=objections)
                 desk.amend(replace(desk.state, report=whole))
 
-        from irplan.case.report_case import FORMS, ReportRequest, run_report
-
         desk.work("Wording the report", "background", work, done, latest=True)
+
+    def blanks(self) -> tuple[Blank, ...]:
+        """Fields of the draft that may be typed, what it must not lack first."""
+        report = self._desk.state.report
+        found = () if report is None or report.worded is None else report.worded.blanks
+        return tuple(sorted(found, key=lambda b: (not b.missing, not b.mandatory)))
+
+    def type_in(self, blank: Blank, text: str, why: str = "") -> None:
+        """Put a value into the report: an event of the case's log, shown in the draft (a job).
+
+        An event cannot be undone, only corrected: ``why`` says why a value that a person typed
+        before is replaced.  Raises `InputError` where the case has no folder or may not be changed.
+        """
+        from irplan_planner.model.typed_fields import append_typed
+
+        desk, folder, who = self._desk, self._folder(), self.who
+        report = desk.state.report
+        desk.require_writable()
+        if folder is None:
+            raise InputError(
+                "report",
+                got="a case that was never saved",
+                expected="a case folder: what is typed is kept in its log",
+                remedy="Save the case first (Ctrl+S).",
+            )
+        if report is None or report.document is None:
+            raise InputError(
+                "report",
+                got="no draft",
+                expected="the draft that is filled in",
+                remedy="Press Write draft report.",
+            )
+        document = report.document
+
+        def work(progress: Progress) -> Any:
+            return append_typed(folder, document, blank, text, who=who, why=why)
+
+        def done(event: Any) -> None:
+            desk.say(f"{blank.words}: event {event.seq} of the log, typed by {who}.", "good")
+            if desk.state.report is not None:
+                self._word(desk.state.report)
+
+        desk.work("Writing into the log", "save", work, done, quiet=True)
 
     def release(self, folder: Path, language: str = "en") -> None:
         """The procedure's report as files (page, text, PDF, FHIR) in a new folder (a job).
@@ -225,13 +280,13 @@ def draft_html(state: CaseState) -> str:
 
 
 def shown_html(draft: Draft) -> str:
-    """The plan's sheet and below it the procedure's report in words."""
+    """The plan's sheet and below it the procedure's report."""
+    if draft.worded is not None:
+        return draft.html + draft.worded.page
     if not draft.procedure:
         return draft.html
-    bad = "".join(f"<li>{html.escape(x)}</li>" for x in draft.objections)
-    failed = f"<p>Checks that failed:</p><ul>{bad}</ul>" if bad else ""
     text = html.escape(draft.procedure)
-    return f"{draft.html}<h2>Procedure report</h2>{failed}<pre>{text}</pre>"
+    return f"{draft.html}<h2>Procedure report</h2><pre>{text}</pre>"
 
 
 def rows_html(rows: tuple[Row, ...]) -> str:

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from irplan.planning.margins import TargetGeometry
     from irplan.planning.paths import PathCandidate
     from irplan.planning.plan import AblationPlan
+    from irplan.procedure.report_document import ReportDocument
     from irplan.segmentation.clicks import Click
     from irplan.segmentation.liver_result import LiverSegmentation
+    from irplan_planner.model.typed_fields import Worded
 
 #: How a zone was come by: "carried" along with its needles, not computed; "quick": computed, cryo
 #: in two levels on the full grid (its error says how far off), heat on coarse voxels; "full".
@@ -123,13 +125,16 @@ class Simulation:
 class Draft:
     """A draft report as shown: its text (HTML for a text browser) and what it was made from.
 
-    ``procedure``: the procedure's report in words (`irplan.reports`), with what failed its checks.
+    ``procedure``: the procedure's report in words (`irplan.reports`), with what failed its checks;
+    ``worded``: its page with what may be typed, and its content (neither is saved with the case).
     """
 
     html: str
     made_from: tuple[int, ...]
     procedure: str = ""
     objections: tuple[str, ...] = ()
+    worded: Worded | None = None
+    document: ReportDocument | None = None
 
 
 @dataclass(frozen=True, eq=False)

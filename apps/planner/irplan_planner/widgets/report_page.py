@@ -29,6 +29,7 @@ class ReportPage(Page):
             field.setAccessibleName(words)
         self._reviewed = parts.button("Reviewed", self.do(lambda: self._review("reviewed")))
         self._accepted = parts.button("Accept", self.do(lambda: self._review("accepted")))
+        self._who.textChanged.connect(self._named)
         self._rejected = parts.button("Reject", self.do(lambda: self._review("rejected")))
         self._again = parts.button("New draft of it", self.do(self._new_draft))
         self.add(
@@ -42,6 +43,9 @@ class ReportPage(Page):
         )  # fmt: skip
         self._words = parts.muted()
         self.add(self._words)
+
+    def _named(self, who: str) -> None:
+        self.planner.reports.who = who
 
     def _take_note(self) -> None:
         text = self._note.text().strip()

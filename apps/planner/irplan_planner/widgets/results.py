@@ -7,9 +7,10 @@ import html
 from PySide6.QtWidgets import QLineEdit, QTabWidget, QTextBrowser, QVBoxLayout, QWidget
 
 from irplan_planner.model.planner import Planner
-from irplan_planner.model.reporting import rows_html, shown_html
+from irplan_planner.model.reporting import rows_html
 from irplan_planner.widgets import parts, theme
 from irplan_planner.widgets.preview_view import PreviewView
+from irplan_planner.widgets.report_tab import ReportTab
 from irplan_planner.widgets.scene import SharedScene
 from irplan_planner.widgets.simulate_page import coverage_words
 
@@ -23,7 +24,8 @@ class Results(QTabWidget):
         super().__init__()
         self.planner = planner = scene.planner
         self.setObjectName("results")
-        self.verdict, self.report, self.messages = QTextBrowser(), QTextBrowser(), QTextBrowser()
+        self.verdict, self.messages = QTextBrowser(), QTextBrowser()
+        self.report = ReportTab(planner)
         self.plans = PlansTab(planner)
         self.c_arm = PreviewView(scene)
         for name, widget in (
@@ -33,17 +35,12 @@ class Results(QTabWidget):
             self.addTab(widget, name)
             widget.setAccessibleName(name)
         self._verdict_of: object = None
-        self._report_of: object = None
 
     def refresh(self) -> None:
         """After a change of the case."""
         self.show_verdict()
         self.c_arm.update()
-        state = self.planner.state
-        if state.report is not self._report_of or state.report is None:
-            self._report_of = state.report
-            words = "<p>No draft yet: take the step Report.</p>"
-            self.report.setHtml(words if state.report is None else shown_html(state.report))
+        self.report.refresh()
         self.plans.refresh()
 
     def show_verdict(self) -> None:
