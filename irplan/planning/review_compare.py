@@ -124,9 +124,8 @@ def _plan_terms(a: AblationPlan, b: AblationPlan) -> list[ComparedTerm]:
         else:
             gap = value_b - value_a
             same = abs(gap) < 0.05
-            out.append(
-                ComparedTerm(name, f"{value_a:.1f}", f"{value_b:.1f}", gap, unit, _equal(same))
-            )
+            text_a, text_b = (f"{v:.1f}" if unit else f"{v:g}" for v in (value_a, value_b))
+            out.append(ComparedTerm(name, text_a, text_b, gap, unit, _equal(same)))
     return out
 
 

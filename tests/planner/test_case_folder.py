@@ -259,3 +259,17 @@ def test_a_huge_volume_is_refused_with_what_to_do(
     planner.wait(30)
     assert "million voxels" in planner.desk.messages[-1].text
     assert "Crop" in planner.desk.messages[-1].remedy
+
+
+def test_what_was_left_without_saving_does_not_come_back(
+    with_case: Planner, tmp_path: Path
+) -> None:
+    with_case.files.save(tmp_path / "case")
+    with_case.wait()
+    with_case.segment.accept("liver")
+    with_case.files.autosave()
+    with_case.wait()
+    assert case_folder.can_recover(tmp_path / "case")
+    with_case.files.discard_unsaved()
+    assert not case_folder.can_recover(tmp_path / "case")
+    assert not case_folder.load_case(tmp_path / "case")[0].accepted

@@ -206,6 +206,11 @@ def load_case(
     return state, writer
 
 
+def forget_autosave(folder: Path) -> None:
+    """Take away what was autosaved beside a saved case."""
+    (folder / AUTOSAVE_FILE).unlink(missing_ok=True)
+
+
 def can_recover(folder: Path) -> bool:
     """Whether an autosave newer than the last save lies in a case's folder."""
     auto, case = folder / AUTOSAVE_FILE, folder / CASE_FILE

@@ -232,7 +232,9 @@ class Opening:
         return None if self._auto is None else self._auto.folder
 
     def discard_unsaved(self) -> None:
-        """The user does not want to keep it: forget the autosave of a case without a folder."""
+        """The user does not want to keep what was not saved: forget its autosave."""
+        if self.folder is not None and self._lock is not None and self._lock.mine:
+            case_folder.forget_autosave(self.folder)
         self._drop_unsaved()
 
     def close(self) -> None:

@@ -129,7 +129,8 @@ def zone_levels(
         if "cem43" in result.damage:
             dose = result.damage["cem43"]
             fall = Volume(-dose.array, dose.grid, dose.quantity)
-            out.append(Level("CEM43", fall, -result.damage_level["cem43"], "#ff7a5c"))
+            minutes = result.damage_level["cem43"]
+            out.append(Level(f"CEM43 {minutes:g} min", fall, -minutes, "#ff7a5c"))
     field, level, _ = lethal_field(result, rule, placements)
     out.append(Level("lethal zone", field, level, LETHAL_COLOUR, dashed=True))
     return tuple(out)

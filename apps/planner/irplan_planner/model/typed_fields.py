@@ -142,7 +142,7 @@ def worded(made: MadeReport, events: Sequence[Event]) -> Worded:
             )
         if rows:
             item = f" {html.escape(section.item)}" if section.item else ""
-            out.append(f"<h3>{html.escape(title)}{item}</h3><table cellpadding='3' width='100%'>")
+            out.append(f"<h3>{html.escape(title)}{item}</h3><table cellpadding='3' width='98%'>")
             out += [*rows, "</table>"]
         if absent:
             listed = html.escape(", ".join(absent))

@@ -14,7 +14,7 @@ class GuidePage(Page):
     def build(self) -> None:
         self.main = parts.button("C-arm views", self.do(self.planner.guide.views), primary=True)
         self.add(self.main)
-        self._table = parts.table(("Needle", "View", "LAO +", "CRA +"))
+        self._table = parts.fit_width(parts.table(("Needle", "View", "LAO +", "CRA +")))
         self._table.setMinimumHeight(150)
         self._words = parts.muted()
         self.add(

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QPushButton,
     QScrollArea,
@@ -140,6 +141,13 @@ def fill(into: QTableWidget, rows: Sequence[Sequence[str]]) -> None:
             item.setToolTip(text)
             into.setItem(r, c, item)
     into.resizeColumnsToContents()
+
+
+def fit_width(table_: QTableWidget) -> QTableWidget:
+    """Columns share the width that there is (narrow tables of few words)."""
+    table_.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table_.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return table_
 
 
 def scrolled(inner: QWidget) -> QScrollArea:

@@ -110,7 +110,7 @@ class PlansTab(QWidget):
     def refresh(self) -> None:
         """After a change of the case."""
         state, plans = self.planner.state, self.planner.plans.alternatives()
-        key = (state.planned, state.kept, state.chosen, state.chosen_why)
+        key = (state.planned, state.kept, state.chosen, state.chosen_why, state.plan)
         if key == self._shown:
             return
         self._shown = key
@@ -143,14 +143,33 @@ class PlansTab(QWidget):
                 "<p>No plans yet.</p>" if not plans else "<p>One plan was found.</p>"
             )
             return
+        plan = self.planner.state.plan
+        edited = plan is not None and plan.placements != plans[chosen].plan.placements
+        note = (
+            "<p>The plan was edited since; here all are as they were found.</p>" if edited else ""
+        )
         if other == chosen:
-            self.beside.setHtml("<p>Select another row to see it beside the chosen plan.</p>")
+            words = "<p>Select another row to see it beside the chosen plan.</p>"
+            self.beside.setHtml(note + words)
             return
         found = self.planner.plans.compare(chosen, other)
         cells = [
             f"<tr><th align='left'>term</th><th>chosen ({chosen + 1})</th>"
             f"<th>selected ({other + 1})</th><th></th></tr>"
         ]
+        a, b = plans[chosen], plans[other]
+        known = () if found.judged_terms else (
+            ("smallest margin", f"{a.minimal_margin_mm:.1f}", f"{b.minimal_margin_mm:.1f}", "mm"),
+            ("target + margin covered", f"{100 * a.margin_share:.1f}",
+             f"{100 * b.margin_share:.1f}", "%"),
+            ("healthy tissue in the zone", f"{a.healthy_ml:.1f}", f"{b.healthy_ml:.1f}", "ml"),
+            ("cost of the paths", f"{a.risk:.2f}", f"{b.risk:.2f}", ""),
+        )  # fmt: skip
+        for name, one, two, unit in known:
+            cells.append(
+                f"<tr><td>{name}</td><td align='right'>{one} {unit}</td>"
+                f"<td align='right'>{two} {unit}</td><td></td></tr>"
+            )
         for t in (*found.judged_terms, *found.plan_terms):
             if t.verdict == "same":
                 continue
@@ -159,8 +178,9 @@ class PlansTab(QWidget):
                 t.verdict, t.verdict
             )
             cells.append(
-                f"<tr><td>{html.escape(t.name)}</td><td align='right'>{html.escape(t.a)}</td>"
+                f"<tr><td>{html.escape(t.name)}</td>"
+                f"<td align='right'>{html.escape(t.a)} {html.escape(t.unit)}</td>"
                 f"<td align='right'>{html.escape(t.b)} {html.escape(t.unit)}</td>"
                 f"<td style='color:{colour}'>{html.escape(word)}</td></tr>"
             )
-        self.beside.setHtml("<table cellpadding='3'>" + "".join(cells) + "</table>")
+        self.beside.setHtml(note + "<table cellpadding='3'>" + "".join(cells) + "</table>")

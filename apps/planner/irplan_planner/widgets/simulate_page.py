@@ -80,8 +80,8 @@ class SimulatePage(Page):
 def coverage_words(planner: Any) -> str:
     """The probability of coverage in words, or what hinders it."""
     state, extra = planner.state, planner.desk.extras.coverage
-    if state.plan is None:
-        return ""
+    if state.plan is None or planner.desk.placements != state.plan.placements:
+        return ""  # of where the needle was
     if state.plan.placements[0].applicator.kind != "cryo":
         return "Probability of coverage: computed for cold alone."
     running = any(j.title == "Probability of coverage" for j in planner.desk.jobs.active())

@@ -75,9 +75,12 @@ QSlider::groove:horizontal {{ height: {px(5)}; background: {LINE}; border-radius
 QSlider::handle:horizontal {{ background: {ACCENT}; width: {px(15)}; margin: -{px(6)} 0;
   border-radius: {px(7)}; }}
 QScrollBar:vertical {{ width: {px(11)}; background: {PANEL}; }}
+QScrollBar:horizontal {{ height: {px(11)}; background: {PANEL}; }}
 QScrollBar::handle:vertical {{ background: {LINE}; min-height: {px(24)};
   border-radius: {px(4)}; }}
-QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; }}
+QScrollBar::handle:horizontal {{ background: {LINE}; min-width: {px(24)};
+  border-radius: {px(4)}; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
 QScrollArea {{ border: none; }}
 QToolTip {{ background: {RAISED}; color: {INK}; border: 1px solid {LINE}; }}
 QSplitter::handle {{ background: {LINE}; }}

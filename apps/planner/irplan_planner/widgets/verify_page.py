@@ -16,7 +16,7 @@ class VerifyPage(Page):
             parts.button("Find in a control scan...", self._scan),
             parts.muted("A plan.json, needle table (CSV), Slicer markups or JSON, LPS mm."),
         )
-        self._table = parts.table(("Needle", "Across", "Depth", "Angle"))
+        self._table = parts.fit_width(parts.table(("Needle", "Across", "Depth", "Angle")))
         self._table.setMinimumHeight(90)
         self._on = parts.button("Plan on from these", self.do(self.planner.verify.plan_on))
         self.add(self._table, self._on)

@@ -385,7 +385,7 @@ class PlannerWindow(QMainWindow):
         if self._closing:
             event.accept()
             return
-        if self.desk.unsaved and self.desk.state.plan is not None and self._asking is None:
+        if self.desk.unsaved and self.desk.state.labels is not None and self._asking is None:
             event.ignore()
             self._ask(
                 "The case has changes that are not saved.",
