@@ -260,6 +260,7 @@ def _sides(lines: dict[int, Any]) -> dict[str, set[str]]:
             now[e["data"]["corrects"]] = (e["data"]["kind"], e["data"]["data"])
     held = [v for v in now.values() if v is not None]
     lesions = {d["lesion"] for k, d in held if k == "lesion"}
+    of_lesions = {d["side"] for k, d in held if k == "lesion" and "side" in d}
     out: dict[str, set[str]] = {}
     for kind, data in held:
         if kind in ("lesion", "plan", "verification", "checklist") and "side" in data:
@@ -268,6 +269,8 @@ def _sides(lines: dict[int, Any]) -> dict[str, set[str]]:
                 name = next(iter(lesions), "")
             if name is not None and (name in lesions or not lesions):
                 out.setdefault(name, set()).add(data["side"])
+            elif of_lesions and data["side"] not in of_lesions:  # of no lesion that is there
+                out[f"{kind} {data['side']}"] = {data["side"], *of_lesions}
     return out
 
 

@@ -41,7 +41,11 @@ _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "iva": "4a", "ivb": "4b"} 
     "vii": "7",
     "viii": "8",
 }
-_PAIRED = ("kidney", "lung", "adrenal", "breast")
+#: Organs as they are typed, in English or Dutch.
+_PAIRED = ("kidney", "lung", "adrenal", "breast", "nier", "long", "borst", "mamma")
+_LIVER = ("liver", "lever")
+#: Between two segments: "V/VIII", "4a and 5", "7-8".
+_BETWEEN = re.compile(r"\s*(?:[/,+&\u2013-]|\band\b|\ben\b)\s*")
 #: Words that name a side; Dutch joins them to the organ ("linkernier", "rechtszijdig").
 _SIDE_WORDS = {"left": r"left|links\w*|linker\w*", "right": r"right|rechts\w*|rechter\w*"}
 #: Free text in which a wrong side may stand: kind and field.
@@ -101,7 +105,10 @@ def _patient(facts: Facts) -> Check:
 
 
 def _laterality(facts: Facts) -> Check:
-    """One side a lesion, in lesion, plan, checklist and verification."""
+    """One side a lesion, in lesion, plan, checklist and verification.
+
+    What names no lesion, or one that the log does not know, must be on the side of one at least.
+    """
     holding = [
         e for kind in ("lesion", "plan", "verification", "checklist") for e in facts.all(kind)
         if "side" in e.data
@@ -114,10 +121,18 @@ def _laterality(facts: Facts) -> Check:
         own = [e for e in holding if _about(e, name, len(names))]
         sides = {e.data["side"] for e in own}
         if len(sides) > 1:
-            said = ", ".join(f"{e.event.kind} {e.seq} {e.data['side']}" for e in own)
-            detail[name or "side"] = said
+            detail[name or "side"] = _said(own)
+    stated = {e.data["side"] for e in holding if e.event.kind == "lesion"}
+    loose = [e for e in holding if not any(_about(e, name, len(names)) for name in names)]
+    astray = [e for e in loose if stated and e.data["side"] not in stated]
+    if astray:
+        detail["no lesion on that side"] = _said(astray)
     status: CheckStatus = "error" if detail else "ok"
     return Check("laterality", status, detail, _refs(facts, holding, "side"))
+
+
+def _said(events: Sequence[Effective]) -> str:
+    return ", ".join(f"{e.event.kind} {e.seq} {e.data['side']}" for e in events)
 
 
 def _about(event: Effective, lesion: str, lesions: int) -> bool:
@@ -147,18 +162,19 @@ def _laterality_words(facts: Facts) -> Check:
 
 
 def _segment(facts: Facts) -> Check:
-    """A liver segment exists and lies in the half of the liver that the side names."""
+    """Liver segments exist, and one at least lies in the half of the liver that the side names."""
     holding = [
         e for e in facts.all("lesion")
-        if "segment" in e.data and "liver" in e.data["organ"].lower()
+        if "segment" in e.data and any(w in e.data["organ"].lower() for w in _LIVER)
     ]  # fmt: skip
     if not holding:
         return Check("segment", "not_checked")
     detail: dict[str, str] = {}
     for e in holding:
-        name, side = couinaud(e.data["segment"]), e.data.get("side")
-        wrong = (name in LEFT_LIVER and side == "right") or (name in RIGHT_LIVER and side == "left")
-        if name is None or wrong:
+        side = e.data.get("side")
+        named = [couinaud(part) for part in _BETWEEN.split(e.data["segment"])]
+        other = {"right": LEFT_LIVER, "left": RIGHT_LIVER}.get(str(side), ())
+        if None in named or all(name in other for name in named):
             detail[e.data["lesion"]] = f"segment {e.data['segment']}, {side or 'no side'}"
     return Check("segment", "error" if detail else "ok", detail, _refs(facts, holding, "segment"))
 

@@ -121,6 +121,36 @@ def test_positions_in_two_frames_have_no_distance(tmp_path: Path) -> None:
             "warning",
         ),
         (
+            [
+                ("lesion", {"lesion": "T1", "side": "left"}),
+                ("verification", {"lesion": "t1", "side": "right", "technical_success": "yes"}),
+            ],
+            "laterality",
+            "error",
+        ),
+        (
+            [
+                ("lesion", {"lesion": "T1", "side": "left"}),
+                ("lesion", {"lesion": "T2", "side": "left"}),
+                ("checklist", {"step": "time_out", "complete": True, "side": "right"}),
+            ],
+            "laterality",
+            "error",
+        ),
+        (
+            [
+                ("lesion", {"lesion": "T1", "side": "left"}),
+                ("lesion", {"lesion": "T2", "side": "right"}),
+                ("checklist", {"step": "time_out", "complete": True, "side": "right"}),
+            ],
+            "laterality",
+            "ok",
+        ),
+        ([("lesion", {"side": "left", "segment": "II/III"})], "segment", "ok"),
+        ([("lesion", {"side": "right", "segment": "4a and 5"})], "segment", "ok"),
+        ([("lesion", {"side": "left", "segment": "7-8"})], "segment", "error"),
+        ([("lesion", {"organ": "lever", "side": "left", "segment": "7"})], "segment", "error"),
+        (
             [("lesion", {"organ": "kidney", "side": "left"}), ("note", {"text": "Rechternier"})],
             "laterality_words",
             "warning",
