@@ -315,6 +315,7 @@ def _check(check: Any, language: Language) -> CheckRow:
 #: What checks say, by the key of its word; the names of lesions and of events stay.
 _PHRASES = {
     "planned only": "planned_only", "placed only": "placed_only", "tip off plan": "off_plan",
+    "no lesion on that side": "no_lesion_side",
     "another plan than the log names": "other_plan", "no stop": "no_stop", "no start": "no_start",
     "stop before start": "early_stop", "after the first needle or phase": "late",
     "later than recorded": "later", "another day": "another_day",

@@ -212,8 +212,13 @@ def _bar(
 ) -> None:
     axes.barh(row, max(end - start, 0.003 * wide), left=start, height=0.5,
               color=_PHASE[phase][0], edgecolor=style.INK, linewidth=0.6)  # fmt: skip
-    if always or end - start > 0.0085 * len(words) * wide:
+    length = 0.0085 * len(words) * wide
+    if end - start > length:
         axes.text((start + end) / 2, row, words, ha="center", va="center", fontsize=7.5)
+    elif always:  # beside the bar, within the picture
+        beside = end + 0.005 * wide
+        left = beside if beside + length < wide else max(0.0, start - 0.005 * wide - length)
+        axes.text(left, row, words, va="center", fontsize=7.5)
 
 
 def _curves(
