@@ -17,10 +17,13 @@ from irplan.errors import GridMismatchError, SegmentationError
 from irplan.image import Volume
 from irplan.segmentation.morphology import Mask
 
-#: Grey values of air and of soft tissue with some fat, HU [S].
-AIR_HU, SOFT_HU = -1000.0, 30.0
+#: Grey values of air, of fat, and of soft tissue with some fat, HU [S].
+AIR_HU, FAT_HU, SOFT_HU = -1000.0, -100.0, 30.0
 #: A scale this near to Hounsfield's is left alone: slope, and shift of soft tissue in HU [S].
 SLOPE_SLACK, SHIFT_SLACK_HU = 0.10, 60.0
+#: The highest peak is fat's where another lies as far beyond it as soft tissue (60 to 180 HU, in
+#: steps from air to fat of 900 HU) and none so far before it; of peaks of at least this share [S].
+FAT_STEP, FAT_SHARE = (0.07, 0.20), 0.15
 #: Edges on the smoothed scan: air, lung's mean, bone (or contrast), metal.  HU.
 AIR_EDGE_HU, LUNG_HU, BONE_EDGE_HU, METAL_HU = -350.0, (-900.0, -500.0), 200.0, 2000.0
 #: Smoothing, and how far round metal streaks spoil the grey values, mm.
@@ -66,7 +69,7 @@ def read_cone_beam(grey: Volume, *, field: NDArray[np.bool_] | None = None) -> C
 
     ``field`` (bool, the scan's grid) says what was reconstructed; without it, it is where the grey
     value differs from the one constant that fills the corners.  The scale comes from two peaks of
-    the histogram, air and soft tissue; a scan that is in HU already keeps its values.
+    the histogram, air and fat or soft tissue; a scan that is in HU already keeps its values.
 
     Raises `GridMismatchError` for a field on another grid, `SegmentationError` for a scan without
     contrast, or whose scale cannot be found (no air in the field).
@@ -143,7 +146,7 @@ def _smoothed(
 
 
 def _scale(values: NDArray[np.float32]) -> tuple[float, float, str]:
-    """Slope and shift to HU from the peaks of air and soft tissue."""
+    """Slope and shift to HU from the peaks of air and of fat or soft tissue."""
     some = values[:: max(1, len(values) // 400_000)]
     low, high = (float(v) for v in np.percentile(some, [0.2, 99.5]))
     counts, edges = np.histogram(some, bins=200, range=(low, high))
@@ -158,14 +161,19 @@ def _scale(values: NDArray[np.float32]) -> tuple[float, float, str]:
     peaks = [k for k in (0, *peaks, 199) if counts[k] >= 0.0005 * counts.sum()]
     soft = max(peaks, key=lambda k: counts[k] * (1.0 if k > 40 else 0.25), default=199)
     darker = [k for k in peaks if k < soft and counts[k:soft].min() < 0.3 * counts[k]]
-    tissue = at(soft)
+    tissue, known_hu, name = at(soft), SOFT_HU, "soft tissue"
     if darker and tissue - at(darker[0]) > 0.3 * (high - low):
         air = at(darker[0])
-        slope = (SOFT_HU - AIR_HU) / (tissue - air)
-        found = f"air {air:.0f}, soft tissue {tissue:.0f}"
-        if abs(1.0 / slope - 1.0) <= SLOPE_SLACK and abs(tissue - SOFT_HU) <= SHIFT_SLACK_HU:
+        large = (k for k in peaks if counts[k] >= FAT_SHARE * counts[soft])
+        steps = [(at(k) - tissue) / (tissue - air) for k in large]
+        beyond = any(FAT_STEP[0] <= s <= FAT_STEP[1] for s in steps)
+        if beyond and not any(FAT_STEP[0] <= -s <= FAT_STEP[1] for s in steps):
+            known_hu, name = FAT_HU, "fat"
+        slope = (known_hu - AIR_HU) / (tissue - air)
+        found = f"air {air:.0f}, {name} {tissue:.0f}"
+        if abs(1.0 / slope - 1.0) <= SLOPE_SLACK and abs(tissue - known_hu) <= SHIFT_SLACK_HU:
             return 1.0, 0.0, f"in HU as it is ({found})"
-        shift = SOFT_HU - slope * tissue
+        shift = known_hu - slope * tissue
         return slope, shift, f"HU = {slope:.4g} x grey {shift:+.0f} ({found})"
     if abs(tissue - SOFT_HU) <= SHIFT_SLACK_HU and low > -1100.0:
         return 1.0, 0.0, f"taken as HU unproved: no air in the field, soft tissue {tissue:.0f}"

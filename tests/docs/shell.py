@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shlex
 import subprocess
 import sys
@@ -26,6 +27,7 @@ SHELL = {"head"}
 ELSEWHERE = {
     "python3 -m venv": ".ci/run (an environment, and every test in it)",
     "pip install": ".ci/run and .ci/wheel",
+    "pytest ": ".ci/run",
     "dask ": "tests/studies/test_cluster.py starts scheduler and workers like this",
     "irplan study study.toml --scheduler": "tests/studies/test_cluster.py",
     "python docs/build.py": ".ci/run",
@@ -69,7 +71,7 @@ class Step:
     @property
     def elsewhere(self) -> str | None:
         """Where it is run, if not here."""
-        start = self.text.removeprefix(".venv/bin/")
+        start = re.sub(r"^\.venv[-a-z]*/bin/", "", self.text)
         return next((why for key, why in ELSEWHERE.items() if start.startswith(key)), None)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -200,6 +201,32 @@ def _moved_scan(inputs: Inputs, to: Path) -> None:
     write_series(Volume(inputs.volume.array, grid, "HU"), to)
 
 
+def _on_moved(make: Callable[[Inputs, Path], None]) -> Callable[[Inputs, Path], None]:
+    """The same on the grid of `_moved_scan`."""
+
+    def moved_on(inputs: Inputs, to: Path) -> None:
+        uid = inputs.volume.grid.frame_of_reference_uid
+        grid = moved(inputs.volume.grid, np.array([4.0, -3.0, 5.0]), uid)
+        labels = LabelMap(inputs.labels.array, grid, inputs.labels.labels)
+        make(replace(inputs, volume=Volume(inputs.volume.array, grid, "HU"), labels=labels), to)
+
+    return moved_on
+
+
+def _registered(inputs: Inputs, to: Path) -> None:
+    """What ``irplan register ct/ cbct/`` writes."""
+    from typer.testing import CliRunner
+
+    from irplan.cli.app import app
+
+    with tempfile.TemporaryDirectory() as text:
+        scans = [Path(text) / name for name in ("ct", "cbct")]
+        for scan, make in zip(scans, (_series, _moved_scan), strict=True):
+            make(inputs, scan)
+        done = CliRunner().invoke(app, ["register", *map(str, scans), "-o", str(to)])
+    assert done.exit_code == 0, done.output
+
+
 def _marks(inputs: Inputs, to: Path) -> None:
     away = np.array([[0, 0, 0], [20, -10, 0], [-15, 5, 20], [5, 15, -20]])
     points, shift = np.array(TUMOUR_MM) + away, np.array([4.0, -3.0, 5.0])
@@ -297,6 +324,8 @@ MAKERS: dict[str, Callable[[Inputs, Path], None]] = {
     "needles.json": _needles, "placed.csv": _placed, "control": _control, "cbct": _moved_scan,
     "liver.nii.gz": _mask(lambda i: i.labels.mask("liver") | _target(i)), "marks.json": _marks,
     "run.dcm": _run, "dsa.dcm": _run, "report.dcm": _dose, "dose.dcm": _dose,
+    "tumour_cbct.nii.gz": _on_moved(_mask(_target)), "zone_cbct.nii.gz": _on_moved(_mask(_zone)),
+    "drawn_cbct.nii.gz": _on_moved(_labels), "registered": _registered,
     "segments.nii.gz": _segments, "room4.toml": _system, "cam.toml": _camera, "frame.png": _photo,
     "study.zip": _zip, "examples": _examples, "mymodule.py": _module,
 }  # fmt: skip

@@ -66,6 +66,21 @@ def test_air_gas_bone_and_metal(found: ConeBeamScan) -> None:
     assert not found.unclear[near > 16.0].any()
 
 
+@pytest.mark.parametrize("fat", [0.2, 0.6])
+def test_fat_is_not_taken_for_soft_tissue(fat: float) -> None:
+    """A whole body, of which fat may be the larger part: the scale must not hang on that."""
+    hu, field = truth(80.0)
+    rim = np.hypot(P[..., 0], P[..., 1])
+    soft = field & (hu == 40.0)
+    hu[soft & (rim > np.quantile(rim[soft], 1.0 - fat))] = -100.0
+    noisy = hu + np.random.default_rng(2).normal(0.0, 30.0, GRID.shape)
+    grey = np.where(field, (noisy + 1500.0) / 0.6, 0.0)
+    scan = read_cone_beam(Volume(np.rint(grey).astype(np.int16), GRID, "HU"))
+    inner = field & (rim < 20.0) & (hu == 40.0)
+    assert scan.volume.array[inner].mean() == pytest.approx(40.0, abs=30.0)
+    assert scan.slope == pytest.approx(0.6, rel=0.04)
+
+
 def test_hounsfield_units_are_left_alone() -> None:
     scan = read_cone_beam(scanned(1.0, 0.0, pad=-1024.0))
     assert scan.slope == 1.0
