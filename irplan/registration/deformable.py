@@ -32,8 +32,10 @@ EDGES_MM = 5.0
 ROUNDS = ((0, 18.0), (0, 10.0), (1, 8.0), (1, 6.0), (1, 5.0), (2, 5.0), (2, 4.0))
 #: Ridge on affine and quadratic terms (normalised coordinates), in edges.
 RIDGE = (5.0, 30.0)
-#: The displacement fades to nothing between these distances from the organ, mm.
-FADE_MM = (8.0, 30.0)
+#: The displacement fades to nothing from this distance from the organ on, mm, over at least the
+#: second and over `FADE_LENGTHS` of the largest displacement: its cosine is nowhere steeper than
+#: pi / 2 / 2.2 = 0.71, so that nothing folds and the way back can be iterated.
+FADE_MM, FADE_LENGTHS = (8.0, 22.0), 2.2
 #: Voxel of the field that is returned, mm.
 VOXEL_MM = 4.0
 
@@ -58,7 +60,7 @@ def register_deformable(
     1995;61:38, without the shape model); a polynomial of order 0, 1, then 2 in x is fitted to all
     of them by least squares with Tukey weights and a ridge.  Mutual information with B-splines, and
     demons, were tried first: on noisy, shaded cone-beam scans of a liver with little inner contrast
-    both made rigid results worse.  Outside the organ u fades to nothing by 30 mm.
+    both made rigid results worse.  Outside the organ u fades to nothing (`FADE_MM`).
 
     Raises `RegistrationError` when fewer than 150 edges can be matched.
     """
@@ -85,19 +87,21 @@ def register_deformable(
         coefficients = coefficients + _fit(
             points[good], normals[good], off[good], match[good], order, centre, scale
         )
-    start, shape = plan.grid.box_around(inside, FADE_MM[1])
+
+    def moved(x: F64) -> F64:
+        u = x + _terms(x, centre, scale) @ coefficients
+        return u - x if outside is None else outside.inverse.apply(rigid.apply(u)) - x
+
+    largest = float(np.linalg.norm(moved(inside), axis=1).max())
+    length = max(FADE_MM[1], FADE_LENGTHS * largest)
+    start, shape = plan.grid.box_around(inside, FADE_MM[0] + length)
     grid = plan.grid.crop(start, shape).resized(VOXEL_MM)
-    index = np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3)
-    places = grid.index_to_lps(index)
+    places = grid.index_to_lps(np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3))
     mask = sample(organ.astype(np.float32), plan.grid, places).reshape(grid.shape) > 0.5
     far = ndimage.distance_transform_edt(~mask, grid.spacing_mm)
-    share = np.clip((far - FADE_MM[0]) / (FADE_MM[1] - FADE_MM[0]), 0.0, 1.0)
-    fade = 0.5 * (1.0 + np.cos(np.pi * share))
-    u = _terms(places, centre, scale) @ coefficients
-    if outside is not None:
-        u = outside.inverse.apply(rigid.apply(places + u)) - places
-    field = u.reshape(*grid.shape, 3)
-    return Displacement((field * fade[..., None]).astype(np.float32), grid)
+    fade = 0.5 * (1.0 + np.cos(np.pi * np.clip((far - FADE_MM[0]) / length, 0.0, 1.0)))
+    field = moved(places).reshape(*grid.shape, 3) * fade[..., None]
+    return Displacement(field.astype(np.float32), grid)
 
 
 def _fit(

@@ -323,7 +323,7 @@ def _quality(
         rows += [row(k, None, "rigid only") for k in ("jacobian_low", "jacobian_high")]
         rows.append(row("displacement", None, "rigid only"))
     else:
-        own = _in_organ(where, a.grid, u.grid)
+        own = resample_mask(where, a.grid, u.grid)
         j = u.jacobian()[own]
         rows += [row("jacobian_low", float(j.min())), row("jacobian_high", float(j.max()))]
         largest = np.linalg.norm(u.field[own], axis=-1).max()
@@ -372,12 +372,6 @@ def _bone_row(value: float | None) -> QualityRow:
 
 def _value(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _in_organ(mask: NDArray[np.bool_], grid: Grid, part: Grid) -> NDArray[np.bool_]:
-    start = np.rint(grid.lps_to_index(part.index_to_lps([0, 0, 0]))).astype(int)
-    box = tuple(slice(int(s), int(s) + n) for s, n in zip(start, part.shape, strict=True))
-    return mask[box]
 
 
 def _words(r: QualityRow) -> str:
