@@ -15,6 +15,7 @@ from irplan.dicom.pixels import read_pixels
 from irplan.dicom.reading import number, numbers, read_dataset, text
 from irplan.errors import DicomError, InputError
 from irplan.geometry import CArm, Point3, as_point
+from irplan.geometry.patient_position import PATIENT_POSITIONS
 
 #: Deepest nesting of functional groups that is looked through.
 _DEPTH = 3
@@ -83,7 +84,8 @@ def read_xa_frame(
     Parameters
     ----------
     isocentre_mm : LPS mm of the plan's image.
-    stated : values for tags that the file lacks; those it has are kept.
+    stated : values for tags that the file lacks, or a position DICOM does not know; those it has
+        are kept.
 
     Raises `DicomError` that lists every missing tag with the option that states it; `InputError`
     for a frame that is not there, a mirrored or turned image, or no isocentre.
@@ -104,6 +106,10 @@ def read_xa_frame(
             "--frame", got=str(frame), expected=f"1 to {count}", remedy="Choose one of them."
         )
     own = pose_tags(data, frame)
+    position, unknown = own.patient_position, ""
+    if position is not None and position not in PATIENT_POSITIONS:
+        own = replace(own, patient_position=None)
+        unknown = f" (the file says {position!r}: expected {', '.join(PATIENT_POSITIONS)})"
     pose = own.filled(PoseTags() if stated is None else stated)
     missing = [name for name in POSE_TAGS if getattr(pose, name) is None]
     if missing or isocentre_mm is None:
@@ -111,7 +117,11 @@ def read_xa_frame(
             f"{field}, pose of the C-arm",
             got="no "
             + ", ".join(
-                [f"{POSE_TAGS[n][0]} {POSE_TAGS[n][1]}" for n in missing]
+                [
+                    f"{POSE_TAGS[n][0]} {POSE_TAGS[n][1]}"
+                    + (unknown if n == "patient_position" else "")
+                    for n in missing
+                ]
                 + (["isocentre in the plan's image"] if isocentre_mm is None else [])
             ),
             expected="the whole pose: it is not guessed",

@@ -150,13 +150,20 @@ class NeedleStream:
         self._stop.set()
         if self._server is not None:
             self._server.close()
+        self._hang_up()
+        self._main.join(timeout=2.0)
+        # a peer that was being welcomed has its thread now
+        for thread in self._hang_up():
+            if thread.ident is not None:
+                thread.join(timeout=2.0)
+
+    def _hang_up(self) -> list[threading.Thread]:
+        """End every connection; the threads that served them."""
         with self._lock:
             peers = list(self._peers.items())
         for peer, _ in peers:
             _shut(peer)
-        for _, thread in peers:
-            thread.join(timeout=2.0)
-        self._main.join(timeout=2.0)
+        return [thread for _, thread in peers]
 
     @property
     def peers(self) -> int:

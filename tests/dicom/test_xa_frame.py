@@ -107,12 +107,19 @@ def test_every_missing_tag_is_asked_for_at_once(tmp_path: Path) -> None:
         ({"Modality": "CT"}, "XA or RF"),
         ({"FieldOfViewRotation": 90}, "turned by 90"),
         ({"FieldOfViewHorizontalFlip": "YES"}, "mirrored"),
-        ({"PatientPosition": "LYING"}, "patient_position"),
+        ({"PatientPosition": "LYING"}, "PatientPosition .* says 'LYING'"),
     ],
 )
 def test_wrong_runs_are_refused(tmp_path: Path, tags: dict[str, object], words: str) -> None:
     with pytest.raises((DicomError, InputError), match=words):
         read_xa_frame(_run(tmp_path / "x.dcm", **tags), isocentre_mm=ISO)
+
+
+def test_a_position_that_dicom_does_not_know_can_be_stated(tmp_path: Path) -> None:
+    file = _run(tmp_path / "odd.dcm", PatientPosition="SITTING")
+    found = read_xa_frame(file, isocentre_mm=ISO, stated=PoseTags(patient_position="FFP"))
+    assert found.c_arm.patient_position == "FFP"
+    assert found.notes == ("Stated by the user, not by the file: patient_position.",)
 
 
 def test_a_frame_that_is_not_there(tmp_path: Path) -> None:

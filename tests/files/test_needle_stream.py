@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -105,6 +106,23 @@ def test_a_peer_that_hangs_up_or_talks_nonsense_leaves_the_others(case: PlannedC
                 s.close()
         finally:
             client.stop()
+
+
+def test_it_can_be_closed_while_a_peer_is_being_welcomed(
+    case: PlannedCase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    welcomed = threading.Event()
+
+    def slow(stream: NeedleStream, peer: socket.socket) -> bool:
+        welcomed.set()
+        return not stream._stop.wait(5.0)
+
+    monkeypatch.setattr(NeedleStream, "_send", slow)
+    stream = NeedleStream(case.plan, port=0)
+    with socket.create_connection(stream.address, timeout=5.0):
+        assert welcomed.wait(5.0)
+        stream.close()
+    assert stream.peers == 0
 
 
 def test_it_connects_to_a_server_and_comes_back_after_it_hung_up(case: PlannedCase) -> None:
