@@ -163,6 +163,11 @@ def _mapped(
         found.require_usable()
     except RegistrationError as error:
         return found, notes, error.got
+    if own is None or found.frames[0] is None:
+        notes = (
+            *notes,
+            "Plan or registered CT names no frame of reference: that they share one was assumed.",
+        )
     return found, notes, ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,22 +104,25 @@ def _stream(
         verb = "Connecting to" if connect else "Listening on"
         where = f"{stream.address[0]}:{stream.address[1]}"
         console.say(f"{verb} {where}; {len(read.placements)} needles, RAS mm. Ctrl-C ends it.")
-        while end is None or time.monotonic() < end:
-            time.sleep(0.02)
-            state = f"  {stream.peers} connected" + "".join(f"; {w}" for w in stream.dropped[-1:])
-            if state != said:
-                console.say(state)
-                said = state
-            pose = None if track is None else stream.latest(track)
-            if check is None or pose is None:
-                continue
-            if pose.received_s == last:
-                if last > lost and time.monotonic() - last > _LOST_S:
-                    console.say("  LOST      no pose for a second")
-                    lost = last
-                continue
-            last, readings = pose.received_s, readings + 1
-            console.say(reading_words(check.read(*needle_from_transform(pose.pose))))
+        with suppress(KeyboardInterrupt):  # without --seconds the way to end it
+            while end is None or time.monotonic() < end:
+                time.sleep(0.02)
+                state = f"  {stream.peers} connected" + "".join(
+                    f"; {w}" for w in stream.dropped[-1:]
+                )
+                if state != said:
+                    console.say(state)
+                    said = state
+                pose = None if track is None else stream.latest(track)
+                if check is None or pose is None:
+                    continue
+                if pose.received_s == last:
+                    if last > lost and time.monotonic() - last > _LOST_S:
+                        console.say("  LOST      no pose for a second")
+                        lost = last
+                    continue
+                last, readings = pose.received_s, readings + 1
+                console.say(reading_words(check.read(*needle_from_transform(pose.pose))))
         streams = list(stream.streams)
     console.result({"streams": streams, "readings": readings, "dropped": list(stream.dropped)})
 
