@@ -17,7 +17,10 @@ def gateway(
     config: Path = typer.Option(..., "--config", "-c", help="The site's configuration (TOML)."),
     check: bool = typer.Option(False, "--check", help="Read the configuration and stop."),
     summary: str | None = typer.Option(
-        None, metavar="DAY", help="Print the summary of a day (YYYY-MM-DD, UTC) and stop."
+        None,
+        metavar="DAY[..DAY]",
+        help="Print the summary of a day (YYYY-MM-DD, UTC), or a line for each of several, and "
+        "stop.",
     ),
     quiet: bool = QUIET,
     as_json: bool = JSON,
@@ -39,8 +42,14 @@ def gateway(
         if summary is not None:
             from irplan_gateway.store import Store
             from irplan_gateway.summary import summary as summarise
-            from irplan_gateway.summary import summary_text
+            from irplan_gateway.summary import summary_text, trend, trend_text
 
+            first, dots, last = summary.partition("..")
+            if dots:
+                rows = trend(Store(site.store), _day(first), _day(last))
+                console.say(trend_text(rows))
+                console.result({"trend": rows})
+                return
             data = summarise(Store(site.store), _day(summary))
             console.say(summary_text(data))
             console.result(data)
@@ -75,6 +84,6 @@ def _day(text: str) -> str:
         raise InputError(
             "--summary",
             got=repr(text),
-            expected="a day such as 2026-11-30",
+            expected="a day such as 2026-11-30, or 2026-11-01..2026-11-30",
             remedy="Give year, month and day.",
         ) from error

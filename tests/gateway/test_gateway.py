@@ -370,6 +370,21 @@ def test_summary_of_a_day_from_the_command_line(tmp_path: Path) -> None:
     run = CliRunner().invoke(app, ["gateway", "-c", str(path), "--summary", "2026-11-30"])
     assert run.exit_code == 0
     assert "No jobs." in run.stdout
+    store = Store(tmp_path / "store")
+    series = tmp_path / "store" / "incoming" / "s"
+    for day in ("2026-11-28", "2026-11-30"):
+        store.add_object(day, "1.2", series)
+        store.route(day, "CT", ("good",), {})
+        job = store.take_job()
+        assert job is not None
+        store.finish_job(job, seconds=2.0, version="v1", error="exit code 3")
+        with store._write() as db:
+            db.execute("UPDATE job SET made=? WHERE id=?", (f"{day}T08:00:00Z", job.id))
+    store.close()
+    several = ["gateway", "-c", str(path), "--summary", "2026-11-27..2026-11-29"]
+    lines = CliRunner().invoke(app, several).stdout.strip().splitlines()
+    assert " ".join(lines[-1].split()) == "2026-11-28 good v1 1 1 0 0 0 0 0 2.0"
+    assert "2026-11-30" not in "".join(lines)
     run = CliRunner().invoke(app, ["gateway", "-c", str(path), "--summary", "yesterday"])
     assert run.exit_code == 2
 

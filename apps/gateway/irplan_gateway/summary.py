@@ -18,8 +18,69 @@ def summary(store: Store, day: str) -> dict[str, Any]:
     Per plug-in: jobs, failures by reason, versions, median and longest seconds; of its drafts made
     that day: states, revisions (edits), overrules by check, median hours to a decision.
     """
-    jobs = [j for j in store.rows("job") if j["made"][:10] == day]
-    drafts = [(d, facts) for d, facts in store.drafts() if d.made_at[:10] == day]
+    series = store.rows("series")
+    return {
+        "day": day,
+        "gateway": f"irplan {__version__}",
+        "notice": RESEARCH_USE_ONLY,
+        "plugins": _plugins(store.rows("job"), store.drafts(), day),
+        "series_in_store": _states(s["state"] for s in series),
+        "sending": _states(o["state"] for o in store.rows("outbox") if o["made"][:10] == day),
+        "events": _states(e["kind"] for e in store.rows("event") if e["day"] == day),
+    }
+
+
+def trend(store: Store, first: str, last: str) -> list[dict[str, Any]]:
+    """A row for each plug-in and day from ``first`` to ``last`` (YYYY-MM-DD) on which it ran.
+
+    What drifts shows from row to row: versions, failures, objections, edits, overrules, rejections,
+    seconds.
+    """
+    jobs, drafts = store.rows("job"), store.drafts()
+    rows = []
+    for day in sorted({j["made"][:10] for j in jobs if first <= j["made"][:10] <= last}):
+        for name, facts in _plugins(jobs, drafts, day).items():
+            rows.append(
+                {
+                    "day": day,
+                    "plugin": name,
+                    "versions": sorted(facts["versions"]),
+                    "jobs": sum(facts["jobs"].values()),
+                    "failed": sum(facts["failures"].values()),
+                    "objections": sum(facts["objections"].values()),
+                    "edits": facts["edits"],
+                    "overrules": sum(facts["overrules"].values()),
+                    "accepted": facts["drafts"]["accepted"],
+                    "rejected": facts["drafts"]["rejected"],
+                    "median_s": facts["median_s"],
+                }
+            )
+    return rows
+
+
+def trend_text(rows: list[dict[str, Any]]) -> str:
+    """The trend as a table."""
+    heads = [
+        "day", "plugin", "versions", "jobs", "failed", "objections", "edits", "overrules",
+        "accepted", "rejected", "median_s",
+    ]  # fmt: skip
+    cells = [heads, *([_cell(row[h]) for h in heads] for row in rows)]
+    wide = [max(len(line[n]) for line in cells) for n in range(len(heads))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(line, wide, strict=True)) for line in cells]
+    return "\n".join([RESEARCH_USE_ONLY, "", *(x.rstrip() for x in lines)]) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "-"
+    return "-" if value is None else str(value)
+
+
+def _plugins(
+    all_jobs: list[dict[str, Any]], all_drafts: list[tuple[Draft, dict[str, Any]]], day: str
+) -> dict[str, Any]:
+    jobs = [j for j in all_jobs if j["made"][:10] == day]
+    drafts = [(d, facts) for d, facts in all_drafts if d.made_at[:10] == day]
     plugins: dict[str, Any] = {}
     for name in sorted({j["plugin"] for j in jobs}):
         mine = [j for j in jobs if j["plugin"] == name]
@@ -37,16 +98,7 @@ def summary(store: Store, day: str) -> dict[str, Any]:
             "median_hours_to_decision": reviews.median_hours_to_decision,
             "objections": _objections([d for d, facts in drafts if facts["plugin"] == name]),
         }
-    series = store.rows("series")
-    return {
-        "day": day,
-        "gateway": f"irplan {__version__}",
-        "notice": RESEARCH_USE_ONLY,
-        "plugins": plugins,
-        "series_in_store": _states(s["state"] for s in series),
-        "sending": _states(o["state"] for o in store.rows("outbox") if o["made"][:10] == day),
-        "events": _states(e["kind"] for e in store.rows("event") if e["day"] == day),
-    }
+    return plugins
 
 
 def summary_text(data: Mapping[str, Any]) -> str:
