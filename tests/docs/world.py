@@ -253,7 +253,11 @@ def _run(inputs: Inputs, to: Path) -> None:
 def _dose(inputs: Inputs, to: Path) -> None:
     del inputs
     data = Path(os.environ.get("IRPLAN_DATA", ROOT.parent / "shared" / "data"))
-    shutil.copy(data / "rdsr" / "siemens_axiom_example_procedure.dcm", to)
+    import pydicom
+
+    report = pydicom.dcmread(data / "rdsr" / "siemens_axiom_example_procedure.dcm")
+    report.PatientID = "P1"  # the pages' patient: the log refuses another one's
+    report.save_as(to)
 
 
 def _segments(inputs: Inputs, to: Path) -> None:
