@@ -18,6 +18,7 @@ from irplan.files.registration_file import read_registration
 from irplan.geometry import Grid, Needle, as_point
 from irplan.image import Volume
 from irplan.registration import Registration, RegistrationOptions, register
+from irplan.segmentation.needle_result import FoundNeedle
 from irplan.segmentation.needles import find_needles
 
 
@@ -100,8 +101,9 @@ def open_control(
                 *notes,
                 "Plan or scan names no frame of reference: that they share one was assumed.",
             )
-        needles, more = _needles(volume, portion(progress, 0.1, 1.0))
-        return ControlScan(needles, mask, None, "", (*notes, *more))
+        metal = find_needles(volume, progress=portion(progress, 0.1, 1.0))
+        needles = tuple(n.needle for n in metal.needles)
+        return ControlScan(needles, mask, None, "", (*notes, *metal.notes))
     seen = None if zone is None else open_mask(zone, volume.grid)
     found, more, failed = _mapped(
         volume, opened, plan_ct, organ, registration, options, portion(progress, 0.1, 0.8)
@@ -110,17 +112,10 @@ def open_control(
     if found is None or failed:
         # the scan has needles, but where they are in the plan is not known
         return ControlScan((), None, found, f"the registration failed: {failed}", notes)
-    raw, more = _needles(volume, portion(progress, 0.8, 1.0))
-    back = found.mapping.backward
-    needles = tuple(
-        Needle(
-            as_point(back(np.array(n.tip_mm)[None])[0], field="tip"),
-            as_point(back(np.array(n.entry_mm)[None])[0], field="entry"),
-        )
-        for n in raw
-    )
+    metal = find_needles(volume, progress=portion(progress, 0.8, 1.0))
+    needles = tuple(_carried_back(n, found) for n in metal.needles)
     words = (
-        *notes, *found.notes, *more,
+        *notes, *found.notes, *metal.notes,
         f"Registered to the planning CT ({found.quality.status}); a target error of "
         f"{found.error_mm:.1f} mm is reckoned with ({found.error_from}).",
     )  # fmt: skip
@@ -189,9 +184,15 @@ def _require_these(found: Registration, volume: Volume, plan_uid: str | None) ->
         )
 
 
-def _needles(volume: Volume, progress: Progress) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
-    found = find_needles(volume, progress=progress)
-    return tuple(n.needle for n in found.needles), found.notes
+def _carried_back(seen: FoundNeedle, found: Registration) -> Needle:
+    """The needle in the plan's frame: its tip moves with the organ, its entry with the wall."""
+    back = found.mapping.backward
+    if seen.entry_mm is None:  # the last point seen may lie in the organ
+        entry = back(np.array(seen.tail_mm)[None])[0]
+    else:
+        entry = found.wall.inverse.apply(np.array(seen.entry_mm))
+    tip = back(np.array(seen.tip_mm)[None])[0]
+    return Needle(as_point(tip, field="tip"), as_point(entry, field="entry"))
 
 
 def _organ(given: Path | None, opened: PlanFolder, grid: Grid) -> NDArray[np.bool_] | None:

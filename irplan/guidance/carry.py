@@ -18,7 +18,8 @@ def carry_plan(
 ) -> AblationPlan:
     """``plan`` with its target and needles mapped into the control scan; a new draft.
 
-    Each needle's tip and entry are mapped as points and joined by a straight line.  The frame of
+    Each needle's tip (with the organ) and entry (with the wall: `Registration.wall`, the organ
+    slides along it) are mapped as points and joined by a straight line.  The frame of
     reference becomes the control scan's, the review is a draft again, and the history says what was
     done and how good the registration was.  Raises `RegistrationError` when the registration failed
     its quality report, or belongs to another frame of reference than the plan.
@@ -33,12 +34,13 @@ def carry_plan(
             remedy="Register the scan of the plan.",
         )
     carry = registration.mapping.forward
+    wall = registration.wall.apply
     placements = tuple(
         replace(
             p,
             needle=Needle(
                 as_point(carry(np.array(p.needle.tip_mm)[None])[0], field="tip"),
-                as_point(carry(np.array(p.needle.entry_mm)[None])[0], field="entry"),
+                as_point(wall(np.array(p.needle.entry_mm)), field="entry"),
             ),
         )
         for p in plan.placements

@@ -91,6 +91,11 @@ class Registration:
         return self.grids[0].frame_of_reference_uid, self.grids[1].frame_of_reference_uid
 
     @property
+    def wall(self) -> RigidTransform:
+        """What skin and ribs follow: the bones' map where the organ deforms, else the one map."""
+        return self.mapping.rigid
+
+    @property
     def error_is(self) -> Literal["measured", "assumed", "unknown"]:
         """Whether `error_mm` was measured: by three landmarks or more; unknown after a failure."""
         if self.quality.status == "failed":
