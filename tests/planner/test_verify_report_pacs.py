@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from irplan_planner.model import case_folder
 from irplan_planner.model.case_folder import CaseWriter, load_case
@@ -18,8 +19,14 @@ from pydicom.dataset import Dataset
 
 from irplan.case.pacs_case import release_gate
 from irplan.case.report_case import read_review
+from irplan.dicom.pacs_client import connect
+from irplan.dicom.pacs_peer import parse_peer
+from irplan.dicom.pacs_send import send_files
+from irplan.dicom.series import read_series
 from irplan.errors import InputError, ReviewError
 from irplan.files import write_mask
+from tests.dicom.conftest import SyntheticSeries
+from tests.dicom.orthanc import Orthanc
 
 TUMOUR_MM = np.array([-70.0, -15.0, 5.0])  # the handmade tumour: a ball of 20 mm
 
@@ -141,6 +148,44 @@ def test_ct_series_of_a_patient_on_a_pacs(
         planner.pacs.search("dicom://PACS@localhost:104", "*")
     with pytest.raises(InputError):
         planner.pacs.search("somewhere", "P 17")
+
+
+def test_a_series_comes_from_a_real_pacs(planner: Planner, tmp_path: Path) -> None:
+    """Orthanc on loopback, by DIMSE and by DICOMweb: found, fetched, opened; gone: said so."""
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    series = SyntheticSeries(count=24, rows=24, columns=20)
+    series.write(folder)
+    patient = str(pydicom.dcmread(next(folder.iterdir())).PatientID)
+    server = Orthanc(tmp_path / "orthanc")
+    try:
+        sender = connect(parse_peer(server.dicom))
+        send_files(sender, sorted(folder.iterdir()), lambda name, raw: None)
+        sender.close()
+        for address in (server.dicom, server.web):
+            planner.pacs.search(address, "nobody")
+            planner.wait()
+            assert planner.desk.messages[-1].text == "0 CT series on the PACS."
+            planner.pacs.search(address, patient)
+            planner.wait()
+            (one,) = planner.pacs.found
+            assert "24 images" in one.words
+            planner.pacs.retrieve(one)
+            planner.wait()
+            state = planner.state
+            assert state.volume is not None
+            assert state.volume.grid.same_as(read_series(folder).grid)
+            assert np.array_equal(state.volume.array, read_series(folder).array)
+            assert one.series_uid not in state.title
+        planner.pacs.search(server.dicom.replace("ORTHANC@", "OTHER@"), patient)
+        planner.wait()
+        assert "AE title" in planner.desk.messages[-1].text
+        server.kill()
+        planner.pacs.search(server.dicom, patient)
+        planner.wait()
+        assert "no connection" in planner.desk.messages[-1].text
+    finally:
+        server.stop()
 
 
 def test_no_first_look_at_what_is_no_scan(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class SeriesFound:
     series_uid: str
     date: str
     words: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder it is fetched into: its date, and its UID in short."""
+        short = hashlib.sha256(self.series_uid.encode()).hexdigest()[:8]
+        return f"CT {self.date or 'without date'} {short}"
 
 
 class Pacs:
@@ -80,7 +87,7 @@ class Pacs:
     def retrieve(self, one: SeriesFound) -> None:
         """Fetch a series (again: only what is missing) and open it (a job)."""
         connect = _connector(self.address)
-        place = case_folder.home() / "pacs" / one.series_uid
+        place = case_folder.home() / "pacs" / one.folder
 
         def work(progress: Progress) -> Path:
             from irplan.dicom.pacs_get import get_series
