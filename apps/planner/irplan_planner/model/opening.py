@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -185,7 +186,12 @@ class Opening:
 
         def work(progress: Progress) -> Any:
             assert writer is not None
-            writer.save(state, progress=progress)
+            try:
+                writer.save(state, progress=progress)
+            except IrplanError:
+                with contextlib.suppress(OSError):
+                    place.rmdir()  # a new folder in which nothing could be kept
+                raise
             if came_from is not None and (came_from / "log").is_dir() and came_from != place:
                 shutil.copytree(came_from / "log", place / "log", dirs_exist_ok=True)
             return place
@@ -254,18 +260,27 @@ class Opening:
 
 def _read_image(path: Path, series_uid: str | None, progress: Progress) -> CaseState:
     from irplan.case.open import open_image_and_notes
+    from irplan.files.nifti import is_nifti, read_header
 
+    if path.is_file() and is_nifti(path):
+        _require_small(read_header(path).shape_ijk)  # before it fills the memory
     volume, notes = open_image_and_notes(path, series_uid=series_uid, progress=progress)
-    if volume.array.size > MOST_VOXELS:
-        raise InputError(
-            "image",
-            got=f"{volume.array.size / 1e6:.0f} million voxels {volume.grid.shape}",
-            expected=f"at most {MOST_VOXELS / 1e6:.0f} million",
-            remedy="Crop the scan to the abdomen, or resample it to thicker slices.",
-        )
+    _require_small(volume.grid.shape)
     return CaseState(
         title=path.name, volume=volume, messages=notes, revisions=Revisions(image=next_revision())
     )
+
+
+def _require_small(shape: tuple[int, ...]) -> None:
+    """Raise `InputError` for more voxels than fit into the memory with their labels."""
+    voxels = math.prod(shape)
+    if voxels > MOST_VOXELS:
+        raise InputError(
+            "image",
+            got=f"{voxels / 1e6:.0f} million voxels {shape}",
+            expected=f"at most {MOST_VOXELS / 1e6:.0f} million",
+            remedy="Crop the scan to the abdomen, or resample it to thicker slices.",
+        )
 
 
 def _sample_state(name: str, progress: Progress) -> CaseState:

@@ -116,8 +116,8 @@ class Simulation:
         if self.grade == "carried":
             return "preview: carried along, not computed"
         error = getattr(self.result, "error", None)
-        if error is None:
-            return "preview: on coarse voxels"
+        if error is None or placements[0].applicator.kind != "cryo":
+            return "preview: simulated on coarse voxels"
         return f"computed in two levels, front within about {error.total_mm:.1f} mm"
 
 

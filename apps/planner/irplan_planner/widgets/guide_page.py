@@ -34,4 +34,5 @@ class GuidePage(Page):
         self.main.setEnabled(state.plan is not None)
         rows, words = self.planner.guide.shown()
         parts.fill(self._table, rows)
+        self._table.setMinimumHeight(14 * self._table.fontMetrics().height())
         self._words.setText(words)

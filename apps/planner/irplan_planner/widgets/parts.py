@@ -140,6 +140,7 @@ def fill(into: QTableWidget, rows: Sequence[Sequence[str]]) -> None:
             item = QTableWidgetItem(text)
             item.setToolTip(text)
             into.setItem(r, c, item)
+    into.verticalHeader().setDefaultSectionSize(round(1.8 * into.fontMetrics().height()))
     into.resizeColumnsToContents()
 
 

@@ -187,6 +187,7 @@ class SlicePicture(QWidget):
         base.fill(QColor("black"))
         self._make_image(frame)
         below = QPainter(base)
+        below.setFont(self.font())
         self._picture(below, frame)
         below.setRenderHint(QPainter.RenderHint.Antialiasing)
         for outline in self.scene.outlines(frame):

@@ -242,7 +242,8 @@ class View3D(QWidget):
         words = ""
         if found is not None:
             named = zip(("red", "amber", "green"), MARGIN_COLOURS, strict=True)
-            words = "Target: " + ", ".join(f"{c} {w}" for c, (_, w) in named)
+            first, *others = (f"{c} {w}" for c, (_, w) in named)
+            words = f"Target: {first},\n{', '.join(others)}"
         if self.shown["access"]:
             words += "\nSkin: green clear, amber not checked, dark blocked"
         self.plotter.add_text(
