@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from irplan.files.atomic import atomic_path
+from irplan.files.csv_cell import plain_cell
 from irplan.procedure.dose import DoseEvent, DoseReport
 
 #: Header of the events' table; units are in the names.
@@ -23,7 +24,10 @@ DOSE_EVENT_COLUMNS = (
 
 
 def write_dose_csv(reports: Sequence[DoseReport], path: str | Path) -> None:
-    """One line an event, in order; empty where not stated; several values joined by a space."""
+    """One line an event, in order; empty where not stated; several values joined by a space.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(DOSE_EVENT_COLUMNS)
@@ -68,4 +72,4 @@ def _text(value: Any) -> str:
         return " ".join(_text(v) for v in value)
     if isinstance(value, float):
         return f"{value:.9g}"
-    return str(value)
+    return plain_cell(value) if isinstance(value, str) else str(value)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from irplan import RESEARCH_USE_ONLY
+from irplan.files.csv_cell import plain_cell
 from irplan.procedure.events import Effective, Event, effective_events
 
 #: Name and version of the JSON.
@@ -69,9 +70,5 @@ def log_to_csv(events: Iterable[Effective]) -> str:
         source = e.event.source
         data = json.dumps(dict(e.data), sort_keys=True, ensure_ascii=False)
         row = (e.event.at, e.event.recorded, e.event.kind, source.how, source.who, source.ref, data)
-        table.writerow((e.event.seq, e.seq, *(_plain_cell(c) for c in row)))
+        table.writerow((e.event.seq, e.seq, *(plain_cell(c) for c in row)))
     return out.getvalue()
-
-
-def _plain_cell(text: str) -> str:
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t") else text
