@@ -40,7 +40,7 @@ class Console:
     def say(self, text: str) -> None:
         """A line for a person (stdout; silent with --quiet or --json)."""
         if not (self.quiet or self.as_json):
-            typer.echo(text)
+            typer.echo(_plain(text))
 
     def result(self, data: dict[str, Any]) -> None:
         """The machine-readable result (stdout; only with --json)."""
@@ -136,8 +136,15 @@ def _fail(error: errors.IrplanError, as_json: bool) -> NoReturn:
         lines += [f"  blocked   {n} paths: {rule}" for rule, n in error.blocked_by]
         if error.nearest_miss:
             lines.append(f"  closest   {error.nearest_miss}")
-    typer.echo("\n".join(lines), err=True)
+    typer.echo(_plain("\n".join(lines)), err=True)
     raise typer.Exit(code)
+
+
+def _plain(text: str) -> str:
+    """A header's or a peer's words cannot steer the terminal they are printed on."""
+    return "".join(
+        c if (ord(c) > 31 and not 127 <= ord(c) < 160) or c in "\n\t" else "?" for c in text
+    )
 
 
 @contextmanager

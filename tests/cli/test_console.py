@@ -90,3 +90,13 @@ def test_a_target_is_given_exactly_one_way(arguments: list[str], tmp_path: Path)
     assert result.exit_code == 2
     assert "--target-mask M, or --target-point" in result.stderr
     assert not out.exists()
+
+
+def test_words_from_a_file_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with command(quiet=False, as_json=False) as console:
+        console.say("made by \x1b]0;owned\x07 Åsa\tX\u009b31m")
+    assert capsys.readouterr().out == "made by ?]0;owned? Åsa\tX?31m\n"
+    hostile = errors.InputError("f", got="\x1b[2J", expected="e", remedy="r")
+    with pytest.raises(typer.Exit), command(quiet=False, as_json=False):
+        raise hostile
+    assert "\x1b" not in capsys.readouterr().err
