@@ -9,7 +9,6 @@ that has pylinac and PySkinDose.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -79,10 +78,16 @@ def test_a_pacs_answers_as_printed(
             "http://localhost:8042/dicom-web": pacs.web,
             "dicom://PACS@10.0.0.5:104?calling=IRPLAN": pacs.dicom,
             "1.2.3": study,
-            "report/": "report/",
         }
-        report = tmp_path / "report"
-        shutil.copytree("scan", report)
+        coarse.provide(["logged/case1"], tmp_path)
+        for text in (
+            "report logged/case1 -o report --format dicom-pdf,dicom-sr",
+            "review report reviewed --by A --why read",
+            "review report accepted --by A --why agrees",
+            f"pacs send {pacs.web} scan --originals",
+        ):
+            code, said = run(Step(("irplan", *text.split())))
+            assert code == 0, said
         asked = _commands("irplan pacs")
         assert len(asked) >= 3
         sent_first = sorted(asked, key=lambda s: s.words[2] != "send")
