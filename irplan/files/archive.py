@@ -13,6 +13,9 @@ from pathlib import Path
 from irplan.errors import FileFormatError
 
 _CHUNK = 1 << 20
+#: Ways of packing that are unpacked a piece at a time; the others go through memory as a whole,
+#: where some kilobytes become gigabytes before they can be counted.
+_BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ def _unpack(
     """Write one member to ``out``, counted; its size in bytes."""
     if info.flag_bits & 1:
         raise _over(path, "an encrypted member", "a zip without password")
+    if info.compress_type not in _BOUNDED:
+        raise _over(path, "a member packed by bzip2 or LZMA", "members stored or deflated")
     size = 0
     try:
         with archive.open(info) as source, out.open("wb") as target:

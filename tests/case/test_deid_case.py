@@ -91,6 +91,11 @@ def test_archive_limits(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(FileFormatError, match="cannot be read as a zip"):
         list(archive_members(path))
+    for way in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):  # zipfile unpacks these in one go
+        with zipfile.ZipFile(path, "w", way) as archive:
+            archive.writestr("a", b"\0" * 1000)
+        with pytest.raises(FileFormatError, match="bzip2 or LZMA"):
+            list(archive_members(path))
 
 
 def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
