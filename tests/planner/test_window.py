@@ -248,6 +248,31 @@ def test_report_is_drafted_reviewed_accepted_and_then_read_only(
     assert not window.top.undo.isEnabled()
 
 
+def test_a_link_in_the_draft_takes_its_field_in_hand(
+    window: PlannerWindow, qtbot: Any, tmp_path: Path
+) -> None:
+    window.planner.files.save(tmp_path / "case")
+    _idle(window, qtbot)
+    window.steps.take("report")
+    window.steps.press_main()
+    _idle(window, qtbot)
+    window.steps.pages["report"]._who.setText("A. Reader")
+    tab = window.results.report
+
+    def put(link: str, text: str) -> None:
+        assert f"href='{link}'" in window.desk.state.report.worded.page
+        tab._link(QUrl(link))
+        tab.value.setEditText(text)
+        QTest.mouseClick(tab.put, LEFT)
+        _idle(window, qtbot)
+
+    put("type:lesion/lesion/", "L 1 #2, liver")
+    put("type:lesion/segment/L%201%20%232", "VII")
+    assert [m.text for m in window.desk.messages if m.tone == "error"] == []
+    assert "VII" in tab.toPlainText()
+    assert "typed A. Reader" in tab.toPlainText()
+
+
 def test_a_wrong_file_dropped_on_the_window_is_named(
     window: PlannerWindow, qtbot: Any, tmp_path: Path
 ) -> None:

@@ -296,10 +296,10 @@ def rows_html(rows: tuple[Row, ...]) -> str:
     for row in sorted(rows, key=lambda r: order[r.status]):
         value = "" if row.value is None else f"{row.value:.1f} {row.unit}".replace("degC", "°C")
         cells.append(
-            f"<tr><td width='17%' style='color:{_TONE[row.status]}'><b>{_WORD[row.status]}</b></td>"
-            f"<td width='43%'>{html.escape(row.name)}</td>"
-            f"<td width='17%' align='right'>{html.escape(value)}</td>"
-            f"<td width='23%'>{html.escape(row.limit).replace('degC', '°C')}</td></tr>"
+            f"<tr><td width='24%' style='color:{_TONE[row.status]}'><b>{_WORD[row.status]}</b></td>"
+            f"<td width='38%'>{html.escape(row.name)}</td>"
+            f"<td width='16%' align='right'>{html.escape(value)}</td>"
+            f"<td width='22%'>{html.escape(row.limit).replace('degC', '°C')}</td></tr>"
         )
     return "<table cellpadding='3' width='98%'>" + "".join(cells) + "</table>"
 

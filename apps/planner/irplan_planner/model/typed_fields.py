@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from irplan.errors import InputError
 from irplan.procedure.event_kinds import KINDS, Field
@@ -294,5 +295,5 @@ def _edit(blank: Blank | None) -> str:
     if blank is None:
         return ""
     word = "correct" if blank.event is not None else "type in" if blank.missing else "add"
-    link = html.escape(blank.link.replace(" ", "%20"), quote=True)
-    return f"<a href='{link}'>{word}</a>"
+    link = html.escape(quote(blank.link, safe=":/"), quote=True)
+    return f"<a href='{link}' style='color:#4cc2ff'>{word}</a>"

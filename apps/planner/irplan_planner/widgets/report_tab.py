@@ -108,7 +108,7 @@ class ReportTab(QWidget):
         self.note.setText(". ".join(x for x in (words, hint[:1].upper() + hint[1:]) if x))
 
     def _link(self, address: QUrl) -> None:
-        wanted = address.toString(QUrl.ComponentFormattingOption.FullyDecoded)
+        wanted = "type:" + address.path(QUrl.ComponentFormattingOption.FullyDecoded)
         for n, blank in enumerate(self._blanks):
             if blank.link == wanted:
                 self.fields.setCurrentIndex(n)

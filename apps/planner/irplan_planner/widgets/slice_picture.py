@@ -369,6 +369,7 @@ class SlicePicture(QWidget):
             y = self.height() - 8 - n * line
             pen = QPen(QColor(level.colour), max(2.0, level.width * k))
             if level.dashed:
+                pen.setCapStyle(Qt.PenCapStyle.FlatCap)
                 pen.setDashPattern([2.0, 1.5])
             painter.setPen(pen)
             middle = y - 0.5 * metrics.ascent() + 1
