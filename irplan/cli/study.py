@@ -56,6 +56,8 @@ def study(
             console.say(f"{len(asked)} runs: {len(asked.cases)} cases x {asked.points.count}")
             console.result({"runs": len(asked), "cases": len(asked.cases)})
             return
+        if scheduler is not None and asked.limit_s is not None:
+            console.say("note: limit_s acts on local workers only, not on the cluster's")
         with _kept(), console.progress("study") as progress:
             done = run_study(
                 asked,
@@ -66,8 +68,6 @@ def study(
                 retry_failed=retry_failed,
                 progress=progress,
             )
-        if scheduler is not None and asked.limit_s is not None:
-            console.say("note: limit_s acts on local workers only; on the cluster it was not kept")
         console.say(
             f"{done.runs} runs: {done.computed} computed, {done.kept} kept, {done.failed} failed, "
             f"{done.crashed} crashed; {done.seconds:.1f} s"
@@ -93,7 +93,7 @@ def _devices(text: str | None) -> tuple[int, ...]:
     if text is None:
         return ()
     parts = [p.strip() for p in text.split(",")]
-    if not all(p.isdigit() for p in parts):
+    if not all(p.isdecimal() and p.isascii() for p in parts):
         raise InputError(
             "--gpus", got=repr(text), expected="device numbers like 0,1", remedy="See nvidia-smi."
         )

@@ -82,6 +82,14 @@ class Design:
                     remedy='Fewer levels, or kind = "sobol" with runs = 1024.',
                 )
             return DesignPoints(tuple(factors), None, count)
+        assert self.runs is not None
+        if self.kind == "sensitivity" and self.runs * (len(factors) + 2) > MOST_RUNS:
+            raise InputError(
+                "design: runs",
+                got=f"{self.runs} x ({len(factors)} factors + 2) points",
+                expected=f"at most {MOST_RUNS}",
+                remedy="Fewer runs, for example 1024.",
+            )
         shares = self._shares(len(factors))
         return DesignPoints(tuple(factors), shares, len(shares))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from irplan.errors import InputError
 from irplan.files.toml_change import HOWS, How
 
 Scale = Literal["linear", "log"]
 Value = float | int | str | bool
+#: Largest number of a factor: ranges and ratios of ends stay finite.
+_MOST = 1e150
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,18 @@ class Factor:
     levels: int = 3
 
     def __post_init__(self) -> None:
+        name: Any = self.name
+        if not isinstance(name, str):
+            raise InputError(
+                "factor: name", got=repr(self.name)[:40], expected="text", remedy="distance_mm"
+            )
         if not self.name.replace("_", "").isalnum() or not self.name.isascii():
             raise self._wrong("name", repr(self.name), "letters, digits and _", "distance_mm")
-        object.__setattr__(self, "keys", tuple(self.keys) or (self.name,))
+        given: Any = self.keys  # one text is one key, not its letters
+        keys = (given,) if isinstance(given, str) else tuple(given)
+        if not all(isinstance(k, str) for k in keys):
+            raise self._wrong("keys", repr(keys)[:80], "texts", 'keys = ("tissue.x",)')
+        object.__setattr__(self, "keys", keys or (self.name,))
         object.__setattr__(self, "choices", tuple(self.choices))
         if self.how not in HOWS:
             raise self._wrong("how", repr(self.how), "one of " + ", ".join(HOWS), '"set"')
@@ -89,21 +99,39 @@ class Factor:
             raise self._wrong(
                 "choices", "choices and a range", "one of them", "choices = [1, 2, 3]"
             )
+        given: tuple[Any, ...] = self.choices
+        for v in given:
+            if not isinstance(v, str | bool | int | float):
+                got = f"a {type(v).__name__}"
+                raise self._wrong(
+                    "choices", got, "numbers, texts or truth values", "choices = (1, 2)"
+                )
         if len({(type(v), v) for v in self.choices}) < len(self.choices):
             raise self._wrong("choices", "a value twice", "different values", "choices = [1, 2, 3]")
         for v in self.choices:
-            if isinstance(v, float) and not math.isfinite(v):
-                raise self._wrong("choices", str(v), "finite numbers or text", "choices = [1, 2]")
+            if not isinstance(v, str) and not -_MOST <= v <= _MOST:
+                raise self._wrong(
+                    "choices",
+                    f"{v:g}" if isinstance(v, float) else "a huge number",
+                    "finite numbers or text",
+                    "choices = [1, 2]",
+                )
 
     def _check_range(self) -> None:
         low, high = self.low, self.high
         if low is None or high is None:
             raise self._wrong("low, high", "no range", "low and high, or choices", "low = 1")
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise self._wrong("low, high", f"{low:g}, {high:g}", "low < high, finite", "low = 1")
-        if self.scale == "log" and low <= 0.0:
+        ends: tuple[Any, Any] = (low, high)
+        for end in ends:
+            if isinstance(end, bool) or not isinstance(end, int | float):
+                raise self._wrong("low, high", repr(end)[:40], "numbers", "low = 1")
+        if not -_MOST <= low < high <= _MOST:
+            raise self._wrong("low, high", f"{low}, {high}"[:80], "low < high, finite", "low = 1")
+        if self.scale == "log" and low < 1.0 / _MOST:
             raise self._wrong("low", f"{low:g} on a log scale", "above 0", 'scale = "linear"')
-        if isinstance(self.levels, bool) or not 2 <= self.levels <= 10_000:
+        levels: Any = self.levels
+        whole = isinstance(levels, int) and not isinstance(levels, bool)
+        if not whole or not 2 <= self.levels <= 10_000:
             raise self._wrong("levels", str(self.levels), "2 to 10000", "levels = 3")
 
     def _wrong(self, field: str, got: str, expected: str, example: str) -> InputError:

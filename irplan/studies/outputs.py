@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import platform
+import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -247,7 +248,12 @@ def _write_figures(
             study.name, [(s.case, s.output, s.factors, s.first, s.total) for s in found]
         )
     for name, figure in figures.items():
-        with atomic_path(folder / "figures" / f"{name}.png") as temporary:
+        with (
+            atomic_path(folder / "figures" / f"{name}.png") as temporary,
+            warnings.catch_warnings(),
+        ):
+            # Letters that the font lacks are drawn as boxes; the table has them.
+            warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
             temporary.write_bytes(png_bytes(figure, 110))
 
 

@@ -20,6 +20,9 @@ from irplan.errors import InputError, IrplanError
 from irplan.studies.factor import Factor
 from irplan.studies.study import Case, Outputs, Parameters
 
+#: Largest whole number of a column (the tables hold 64 bits).
+_MOST_WHOLE = 10**18
+
 
 @dataclass(frozen=True)
 class PythonTask:
@@ -118,8 +121,15 @@ def _files(source: str) -> list[tuple[str, Path]]:
 def _plain(task: str, column: str, value: Any) -> float | int | str | bool | None:
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | float | str):
         return value
+    if isinstance(value, int):
+        if -_MOST_WHOLE <= value <= _MOST_WHOLE:
+            return value
+        raise InputError(
+            f"task {task}, column {column}", got="a whole number of more than 18 digits",
+            expected="a smaller one, a float or text", remedy="Return float(value) or str(value).",
+        )  # fmt: skip
     raise InputError(
         f"task {task}, column {column}", got=f"a {type(value).__name__}",
         expected="a number, text, true, false or None", remedy="Return one value a column.",

@@ -75,6 +75,10 @@ def run_study(
         raise InputError(
             "workers", got=str(workers), expected="1 to 1024", remedy="None takes one a core."
         )
+    if not all(isinstance(g, int) and g >= 0 for g in gpus):
+        raise InputError(
+            "gpus", got=str(tuple(gpus)), expected="device numbers from 0", remedy="See nvidia-smi."
+        )
     progress(0.0, "checking the study")
     study.check()
     folder = _folder(Path(out))

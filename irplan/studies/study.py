@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -80,6 +81,13 @@ class Study:
     _contents: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cases", tuple(self.cases))
+        object.__setattr__(self, "factors", tuple(self.factors))
+        if self.limit_s is not None and not 0.0 < self.limit_s < math.inf:
+            raise InputError(
+                "limit_s", got=str(self.limit_s), expected="seconds above 0, or None",
+                remedy="For example limit_s = 60.",
+            )  # fmt: skip
         if not self.cases:
             raise InputError(
                 "case", got="no case", expected="at least one", remedy="Add a [[case]]."

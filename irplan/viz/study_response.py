@@ -62,13 +62,13 @@ def response_figure(
                     axis.set_ylabel(axis_words(y))
         if len(names) > 1:
             handles = [
-                axes[0][0].plot([], [], "o", color=_COLOURS[min(k, 5)], label=n)[0]
+                axes[0][0].plot([], [], "o", color=_COLOURS[min(k, 5)], label=_literal(n))[0]
                 for k, n in enumerate(names[:6])
             ]
             figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
         dropped = len(outputs) - len(ys)
         more = f" ({dropped} more outputs in the table)" if dropped > 0 else ""
-        figure.suptitle(f"{title}: runs and means{more}", x=0.01, ha="left", fontsize=11)
+        figure.suptitle(f"{_literal(title)}: runs and means{more}", x=0.01, ha="left", fontsize=11)
     return figure
 
 
@@ -97,19 +97,30 @@ def sensitivity_figure(
                 spread = np.abs(np.stack([v[:, 0] - v[:, 1], v[:, 2] - v[:, 0]]))
                 axis.bar(at + shift, v[:, 0], 0.38, yerr=spread, color=colour, label=label)
             axis.set_xticks(at, [f.replace("_", " ") for f in factors], rotation=20, ha="right")
-            axis.set_title(output.replace("_", " ") + (f", {case}" if several else ""), fontsize=9)
+            axis.set_title(
+                _literal(output.replace("_", " ") + (f", {case}" if several else "")), fontsize=9
+            )
             axis.axhline(0.0, color=style.MUTED, linewidth=0.8)
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
         axes[0].set_ylabel("share of variance (1)")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-        figure.suptitle(f"{title}: Sobol indices, 95 % intervals", x=0.01, ha="left", fontsize=11)
+        figure.suptitle(
+            f"{_literal(title)}: Sobol indices, 95 % intervals", x=0.01, ha="left", fontsize=11
+        )
     return figure
+
+
+def _literal(text: str) -> str:
+    """``text`` with its dollars drawn, not taken for a formula; on one line, not too long."""
+    shown = " ".join(text.split())
+    return (shown if len(shown) <= 80 else shown[:79] + "…").replace("$", r"\$")
 
 
 def axis_words(name: str) -> str:
     """A column's name as an axis label: ``minimal_margin_mm`` -> ``minimal margin (mm)``."""
+    name = _literal(name)
     for end, unit in sorted(_UNITS.items(), key=lambda e: -len(e[0])):
         if name.endswith("_" + end):
             return f"{name[: -len(end) - 1].replace('_', ' ')} ({unit})"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,43 @@ def test_a_scheduler_that_goes_away_is_said_and_results_stay(
     with pytest.raises(SolverError, match="went away"):
         run_study(study("slow", runs=400), tmp_path / "o", scheduler=address, progress=kill_all)
     assert run_study(study("slow", runs=400), tmp_path / "o", workers=2).kept > 40
+
+
+def test_a_task_of_long_runs_hands_its_rest_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that were short and become long do not hold results back in one task."""
+    import distributed
+
+    from irplan import __version__
+    from irplan.studies import cluster as module
+    from irplan.studies.compute_run import Job
+
+    monkeypatch.setattr(distributed, "get_worker", lambda: type("W", (), {"name": "w"}))
+    monkeypatch.setattr("irplan.studies.compute_run.one_thread", lambda: None)
+    monkeypatch.setattr(module, "_TASK_S", 0.015)
+    asked = study("slow", runs=8)
+    job, runs = Job(asked.task, asked.factors), list(asked.runs())
+    results = module._on_worker(job, runs, __version__)
+    assert isinstance(results, list)
+    assert [r.key for r in results] == [r.key for r in runs[: len(results)]]
+    assert 1 <= len(results) <= 2
+    assert module._on_worker(job, runs, "another") == __version__
+
+
+def test_tasks_of_another_client_at_the_scheduler_are_not_ours(
+    cluster: tuple[str, list[subprocess.Popen[bytes]]], tmp_path: Path
+) -> None:
+    """Two people may compute one study at one scheduler, each into a folder."""
+    address, _ = cluster
+    with ThreadPoolExecutor(2) as both:
+        done = list(
+            both.map(
+                lambda n: run_study(study("slow", runs=60), tmp_path / n, scheduler=address), "ab"
+            )
+        )
+    assert [d.computed for d in done] == [60, 60]
+    assert (tmp_path / "a" / "table.csv").read_bytes() == (
+        tmp_path / "b" / "table.csv"
+    ).read_bytes()
 
 
 def test_no_scheduler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,3 +132,43 @@ def test_figures_that_cannot_be_written_are_said(tmp_path: Path) -> None:
     (tmp_path / "o" / "figures").write_text("in the way", encoding="utf-8")
     with pytest.raises(OutputError):
         run_study(study, tmp_path / "o", workers=1)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"low": "0", "high": 1.0},
+        {"low": float("nan"), "high": 1.0},
+        {"low": -1e308, "high": 1e308},
+        {"low": 1e-300, "high": 1e300, "scale": "log"},
+        {"low": 0.0, "high": 1.0, "levels": 2.5},
+        {"choices": ([1], [2])},
+        {"choices": (1, 10**400)},
+        {"low": 0.0, "high": 1.0, "keys": (1,)},
+    ],
+)
+def test_values_that_no_factor_has_are_refused(given: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="factor 'x'"):
+        Factor("x", **given)  # type: ignore[arg-type]
+
+
+def test_one_text_is_one_key() -> None:
+    assert Factor("x", keys="a.b", low=0.0, high=1.0).keys == ("a.b",)  # type: ignore[arg-type]
+
+
+def test_a_sensitivity_design_counts_all_its_points() -> None:
+    factors = [Factor("x", low=0.0, high=1.0), Factor("y", low=0.0, high=1.0)]
+    with pytest.raises(InputError, match="at most"):
+        Design("sensitivity", 1 << 22).points(factors)
+
+
+def test_huge_numbers_and_odd_names_leave_a_table_and_figures(tmp_path: Path) -> None:
+    task = _task(tmp_path, "def f(source, x): return {'y $_': x if x < 2 else 10**400}")
+    study = Study(
+        r"money $x_ and \frac$ \u6f22", task, (Case("a$b_$", "none"), Case("c$", "other")),
+        (Factor("x", choices=(0.5, 1.0, 2.0)),), Design(),
+    )  # fmt: skip
+    done = run_study(study, tmp_path / "o", workers=1)
+    assert (done.computed, done.failed) == (6, 2)
+    assert "18 digits" in (tmp_path / "o" / "table.csv").read_text(encoding="utf-8")
+    assert (tmp_path / "o" / "figures" / "response.png").stat().st_size > 1000
