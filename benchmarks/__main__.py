@@ -7,7 +7,7 @@ Each runs in a process of its own and measures its sides in that one run, so tha
 whatever the machine does that day.  ``--out`` (default ``benchmark-results``) receives a JSON file
 and a log a benchmark, ``results.json``, ``results.md`` and ``results.html`` with machine, versions,
 limits and spread, and ``trend.jsonl``, to which every run adds its figures; ``trend.md`` shows them
-commit by commit, and what got slower than earlier commits on the same processor is listed.  Peers
+commit by commit, and what got worse than at earlier commits on the same processor is listed.  Peers
 from PyPI live in an environment of their own (``--peers``, default ``OUT/peers``), which
 ``--make-peers`` makes from benchmarks/peers-requirements.txt; one that is absent is said to be.
 """
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.measure import machine
 from benchmarks.peer_environment import interpreter, make_environment
 from benchmarks.results import Finished, html_page, markdown, numbers
-from benchmarks.trend import slower, trend_records, trend_table
+from benchmarks.trend import read_trend, trend_records, trend_table, worse_than_before
 
 
 @dataclass(frozen=True)
@@ -123,10 +123,13 @@ def main() -> None:
     finished = [_run(b, asked.quick, asked.out, peers, asked.limit_s) for b in chosen]
     commit, when = _commit(), time.strftime("%Y-%m-%d %H:%M")
     trend = asked.out / "trend.jsonl"
-    before = [json.loads(t) for t in trend.read_text().splitlines()] if trend.exists() else []
+    before, damaged = read_trend(trend)
+    if damaged:
+        print(f"{trend.name}: {damaged} lines that are no record were passed over")
     records = trend_records(finished, commit, when, quick=asked.quick)
-    worse = slower(before, records)
+    worse = worse_than_before(before, records)
     with trend.open("a", encoding="utf-8") as file:
+        file.write("\n" if damaged else "")  # the last line may be cut
         file.writelines(json.dumps(r) + "\n" for r in records)
     (asked.out / "trend.md").write_text(trend_table([*before, *records]), encoding="utf-8")
     text = markdown(finished, commit, worse)
@@ -134,7 +137,7 @@ def main() -> None:
     (asked.out / "results.html").write_text(html_page(finished, commit, worse), encoding="utf-8")
     whole = {
         "commit": commit, "date": when, "quick": asked.quick, "machine": machine(),
-        "slower": worse, "benchmarks": [asdict(replace(f, picture=None)) for f in finished],
+        "worse": worse, "benchmarks": [asdict(replace(f, picture=None)) for f in finished],
     }  # fmt: skip
     (asked.out / "results.json").write_text(json.dumps(whole, indent=1, default=str) + "\n")
     print(text)

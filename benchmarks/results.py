@@ -94,7 +94,7 @@ def markdown(finished: Sequence[Finished], commit: str, worse: Sequence[str]) ->
             lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + " |")
         lines.append("")
     if worse:
-        lines += ["## Slower than earlier commits", "", *(f"- {w}" for w in worse), ""]
+        lines += ["## Worse than at earlier commits", "", *(f"- {w}" for w in worse), ""]
     return "\n".join(lines)
 
 
@@ -130,7 +130,7 @@ def html_page(finished: Sequence[Finished], commit: str, worse: Sequence[str]) -
             source = f"data:image/png;base64,{data}"
             parts.append(f"<p><img style='max-width:100%' alt='{e(f.name)}' src='{source}'></p>")
     if worse:
-        parts.append("<h2>Slower than earlier commits</h2><ul>")
+        parts.append("<h2>Worse than at earlier commits</h2><ul>")
         parts += [f"<li>{e(w)}</li>" for w in worse]
         parts.append("</ul>")
     return "\n".join(parts) + "\n"

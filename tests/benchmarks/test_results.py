@@ -1,7 +1,11 @@
-"""The collected table: every form of figures, what got slower, nothing dropped."""
+"""The collected table: every form of figures, what got worse, nothing dropped."""
+
+import json
+from pathlib import Path
 
 from benchmarks.results import Finished, html_page, markdown, numbers
-from benchmarks.trend import slower, trend_records, trend_table
+from benchmarks.trend import read_trend, trend_records, trend_table
+from benchmarks.trend import worse_than_before as slower
 
 PLAIN = {"rows": [{"name": "a <b>", "measured": 0.2, "unit": "s", "limit": 0.1, "met": False}]}
 OTHER = {"rows": [{"method": "ours", "case": "x", "dice": 0.95, "wall_s": 3.0}], "machine": {}}
@@ -39,6 +43,29 @@ def test_a_cost_that_grew_is_listed_and_a_quality_is_not() -> None:
     table = trend_table(steps)
     assert "| b | t | s | 1 | 1.06 |" in table
     assert "| d |" not in table
+
+
+def test_a_gain_that_shrank_and_a_limit_now_missed_are_listed() -> None:
+    def made(gain: float, dice: float, commit: str) -> list[dict[str, object]]:
+        rows = numbers({"rows": [{"name": "over a peer", "measured": gain, "unit": "x"},
+                                 {"name": "d", "measured": dice, "unit": "", "limit": 0.9,
+                                  "met": dice >= 0.9}]})  # fmt: skip
+        return trend_records([Finished("b", {}, rows, 1.0, "")], commit, "d", quick=False)
+
+    assert slower(made(4.0, 0.95, "a"), made(9.0, 0.91, "b")) == []
+    assert "/ 2.00" in slower(made(4.0, 0.95, "a"), made(2.0, 0.95, "b"))[0]
+    assert "missed now" in slower(made(4.0, 0.95, "a"), made(4.0, 0.85, "b"))[0]
+    assert slower(made(4.0, 0.8, "a"), made(4.0, 0.7, "b")) == []  # it was missed before
+
+
+def test_a_trend_file_that_was_cut_is_read(tmp_path: Path) -> None:
+    records = trend_records(
+        [Finished("b", {}, numbers(PLAIN), 1.0, "")], "c", "d", quick=False
+    )  # fmt: skip
+    text = json.dumps(records[0])
+    (tmp_path / "t.jsonl").write_text(f"{text}\n3\n{text[:40]}", encoding="utf-8")
+    assert read_trend(tmp_path / "t.jsonl") == (records, 2)
+    assert read_trend(tmp_path / "none") == ([], 0)
 
 
 def test_trouble_is_shown_and_text_is_escaped() -> None:
