@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -62,10 +64,39 @@ def _methods(kind: type) -> list[str]:
 
 
 def _signature(thing: object) -> str:
+    """A short one on a line, a long one with a line a parameter."""
     try:
-        return str(inspect.signature(thing))  # type: ignore[arg-type]
+        found = inspect.signature(thing)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return "(...)"
+    bare = found.replace(
+        parameters=[p.replace(annotation=_bare(p.annotation)) for p in found.parameters.values()],
+        return_annotation=found.empty if inspect.isclass(thing) else _bare(found.return_annotation),
+    )
+    text = str(bare)
+    if len(text) <= 80 or not bare.parameters:
+        return text
+    parts, kind = [], None
+    for p in bare.parameters.values():
+        if p.kind == p.KEYWORD_ONLY and kind not in (p.KEYWORD_ONLY, p.VAR_POSITIONAL):
+            parts.append("*")
+        parts.append(str(p))
+        kind = p.kind
+    end = "" if bare.return_annotation is bare.empty else f" -> {bare.return_annotation!r}"
+    return "(\n    " + ",\n    ".join(parts) + f",\n){end}"
+
+
+class _Bare(str):
+    """An annotation as it is written."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _bare(annotation: Any) -> Any:
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
 
 
 def where_page() -> str:
@@ -107,17 +138,47 @@ def gallery_page() -> str:
 
 
 def evidence_page() -> str:
-    """What `irplan validate ablation` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "irplan.cli", "validate", "ablation", "-q"],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-    text = done.stdout or done.stderr
-    return (
-        "# Validation evidence: ablation\n\n"
-        f"Printed by `irplan validate ablation`, {_today()}: case, reference, tolerance, "
-        f"result.\n\n```text\n{text.rstrip()}\n```\n"
-    )
+    """What `irplan validate ablation` finds, a table a case."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "evidence.json"
+        command = [sys.executable, "-m", "irplan.cli", "validate", "ablation", "-q"]
+        subprocess.run(
+            [*command, "--json", str(target)], stdout=subprocess.DEVNULL, check=False, cwd=ROOT
+        )
+        data = json.loads(target.read_text(encoding="utf-8"))
+    return evidence_tables(data, _today())
+
+
+def evidence_tables(data: dict[str, Any], when: str) -> str:
+    """The page of `irplan validate ablation --json`."""
+    rows = data["rows"]
+    count = {v: sum(r["verdict"] == v for r in rows) for v in ("met", "MISSED", "shown")}
+    parts = [
+        "# Validation evidence: ablation\n",
+        f"Printed by `irplan validate ablation --json`, {when}: {count['met']} demands met, "
+        f"{count['MISSED']} missed; {count['shown']} rows without a demand are shown.\n",
+    ]
+    for case in dict.fromkeys(r["case"] for r in rows):
+        parts += [f"## {case}\n", "| | quantity | measured | expected | tolerance | reference |",
+                  "|---|---|---|---|---|---|"]  # fmt: skip
+        for r in (r for r in rows if r["case"] == case):
+            unit = f" {r['unit']}" if r["unit"] else ""
+            sign = {"within": "±", "at_most": "≤", "at_least": "≥"}.get(r["rule"], "")
+            cells = [
+                r["verdict"], r["quantity"],
+                "not found" if r["measured"] is None else f"{r['measured']:.4g}{unit}",
+                "" if r["expected"] is None else f"{r['expected']:.4g}",
+                "none" if r["limit"] is None else f"{sign} {r['limit']:.4g}",
+                r["reference"] + (f" ({r['note']})" if r["note"] else ""),
+            ]  # fmt: skip
+            parts.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _cell(text: str) -> str:
+    """Text as it is in a cell of a table: nothing of it is markup."""
+    return "".join("\\" + c if c in "\\`*_{}[]<>#|$^~" else c for c in " ".join(text.split()))
 
 
 def _today() -> str:

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from irplan.fluoroscopy import make_filter
 from irplan.fluoroscopy.bench.disc_observers import EmptyFrames, observe_cell
 from irplan.fluoroscopy.bench.disc_runs import DiscCell, DiscSetting, empty_run
-from irplan.studies import Case, Design, Factor, Study, run_study
-from irplan.studies.python_task import PythonTask
+from irplan.studies import Case, Design, Factor, PythonTask, Study, run_study
 from irplan.viz import style
 
 #: Side of a frame, px, and simulated runs.

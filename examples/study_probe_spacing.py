@@ -1,14 +1,21 @@
-"""Probe count and spacing against coverage over kidney tumours: a study of one's own function."""
+"""Probe count and spacing against coverage over kidney tumours: a study of one's own function.
+
+``python examples/study_probe_spacing.py [MASK.nii.gz ...]``: generated tumours, or the largest
+tumour of each mask of your own (label 2, as in KiTS19).
+"""
 
 from __future__ import annotations
 
 import csv
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from irplan.ablation import (
     AblationProblem,
@@ -20,34 +27,54 @@ from irplan.ablation import (
     simulate,
     tissue,
 )
+from irplan.files import read_volume
 from irplan.geometry import Grid, Needle
 from irplan.image import LabelMap, structure
+from irplan.image.resample import resample_mask
 from irplan.planning.margins import TargetGeometry, measure_margins
-from irplan.studies import Case, Design, Factor, Study, run_study
-from irplan.studies.python_task import PythonTask
+from irplan.studies import Case, Design, Factor, PythonTask, Study, run_study
 from irplan.viz import style
 
 SPACING_MM = 2.0
 HALF_MM = 44.0
 
 
-def kidney_tumour(seed: int) -> tuple[Grid, NDArray[np.bool_]]:
-    """A lobulated tumour, 22 to 38 mm wide, in the middle of a box of kidney."""
-    rng = np.random.default_rng(seed)
+def box() -> Grid:
+    """The box of kidney that is frozen, its middle at the origin."""
     count = int(2 * HALF_MM / SPACING_MM) + 1
-    grid = Grid.from_spacing((count,) * 3, (SPACING_MM,) * 3, origin_lps_mm=(-HALF_MM,) * 3)
-    axis = np.linspace(-HALF_MM, HALF_MM, count)
+    return Grid.from_spacing((count,) * 3, (SPACING_MM,) * 3, origin_lps_mm=(-HALF_MM,) * 3)
+
+
+def tumour_of_mask(path: str) -> NDArray[np.bool_]:
+    """The largest tumour (label 2) of a mask, moved to the middle of the box."""
+    mask = read_volume(path)
+    parts, _ = label(np.asarray(mask.array) == 2)
+    largest = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
+    middle = mask.grid.index_to_lps(np.argwhere(largest)).mean(axis=0)
+    there = Grid.from_spacing(box().shape, (SPACING_MM,) * 3, origin_lps_mm=tuple(middle - HALF_MM))
+    moved = resample_mask(largest, mask.grid, there)
+    whole = largest.sum() * mask.grid.voxel_volume_mm3
+    if moved.sum() * SPACING_MM**3 < 0.95 * whole:
+        raise ValueError(f"a tumour of {whole / 1000:.0f} ml that the box does not hold")
+    return moved
+
+
+def generated_tumour(seed: int) -> NDArray[np.bool_]:
+    """A lobulated tumour, 22 to 38 mm wide, in the middle of the box."""
+    rng = np.random.default_rng(seed)
+    axis = np.linspace(-HALF_MM, HALF_MM, box().shape[0])
     z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
     radii = rng.uniform(11.0, 19.0, 3)
     r = np.sqrt((x / radii[0]) ** 2 + (y / radii[1]) ** 2 + (z / radii[2]) ** 2)
     polar, around = np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
     bumps = 1.0 + 0.12 * np.cos(3 * polar + rng.uniform(0, 6)) * np.cos(2 * around)
-    return grid, r <= bumps
+    return np.asarray(r <= bumps)
 
 
 def coverage(source: str, probes: float, spacing_mm: float) -> dict[str, float]:
-    """Cover the tumour of seed ``source`` by ``probes`` on a ring with ``spacing_mm`` between."""
-    grid, tumour = kidney_tumour(int(source))
+    """Cover the tumour of seed or mask ``source`` by ``probes`` on a ring, ``spacing_mm`` apart."""
+    grid = box()
+    tumour = generated_tumour(int(source)) if source.isdecimal() else tumour_of_mask(source)
     n = int(probes)
     ring = 0.0 if n == 1 else spacing_mm / (2.0 * np.sin(np.pi / n))
     device = applicator("cryo-17g-rod")
@@ -81,12 +108,17 @@ def coverage(source: str, probes: float, spacing_mm: float) -> dict[str, float]:
     }
 
 
-def setup(tumours: int = 8, counts: tuple[int, ...] = (1, 2, 3, 4), spacings: int = 4) -> Study:
-    """Every tumour with every number and spacing of probes."""
+def setup(
+    tumours: int = 8,
+    counts: tuple[int, ...] = (1, 2, 3, 4),
+    spacings: int = 4,
+    masks: Sequence[str] = (),
+) -> Study:
+    """Every tumour (generated, or of ``masks``) with every number and spacing of probes."""
     return Study(
         "Probe count and spacing against coverage, kidney tumours",
         PythonTask(str(Path(__file__).resolve()), "coverage"),
-        tuple(Case(f"tumour {n}", str(n)) for n in range(tumours)),
+        tuple(Case(f"tumour {n}", s) for n, s in enumerate(masks or map(str, range(tumours)))),
         (
             Factor("probes", choices=tuple(float(n) for n in counts)),
             Factor("spacing_mm", low=10.0, high=25.0, levels=spacings),
@@ -102,13 +134,16 @@ def run(study: Study, folder: Path) -> dict[tuple[int, float], float]:
     with (folder / "table.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             key = int(float(row["probes"])), float(row["spacing_mm"])
-            found.setdefault(key, []).append(float(row["target_and_5mm_covered_percent"]))
+            if row["status"] == "done":
+                found.setdefault(key, []).append(float(row["target_and_5mm_covered_percent"]))
+            else:
+                print(f"{row['case']}: {row['message']}")
     return {key: float(np.mean(values)) for key, values in found.items()}
 
 
 def draw(found: dict[tuple[int, float], float]) -> Figure:
     """Mean coverage over spacing, a line a number of probes."""
-    counts, spacings = ({k[n]: None for k in found} for n in range(2))
+    counts, spacings = dict.fromkeys(k[0] for k in found), dict.fromkeys(k[1] for k in found)
     with style.styled():
         figure = style.new_figure(6.0, 3.4)
         axis = figure.subplots()
@@ -116,16 +151,16 @@ def draw(found: dict[tuple[int, float], float]) -> Figure:
             values = [found[count, s] for s in spacings]
             axis.plot(list(spacings), values, "o-", label=f"{count} probe" + "s" * (count > 1))
         axis.set(
-            title="Kidney tumours of 22 to 38 mm, 10-8-10 min", xlabel="between neighbours (mm)",
+            title="Kidney tumours, 10-8-10 min", xlabel="between neighbours (mm)",
             ylabel="target + 5 mm covered (%)", ylim=(0, 105),
         )  # fmt: skip
-        axis.legend()
+        axis.legend(loc="lower center", ncols=len(counts))
     return figure
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        found = run(setup(), Path(folder))
+        found = run(setup(masks=sys.argv[1:]), Path(folder))
     for (count, spacing), percent in found.items():
         print(f"{count} probes, {spacing:4.1f} mm apart: {percent:5.1f} % of target + 5 mm")
     draw(found).savefig("study_probe_spacing.png")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,8 +16,8 @@ from irplan.viz import style
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 #: Outputs and factors in one picture at most; the table holds all.
 _ROWS, _COLUMNS = 6, 6
-#: Parts of a factor's range that means are taken over.
-_BINS = 8
+#: Parts of a factor's range that means are taken over, at most, and runs in each about at least.
+_BINS, _IN_BIN = 8, 6
 #: Ends of a column's name that are units, as they are written on an axis.
 _UNITS = {
     "mm": "mm", "ml": "ml", "percent": "%", "c": "°C", "s": "s", "w": "W", "per_s": "1/s",
@@ -68,7 +69,7 @@ def response_figure(
             figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
         dropped = len(outputs) - len(ys)
         more = f" ({dropped} more outputs in the table)" if dropped > 0 else ""
-        figure.suptitle(f"{_literal(title)}: runs and means{more}", x=0.01, ha="left", fontsize=11)
+        _headline(figure, f"{_literal(title)}: runs and means{more}")
     return figure
 
 
@@ -96,9 +97,10 @@ def sensitivity_figure(
                 v = np.array(values)
                 spread = np.abs(np.stack([v[:, 0] - v[:, 1], v[:, 2] - v[:, 0]]))
                 axis.bar(at + shift, v[:, 0], 0.38, yerr=spread, color=colour, label=label)
-            axis.set_xticks(at, [f.replace("_", " ") for f in factors], rotation=20, ha="right")
+            axis.set_xticks(at, [axis_words(f) for f in factors], rotation=20, ha="right")
             axis.set_title(
-                _literal(output.replace("_", " ") + (f", {case}" if several else "")), fontsize=9
+                _literal(axis_words(output) + (f", {_literal(case)}" if several else "")),
+                fontsize=9,
             )
             axis.axhline(0.0, color=style.MUTED, linewidth=0.8)
         for axis in axes[len(shown) :]:
@@ -106,10 +108,14 @@ def sensitivity_figure(
         axes[0].set_ylabel("share of variance (1)")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-        figure.suptitle(
-            f"{_literal(title)}: Sobol indices, 95 % intervals", x=0.01, ha="left", fontsize=11
-        )
+        _headline(figure, f"{_literal(title)}: Sobol indices, 95 % intervals")
     return figure
+
+
+def _headline(figure: Figure, text: str) -> None:
+    """Over the whole figure, on as many lines as it takes."""
+    columns = int(12.0 * figure.get_figwidth())
+    figure.suptitle(fill(text, columns), x=0.01, ha="left", fontsize=11)
 
 
 def _literal(text: str) -> str:
@@ -138,7 +144,8 @@ def _dots(
     if len(levels) <= _BINS:
         parts = [(v, x == v) for v in levels]
     else:
-        edges = (np.geomspace if log else np.linspace)(x.min(), x.max(), _BINS + 1)
-        at = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, _BINS - 1)
-        parts = [(float(np.mean(x[at == k])), at == k) for k in range(_BINS) if (at == k).any()]
+        bins = int(np.clip(len(x) // _IN_BIN, 2, _BINS))
+        edges = (np.geomspace if log else np.linspace)(x.min(), x.max(), bins + 1)
+        at = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, bins - 1)
+        parts = [(float(np.mean(x[at == k])), at == k) for k in range(bins) if (at == k).any()]
     axis.plot([p[0] for p in parts], [float(np.mean(y[p[1]])) for p in parts], color=colour, lw=1.8)

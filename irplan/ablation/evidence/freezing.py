@@ -70,7 +70,7 @@ def planar_neumann(quick: bool) -> tuple[EvidenceRow, ...]:
             EvidenceRow(
                 "planar two-phase Neumann",
                 f"front after {time_s:g} s, h = {h:g} mm",
-                "closed form (a)",
+                "Carslaw & Jaeger 1959, 11.2",
                 "mm",
                 exact,
                 front,
@@ -121,7 +121,7 @@ def line_sink(quick: bool) -> tuple[EvidenceRow, ...]:
             EvidenceRow(
                 "line sink of 1500 W/m",
                 f"radius after {time_s:g} s, h = {h:g} mm",
-                "closed form (b)",
+                "Carslaw & Jaeger 1959, 11.6",
                 "mm",
                 exact,
                 radius,
@@ -150,7 +150,7 @@ def ice_held_by_blood(quick: bool) -> tuple[EvidenceRow, ...]:
             EvidenceRow(
                 name,
                 f"limiting radius, h = {h:g} mm",
-                "closed form (c), Bessel K",
+                "steady Pennes equation, Bessel K",
                 "mm",
                 exact,
                 radius,
@@ -184,7 +184,7 @@ def _ice_still_growing() -> list[EvidenceRow]:
                     "shown", note=note)
         for where, expected, note in (
             ("one dimension, rings of 0.4 mm", then, "same time, infinitely long probe"),
-            ("closed form (c), Bessel K", limit, "the limit of infinite time: not reached yet"),
+            ("steady Pennes equation, Bessel K", limit, "the limit of infinite time: not reached yet"),
         )
     ]  # fmt: skip
 
@@ -225,7 +225,7 @@ def steady_pennes_plane(quick: bool) -> tuple[EvidenceRow, ...]:
     """exp(-x / delta) before a wall: halving the voxel quarters the error."""
     steps = (2.0, 1.0) if quick else (2.0, 1.0, 0.5)
     errors = {h: _plane_error(h) for h in steps}
-    name, where = "steady Pennes, plane", "closed form (c), exp(-x/delta), delta = 1.98 mm"
+    name, where = "steady Pennes, plane", "steady Pennes equation, exp(-x/delta), delta = 1.98 mm"
     rows = [
         EvidenceRow(name, f"largest error from 1 mm on, h = {h:g} mm", where, "% of height", None,
                     100.0 * e[0], "at_most" if h <= 1.0 else "shown", 2.0 if h <= 1.0 else None)
@@ -267,7 +267,7 @@ def steady_pennes_sphere(quick: bool) -> tuple[EvidenceRow, ...]:
     far = (r > a + 2.0 * h) & (r < a + 14.0)
     shape = departure[far] * r[far] * np.exp(r[far] / delta)
     radius = brentq(partial(_sphere_balance, delta=delta, value=float(shape.mean())), 5.0, 11.0)
-    name, where = "steady Pennes, sphere", "closed form (c), (a/r) exp(-(r-a)/delta)"
+    name, where = "steady Pennes, sphere", "steady Pennes equation, (a/r) exp(-(r-a)/delta)"
     return (
         EvidenceRow(name, f"radius that the field stands for, h = {h:g} mm", where, "mm", a,
                     float(radius), "within", 0.5 * h),
