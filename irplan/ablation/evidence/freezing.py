@@ -184,7 +184,7 @@ def _ice_still_growing() -> list[EvidenceRow]:
                     "shown", note=note)
         for where, expected, note in (
             ("one dimension, rings of 0.4 mm", then, "same time, infinitely long probe"),
-            ("steady Pennes equation, Bessel K", limit, "the limit of infinite time: not reached yet"),
+            ("steady Pennes equation, Bessel K", limit, "infinite time: not reached yet"),
         )
     ]  # fmt: skip
 
