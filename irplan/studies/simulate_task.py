@@ -65,7 +65,7 @@ class SimulateTask:
             self._target(asked)
 
     def compute(self, case: Case, factors: tuple[Factor, ...], parameters: Parameters) -> Outputs:
-        """Volume (ml), length and width (mm) of every zone, the energy balance and the margin."""
+        """Volume (ml), length and width (mm) of every zone, energy balance, margin, warnings."""
         from irplan.case.simulate_case import solve
 
         asked = _asked(case, factors, parameters)
@@ -84,6 +84,7 @@ class SimulateTask:
         out["boundary_rise_c"] = result.boundary_rise_c
         if self.target is not None:
             out |= self._margin(asked, simulated)
+        out["warnings"] = " ".join(result.warnings)
         return out
 
     def _target(self, asked: ProblemFile) -> np.ndarray:

@@ -74,6 +74,13 @@ def test_more_perfusion_makes_less_ice_and_the_margin_is_measured(tmp_path: Path
     assert few["energy_residual_fraction"] <= 0.01  # type: ignore[operator]
 
 
+def test_what_the_simulation_warns_of_is_in_the_table(tmp_path: Path) -> None:
+    case = small_problem(tmp_path)
+    factor = Factor("centre", ("tissue.region[tumour].centre_mm[1]",), low=0.0, high=900.0)
+    words = SimulateTask().compute(case, (factor,), {"centre": 900.0})["warnings"]
+    assert "'tumour' has no voxel" in str(words)
+
+
 def test_what_a_result_depends_on_is_in_its_content(tmp_path: Path) -> None:
     case = small_problem(tmp_path)
     before = SimulateTask("tumour").content(case)
