@@ -220,10 +220,9 @@ def _registered(inputs: Inputs, to: Path) -> None:
     from irplan.cli.app import app
 
     with tempfile.TemporaryDirectory() as text:
-        scans = [Path(text) / name for name in ("ct", "cbct")]
-        for scan, make in zip(scans, (_series, _moved_scan), strict=True):
-            make(inputs, scan)
-        done = CliRunner().invoke(app, ["register", *map(str, scans), "-o", str(to)])
+        inputs.provide(["ct", "cbct"], Path(text))
+        scans = [f"{text}/ct", f"{text}/cbct"]
+        done = CliRunner().invoke(app, ["register", *scans, "-o", str(to)])
     assert done.exit_code == 0, done.output
 
 
