@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,8 +185,7 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
     Volume: see `voxels_inside`.  Sizes: the outermost crossing on rays from the axis in 36
     directions at stations a voxel apart; the length on lines two voxels apart.
     """
-    grid, h = zone.field.grid, min(zone.field.grid.spacing_mm)
-    signed = zone.signed()
+    grid, signed = zone.field.grid, zone.signed()
     box = _box_of_zone(signed)
     if box is None:
         empty = np.zeros(1)
@@ -197,21 +197,15 @@ def measure_zone(zone: ZoneField, axis: ZoneAxis) -> ZoneMeasure:
         or (s.stop == n and bool((np.take(signed, n - 1, axis=k) >= 0).any()))
         for k, (s, n) in enumerate(zip(box, signed.shape, strict=True))
     )
-    sides = (n * s for n, s in zip(part.shape, grid.spacing_mm, strict=True))
-    reach = math.sqrt(sum(side**2 for side in sides))
-    corners = [(s.start, s.stop - 1) for s in box]
-    away = grid.index_to_lps(np.array(list(product(*corners)))) - np.array(axis.distal_mm)
-    farthest = float(np.linalg.norm(away, axis=1).max())  # of a zone that lies off the axis' part
-    reach = max(reach, farthest - axis.active_length_mm)
-    around = _around(zone, part, box, axis)
-    stations, radii = _radii(zone, signed, axis, h, reach, around)
+    extent = _extent(zone, part, box, axis)
+    stations, radii = _radii(zone, signed, axis, extent)
     both = radii + np.roll(radii, _DIRECTIONS // 2, axis=1)  # diameters, opposite directions
     mean = radii.mean(axis=1)
     widest = int(np.argmax(both.mean(axis=1)))
     return ZoneMeasure(
         name=zone.name,
         volume_ml=volume * grid.voxel_volume_mm3 / 1000.0,
-        length_mm=_length(zone, signed, axis, h, reach, around),
+        length_mm=_length(zone, signed, axis, extent),
         width_mm=float(both[widest].mean()),
         least_width_mm=float(both[widest].min()),
         most_width_mm=float(both[widest].max()),
@@ -270,36 +264,44 @@ def _sample(
     return values.reshape(points.shape[:-1])
 
 
-def _around(
-    zone: ZoneField, part: NDArray[np.float32], box: tuple[slice, slice, slice], axis: ZoneAxis
-) -> tuple[float, float, float]:
-    """First and last place along the axis and largest distance from it that the zone can have, mm.
+class _Extent(NamedTuple):
+    """How far rays are listed (``reach``), and where on them the zone can be: along the axis from
+    ``first`` to ``last``, at most ``farthest`` from it; ``voxel``, the smallest edge.  mm."""
 
-    A trilinear field is >= 0 only where one of the eight voxels around is.
-    """
-    index = np.argwhere(part >= 0) + [s.start for s in box]
-    away = zone.field.grid.index_to_lps(index) - np.array(axis.distal_mm)
+    reach: float
+    first: float
+    last: float
+    farthest: float
+    voxel: float
+
+
+def _extent(
+    zone: ZoneField, part: NDArray[np.float32], box: tuple[slice, slice, slice], axis: ZoneAxis
+) -> _Extent:
+    """A trilinear field is >= 0 only where one of the eight voxels around is."""
+    grid, distal = zone.field.grid, np.array(axis.distal_mm)
+    corners = np.array(list(product(*((s.start, s.stop - 1) for s in box))))
+    far = float(np.linalg.norm(grid.index_to_lps(corners) - distal, axis=1).max())
+    diagonal = math.hypot(*(n * h for n, h in zip(part.shape, grid.spacing_mm, strict=True)))
+    away = grid.index_to_lps(np.argwhere(part >= 0) + [s.start for s in box]) - distal
     along = away @ np.array(axis.towards_entry)
     across = np.sqrt(np.maximum(np.einsum("ij,ij->i", away, away) - along**2, 0.0))
-    near = math.sqrt(sum(s**2 for s in zone.field.grid.spacing_mm)) + min(
-        zone.field.grid.spacing_mm
-    )
-    return float(along.min()) - near, float(along.max()) + near, float(across.max()) + near
+    voxel = min(grid.spacing_mm)
+    near = math.hypot(*grid.spacing_mm) + voxel
+    return _Extent(
+        max(diagonal, far - axis.active_length_mm),  # the zone may lie off the axis' part
+        float(along.min()) - near, float(along.max()) + near, float(across.max()) + near, voxel,
+    )  # fmt: skip
 
 
 def _radii(
-    zone: ZoneField,
-    signed: NDArray[np.float32],
-    axis: ZoneAxis,
-    h: float,
-    reach: float,
-    around: tuple[float, float, float],
+    zone: ZoneField, signed: NDArray[np.float32], axis: ZoneAxis, extent: _Extent
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n,) stations along the axis and (n, 36) distances of the zone's outer edge there, mm."""
     u, v = axis.frame()
     phi = 2.0 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     across = np.cos(phi)[:, None] * u + np.sin(phi)[:, None] * v
-    first, last, farthest = around
+    reach, first, last, farthest, h = extent
     r = np.arange(0.0, min(reach, farthest), _RAY_STEP * h)
     stations = np.arange(-reach, axis.active_length_mm + reach, h)
     some = (stations >= first) & (stations <= last)
@@ -322,17 +324,10 @@ def _last_crossing(inside: NDArray[np.float64], r: NDArray[np.float64]) -> NDArr
     return np.where(hit.any(axis=-1), out, 0.0)
 
 
-def _length(
-    zone: ZoneField,
-    signed: NDArray[np.float32],
-    axis: ZoneAxis,
-    h: float,
-    reach: float,
-    around: tuple[float, float, float],
-) -> float:
+def _length(zone: ZoneField, signed: NDArray[np.float32], axis: ZoneAxis, extent: _Extent) -> float:
     """Longest chord parallel to the axis, on a lattice of lines two voxels apart."""
     u, v = axis.frame()
-    first, last, farthest = around
+    reach, first, last, farthest, h = extent
     n = int(min(0.5 * reach, farthest) / (2.0 * h))
     offset = 2.0 * h * np.arange(-n, n + 1)
     across = offset[:, None, None] * u + offset[None, :, None] * v

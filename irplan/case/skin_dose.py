@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from irplan.errors import BackendError, InputError
 from irplan.procedure.dose import DoseReport
@@ -52,14 +53,18 @@ def skin_dose(path: Path, report: DoseReport, python: Path) -> SkinDose:
             expected="the whole geometry of every event",
             remedy="No map is made from guesses. The air kerma at the reference point stands.",
         )
+    # PySkinDose writes its table of corrections where it runs.
+    program = str(python.absolute()) if len(python.parts) > 1 else str(python)
     try:
-        done = subprocess.run(
-            [str(python), "-c", _SCRIPT, str(path)],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        with TemporaryDirectory(prefix="irplan-skin-") as folder:
+            done = subprocess.run(
+                [program, "-c", _SCRIPT, str(path.resolve())],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _failed(f"{type(error).__name__} when starting '{python}'") from error
     line = next((x for x in done.stdout.splitlines() if "IRPLAN{" in x), "")

@@ -60,7 +60,7 @@ def query(
         )  # fmt: skip
         if show_patient and study is None:
             shown = ("PatientID", *shown)
-        rows = [{k: _plain(one.get(k)) for k in shown} for one in found]
+        rows = [{k: _line(one.get(k)) for k in shown} for one in found]
         for row in rows:
             console.say("  ".join(f"{k} {v}" for k, v in row.items()))
         console.say(f"{len(rows)} {'studies' if study is None else 'series'} found")
@@ -147,8 +147,7 @@ def _client(address: str, timeout_s: float) -> PacsClient:
     return connect(parse_peer(address, authorization=secret, timeout_s=timeout_s))
 
 
-def _plain(value: Any) -> str:
-    """What a peer answered as a line of text: nothing in it can steer a terminal."""
+def _line(value: Any) -> str:
+    """What a peer answered, several values joined, on one line."""
     many = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    said = "/".join(str(v) for v in many if v is not None)
-    return "".join(c if c.isprintable() else "?" for c in said)
+    return " ".join("/".join(str(v) for v in many if v is not None).split())
