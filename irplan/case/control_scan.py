@@ -82,28 +82,15 @@ def open_control(
     raised.
     """
     volume, notes = open_image_and_notes(ct, progress=portion(progress, 0.0, 0.1))
-    own, there = opened.plan.frame_of_reference_uid, volume.grid.frame_of_reference_uid
     if plan_ct is None and registration is None:
-        if there is not None and own is not None and there != own:
-            raise InputError(
-                "--ct",
-                got="a control scan in another frame of reference than the plan's",
-                expected="a scan in the plan's frame, or the planning CT to register it to",
-                remedy="Give the CT that was planned on with --plan-ct, or what irplan register "
-                "wrote with --registration.",
-            )
         mask = None
         if zone is not None:
             mask, more = open_mask_and_notes(zone, opened.labels.grid)
             notes = (*notes, *more)
-        if there is None or own is None:
-            notes = (
-                *notes,
-                "Plan or scan names no frame of reference: that they share one was assumed.",
-            )
-        metal = find_needles(volume, progress=portion(progress, 0.1, 1.0))
-        needles = tuple(n.needle for n in metal.needles)
-        return ControlScan(needles, mask, None, "", (*notes, *metal.notes))
+        needles, more = needles_in_frame(
+            volume, opened.plan.frame_of_reference_uid, progress=portion(progress, 0.1, 1.0)
+        )
+        return ControlScan(needles, mask, None, "", (*notes, *more))
     seen = None if zone is None else open_mask(zone, volume.grid)
     found, more, failed = _mapped(
         volume, opened, plan_ct, organ, registration, options, portion(progress, 0.1, 0.8)
@@ -121,6 +108,29 @@ def open_control(
     )  # fmt: skip
     carried = None if seen is None else _zone_back(seen, volume.grid, opened.labels.grid, found)
     return ControlScan(needles, carried, found, "", words)
+
+
+def needles_in_frame(
+    volume: Volume, frame_uid: str | None, *, progress: Progress = no_progress
+) -> tuple[tuple[Needle, ...], tuple[str, ...]]:
+    """Needles recognised in a control scan that lies in the plan's frame of reference, and notes.
+
+    Raises `InputError` where the scan lies in another; one that is not named is assumed to be it.
+    """
+    there = volume.grid.frame_of_reference_uid
+    notes: tuple[str, ...] = ()
+    if there is None or frame_uid is None:
+        notes = ("Plan or scan names no frame of reference: that they share one was assumed.",)
+    elif there != frame_uid:
+        raise InputError(
+            "control scan",
+            got="another frame of reference than the plan's",
+            expected="a scan in the plan's frame, or registered to the CT that was planned on",
+            remedy="irplan verify registers it with --plan-ct, or reads what irplan register wrote "
+            "with --registration.",
+        )
+    found = find_needles(volume, progress=progress)
+    return tuple(n.needle for n in found.needles), (*notes, *found.notes)
 
 
 def _mapped(

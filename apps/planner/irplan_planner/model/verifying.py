@@ -53,29 +53,19 @@ class Verifying:
         desk, plan = self._desk, _planned(self._desk)
 
         def work(progress: Progress) -> Any:
+            from irplan.case.control_scan import needles_in_frame
             from irplan.case.open import open_image_and_notes
-            from irplan.segmentation.needles import find_needles
 
             volume, notes = open_image_and_notes(path, progress=portion(progress, 0.0, 0.4))
-            there, own = volume.grid.frame_of_reference_uid, plan.frame_of_reference_uid
-            if there is not None and own is not None and there != own:
-                raise InputError(
-                    "control scan",
-                    got="another frame of reference than the plan's",
-                    expected="a scan registered to the image that was planned on",
-                    remedy="Use irplan register, then open the needles that it carries over.",
-                )
-            found = find_needles(volume, progress=portion(progress, 0.4, 1.0))
-            assumed = there is None or own is None
-            return tuple(n.needle for n in found.needles), (*notes, *found.notes), assumed
+            needles, more = needles_in_frame(
+                volume, plan.frame_of_reference_uid, progress=portion(progress, 0.4, 1.0)
+            )
+            return needles, (*notes, *more)
 
         def done(outcome: Any) -> None:
-            needles, notes, assumed = outcome
+            needles, notes = outcome
             for note in notes:
                 desk.say(note, "warning")
-            if assumed:
-                desk.say("Plan or scan names no frame of reference: one and the same was assumed.",
-                         "warning")  # fmt: skip
             if not needles:
                 desk.say("No needle was recognised in the control scan.", "warning")
                 return
