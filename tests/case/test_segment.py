@@ -137,11 +137,10 @@ def test_vessel_kinds_layers_and_segments(patient, tmp_path):
     ):
         at = found.grid.index_to_lps(np.argwhere(found.mask(kind)))
         assert np.linalg.norm(at - point, axis=1).min() <= 8.0, kind
-    # What was found of the cava is called so, but for some slices where the portal vein lies on it
-    # (5 mm slices; 17 % of it); how much else is: test_vessel_kinds.py.
+    # What was found of the cava is called so; how much else is: test_vessel_kinds.py.
     kinds = found.mask("vena_cava", "portal_vein", "hepatic_vein", "vessel")
     cava = found.mask("vena_cava")
-    assert cava[truth.mask("vena_cava") & kinds].mean() >= 0.8
+    assert cava[truth.mask("vena_cava") & kinds].mean() >= 0.9
     # The two trees in the liver are told apart only near it.
     near = ndi.distance_transform_edt(~found.mask(*LIVER), sampling=spacing) <= 10.0 + 2.0
     assert not (found.mask("portal_vein", "hepatic_vein") & ~near).any()

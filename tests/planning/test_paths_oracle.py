@@ -73,7 +73,7 @@ def test_the_raster_says_what_distances_say(made: tuple[ObstacleRaster, World]) 
 def test_every_path_against_the_oracle(made: tuple[ObstacleRaster, World]) -> None:
     raster, world = made
     rng = np.random.default_rng(1)
-    entry = raster.entries_mm[rng.choice(len(raster.entries_mm), 60, replace=False)]
+    entry = raster.entries_mm[rng.choice(len(raster.entries_mm), 120, replace=False)]
     tip = raster.grid.index_to_lps(np.argwhere(world.target)[::9])
     found = paths_of_entries(raster, entry, tip, WEIGHTS)
     a, b = np.repeat(entry, len(tip), axis=0), np.tile(tip, (len(entry), 1))
@@ -124,7 +124,7 @@ def test_every_path_against_the_oracle(made: tuple[ObstacleRaster, World]) -> No
         assert np.array_equal(found.broken[:, n], want[name]), name
     assert found.cost == pytest.approx(cost, abs=1e-9)
     assert found.clear.sum() > 100
-    assert found.unsure.sum() > 10
+    assert found.unsure.sum() > 20
     assert (found.clear == 0).sum() > 5
 
 
