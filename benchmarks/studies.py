@@ -102,12 +102,12 @@ from irplan.studies import run_study
 run_study(cryo(int(sys.argv[1]), Path(sys.argv[3]), int(sys.argv[4])), sys.argv[2])
 """
 _MEMORY = """
-import resource, sys, tempfile
-from benchmarks.studies import idle
+import os, sys, tempfile
+from benchmarks.studies import idle, peak_mb
 from irplan.studies import run_study
 with tempfile.TemporaryDirectory() as folder:
     run_study(idle(int(sys.argv[1])), folder, scheduler=sys.argv[2] or None)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_mb(os.getpid()))
 """
 
 
@@ -187,7 +187,7 @@ def on_dask(study: Study, folder: Path) -> tuple[bool, bool]:
 
 
 def peak_mb(process: int) -> float:
-    """Peak resident memory of a process that runs (Linux)."""
+    """Peak resident memory of a process that runs (Linux; ru_maxrss would be its parent's)."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return float(line.split()[1]) / 1024

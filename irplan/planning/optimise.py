@@ -37,6 +37,8 @@ PROMISING = 0.06
 ENOUGH_MARGIN = 0.995
 #: Layouts of the search grid that are confirmed on the fine one: of each number, and at the end.
 CONFIRMED_EACH, CONFIRMED = 2, 2
+#: Times that a layout which falls short by at most this on the fine grid alone is moved there.
+FINER, NARROW = 2, 0.05
 #: The superposition must cover these shares of the target's surface and margin for a simulation to
 #: be worth its time, where nothing that was simulated promises more.
 WORTH_TARGET, WORTH_MARGIN = 0.98, 0.93
@@ -123,10 +125,39 @@ class CoverSearch:
         good = [k for k in self._archived(n) if k.covered]
         good.sort(key=lambda k: (-round(min(k.margin_mm, goal), 1), k.cost))
         for layout in good[:CONFIRMED_EACH]:
-            confirmed = planner.confirm(layout)
+            confirmed = self._moved_finely(layout, planner.confirm(layout))
             if confirmed.covered:
                 return confirmed
         return None
+
+    def _moved_finely(self, layout: Layout, confirmed: Confirmed) -> Confirmed:
+        """The layout, moved by what the fine grid showed while it falls just short there."""
+        planner, fixed = self.planner, len(self.planner.fixed)
+        if layout.direction < 0:
+            return confirmed
+        for _ in range(FINER):
+            if confirmed.covered or confirmed.shortfall > NARROW:
+                break
+            problem = self._problem(layout.tool, layout.direction)
+            rows = problem.nearest_to(_middles(layout, fixed))
+            if rows is None:
+                break
+            self._learn(problem, rows, confirmed)
+            kept = planner.keep_admissible(problem, problem.descend(rows, limit=STEPS)[0])
+            if kept is None or sorted(kept[0]) == sorted(rows):
+                break
+            layout, _ = planner.simulated_rows(problem, *kept, layout.direction)
+            moved = planner.confirm(layout)
+            if not moved.covered and moved.shortfall >= confirmed.shortfall:
+                break
+            confirmed = moved
+        return confirmed
+
+    def _learn(self, problem: LayoutProblem, rows: list[int], confirmed: Confirmed) -> None:
+        """Let the superposition agree with the fine simulation."""
+        effect = self.planner.modality.effect(confirmed.result, confirmed.layout.placements)
+        known = sample(effect, problem.sites.points_mm, 0.0)
+        self.planner.correct(problem, rows, np.maximum(known, 0.0))
 
     def _note_gain(self, shortfall: float, *, count_idle: bool) -> None:
         gained = self._best - shortfall
@@ -207,14 +238,10 @@ class CoverSearch:
         if layout.direction < 0:
             return None
         problem = self._problem(layout.tool, layout.direction)
-        fixed = len(planner.fixed)
-        middles = np.array([np.mean(p.active_segment, axis=0) for p in layout.placements[fixed:]])
-        rows = problem.nearest_to(middles)
+        rows = problem.nearest_to(_middles(layout, len(planner.fixed)))
         if rows is None:
             return None
-        effect = planner.modality.effect(confirmed.result, layout.placements)
-        known = sample(effect, problem.sites.points_mm, 0.0)
-        planner.correct(problem, rows, np.maximum(known, 0.0))
+        self._learn(problem, rows, confirmed)
         left = [
             problem.descend(rest, limit=2 * STEPS)
             for rest in (rows[:i] + rows[i + 1 :] for i in range(n))
@@ -227,6 +254,11 @@ class CoverSearch:
             return None
         improve_cover(planner, problem, best, layout.direction)
         return self._confirmed(n - 1)
+
+
+def _middles(layout: Layout, fixed: int) -> NDArray[np.float64]:
+    """(n, 3) middles of the new applicators' active zones, LPS mm."""
+    return np.array([np.mean(p.active_segment, axis=0) for p in layout.placements[fixed:]])
 
 
 def _worth(problem: LayoutProblem, rows: list[int]) -> bool:
@@ -287,8 +319,7 @@ def _start(
         if not same:
             continue
         best = min(same, key=lambda k: k.shortfall)
-        middles = np.array([np.mean(p.active_segment, axis=0) for p in best.placements[fixed:]])
-        rows = problem.nearest_to(middles)
+        rows = problem.nearest_to(_middles(best, fixed))
         if rows is not None and fewer:
             rows = problem.with_one_more(rows)
         if rows is not None:
