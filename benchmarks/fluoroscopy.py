@@ -3,22 +3,25 @@
 The peers' packages are no dependencies of irplan: ``--env DIR`` takes those that are not installed
 here from the peers' environment (`python -m benchmarks --make-peers`); absent ones have a row that
 says so.  Writes page, JSON and figures into a folder, as ``irplan fluoro bench`` does, and prints
-the tables.
+the tables.  It takes an hour and more: ``--records DIR`` keeps what is finished, and the same
+command goes on from there.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import arguments, report, row
+from benchmarks.measure import arguments, pickled, report, row
 from benchmarks.peer_environment import lend_packages
 from irplan.case.fluoro_bench_case import run_fluoro_bench
 from irplan.cli.columns import columns
 from irplan.fluoroscopy.bench.peers import PEERS
-from irplan.fluoroscopy.bench.suite import BenchRequest, BenchResult
+from irplan.fluoroscopy.bench.request import BenchRequest
+from irplan.fluoroscopy.bench.suite import BenchResult
 from irplan.fluoroscopy.bench.summary import demands, worst_cell
 from irplan.reports import fluoro_bench as tables
 
@@ -54,6 +57,7 @@ def main() -> None:
     parser.add_argument("--env", type=Path, default=None, help="environment that has the peers")
     parser.add_argument("--filter", action="append", default=[], help="filters besides the peers")
     parser.add_argument("--level", default="standard", choices=("quick", "standard", "full"))
+    parser.add_argument("--records", type=Path, default=None, help="keep finished pieces here")
     parser.add_argument("--out", type=Path, default=None, help="keep page and figures here")
     given = parser.parse_args()
     lend_packages(given.env)
@@ -65,7 +69,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "bench" if given.out is None else given.out
-        result = run_fluoro_bench(request, out, progress=progress)
+        result = run_fluoro_bench(
+            request, out, keep=partial(pickled, given.records), progress=progress
+        )
     for table in (
         tables.filters_table(result),
         *(tables.demands_table(result, name) for name in filters),

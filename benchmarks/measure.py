@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import platform
 import resource
 import statistics
@@ -14,7 +15,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,25 @@ def kept(folder: Path | None, name: str, work: Callable[[], dict[str, Any]]) -> 
         part.write_text(json.dumps(out))
         part.replace(file)
     return out
+
+
+def pickled(folder: Path | None, name: str, work: Callable[[], T]) -> T:
+    """As `kept`, for what is no JSON.  The records are Python pickles: read only your own."""
+    file = None if folder is None else folder / f"{''.join(_plain(c) for c in name)}.pkl"
+    if file is not None and file.is_file():
+        kept_before: T = pickle.loads(file.read_bytes())
+        return kept_before
+    out = work()
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part")
+        part.write_bytes(pickle.dumps(out))
+        part.replace(file)
+    return out
+
+
+def _plain(letter: str) -> str:
+    return letter if letter.isalnum() or letter in "-.%" else "_"
 
 
 def row(name: str, measured: Any, unit: str = "", limit: Any = "", met: bool | None = None) -> dict:

@@ -29,12 +29,24 @@ def interpreter(folder: Path) -> Path:
 def lend_packages(folder: Path | None) -> None:
     """Let this process import from the environment what its own does not have.
 
-    For peers that are called in irplan's process; what both have is irplan's.  Only where both run
-    the same Python.
+    For peers that are called in irplan's process; what both have is irplan's.  ``folder``: a
+    virtual environment of the same Python, or a folder filled by ``pip install --target``.  One
+    that is not there is told (its peers are then not installed); one that holds no packages of
+    this Python ends the program.
     """
-    if folder is None or not interpreter(folder).exists():
+    if folder is None:
+        return
+    if not folder.exists():
+        print(f"--env {folder}: not there; peers that are not installed here are left out")
         return
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = folder.absolute() / "lib" / version / "site-packages"
-    if packages.is_dir() and str(packages) not in sys.path:
+    if not packages.is_dir() and not interpreter(folder).exists():
+        packages = folder.absolute()
+    if not packages.is_dir() or not any(packages.glob("*.dist-info")):
+        sys.exit(
+            f"--env {folder}: no packages of {version} in it; make it with "
+            "python -m benchmarks --make-peers --env DIR"
+        )
+    if str(packages) not in sys.path:
         sys.path.append(str(packages))

@@ -14,7 +14,8 @@ from irplan.files.fluoro_bench_file import bench_to_data, recorded_to_data
 from irplan.files.output import OutputFolder
 from irplan.fluoroscopy.bench.peers import PEERS, peer
 from irplan.fluoroscopy.bench.recorded import RecordedBench, measure_recorded
-from irplan.fluoroscopy.bench.suite import RAW, RECURSIVE, BenchRequest, BenchResult, run_bench
+from irplan.fluoroscopy.bench.request import RAW, RECURSIVE, BenchRequest
+from irplan.fluoroscopy.bench.suite import BenchResult, Keep, made_now, run_bench
 from irplan.fluoroscopy.bench.summary import cells_of
 from irplan.fluoroscopy.filter import FilterFactory, StreamFacts, make_filter
 from irplan.reports.fluoro_bench import bench_html, recorded_html
@@ -23,15 +24,20 @@ from irplan.viz.style import png_bytes
 
 
 def run_fluoro_bench(
-    request: BenchRequest, out: Path | None, *, progress: Progress = no_progress
+    request: BenchRequest,
+    out: Path | None,
+    *,
+    keep: Keep = made_now,
+    progress: Progress = no_progress,
 ) -> BenchResult:
     """Run the benchmark and, where ``out`` is given, write page, JSON and figures there.
 
-    Raises as `run_bench`; `OutputError` where ``out`` cannot be written, before anything is run.
+    ``keep`` : as in `run_bench`.  Raises as it does, and `OutputError` where ``out`` cannot be
+    written, before anything is run.
     """
     if out is not None:
         OutputFolder.check(out)
-    result = run_bench(request, progress=portion(progress, 0.0, 0.98))
+    result = run_bench(request, keep=keep, progress=portion(progress, 0.0, 0.98))
     if out is not None:
         with OutputFolder(out) as folder:
             _write(result, folder)

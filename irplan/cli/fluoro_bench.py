@@ -58,7 +58,7 @@ def bench(
         from irplan.case.fluoro_bench_case import run_fluoro_bench, run_recorded_bench
         from irplan.files.fluoro_bench_file import bench_to_data, recorded_to_data
         from irplan.fluoroscopy.bench.peers import PEERS
-        from irplan.fluoroscopy.bench.suite import DEVICE_SCENES, DSA_SCENE, BenchRequest
+        from irplan.fluoroscopy.bench.request import DEVICE_SCENES, DSA_SCENE, BenchRequest
         from irplan.reports import fluoro_bench as tables
 
         named = tuple(filters) or ("general",)

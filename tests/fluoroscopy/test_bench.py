@@ -26,7 +26,8 @@ from irplan.fluoroscopy.bench.disc_runs import (
 from irplan.fluoroscopy.bench.dose_factor import dose_factor
 from irplan.fluoroscopy.bench.dsa_runs import measure_dsa
 from irplan.fluoroscopy.bench.recorded import measure_recorded
-from irplan.fluoroscopy.bench.suite import BenchRequest, run_bench
+from irplan.fluoroscopy.bench.request import BenchRequest
+from irplan.fluoroscopy.bench.suite import run_bench
 from irplan.fluoroscopy.bench.summary import demands, worst_cell
 from irplan.fluoroscopy.devices import Tube
 from irplan.fluoroscopy.filter import Frame, State

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Protocol, TypeVar
 
 from irplan import __version__
 from irplan.compute.progress import Progress, no_progress, portion
@@ -18,65 +18,35 @@ from irplan.fluoroscopy.bench.disc_runs import DISC_CELLS, DiscCell, DiscSetting
 from irplan.fluoroscopy.bench.dose_factor import DoseFactor, dose_factor
 from irplan.fluoroscopy.bench.dsa_runs import DsaRow, measure_dsa
 from irplan.fluoroscopy.bench.peers import PEERS, peer
+from irplan.fluoroscopy.bench.request import (
+    DSA_SCENE,
+    FACTOR_CELLS,
+    RAW,
+    RECURSIVE,
+    BenchRequest,
+    Level,
+)
 from irplan.fluoroscopy.bench.speed import Speed, measure_speed
 from irplan.fluoroscopy.filter import FilterFactory, FluoroFilter, StreamFacts, make_filter
 from irplan.fluoroscopy.quality.observer import Ratio, detectability_ratio
-from irplan.fluoroscopy.scenes import REPORT_SEEDS, SCENES, scene
+from irplan.fluoroscopy.scenes import REPORT_SEEDS, scene
 
-#: How much is simulated: "quick" a minute or two, "standard" some ten, "full" more than an hour.
-Level = Literal["quick", "standard", "full"]
-RAW, RECURSIVE = "raw", "recursive:0.5"
-DEVICE_SCENES = ("abdomen", "cardiac", "neuro", "peripheral")
-DSA_SCENE = "neuro-dsa"
-#: Tasks whose dose factor is given: from small and clear to large and faint, still to fast.
-FACTOR_CELLS = tuple(
-    DiscCell(r, c, v) for v in (0.0, 1.0, 3.0) for r, c in ((2.0, 0.10), (3.0, 0.05), (8.0, 0.03))
-)
 #: A filter slower than this (ms a 1024 x 1024 frame) is not run over all cells.
 _SLOW_MS, _TOO_SLOW_MS = 250.0, 6000.0
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
-class BenchRequest:
-    """What to measure.
 
-    Parameters
-    ----------
-    filters : specs (`irplan.fluoroscopy.make_filter`) or names of peers; raw and recursive:0.5 are
-        always added.
-    scenes : of `DEVICE_SCENES`, and `DSA_SCENE` for subtraction; empty: none.
-    doses : dose ladder as shares of ``full_dose_ngy``; the one nearest 0.25 is the working dose.
-    full_dose_ngy : air kerma at the detector a frame.
-    level : how much is simulated.
-    """
+class Keep(Protocol):
+    """What a piece of work returns: made now, or kept under its name from an earlier run."""
 
-    filters: tuple[str, ...] = ()
-    scenes: tuple[str, ...] = (*DEVICE_SCENES, DSA_SCENE)
-    doses: tuple[float, ...] = (1.0, 0.4, 0.25, 0.14)
-    full_dose_ngy: float = 40.0
-    level: Level = "standard"
+    def __call__(self, name: str, work: Callable[[], T], /) -> T:
+        """The result of ``work``."""
 
-    def __post_init__(self) -> None:
-        if self.level not in ("quick", "standard", "full"):
-            raise _bad("level", repr(self.level), "quick, standard or full")
-        ok = all(math.isfinite(d) and 0.01 <= d <= 10.0 for d in self.doses)
-        if not ok or len(set(self.doses)) < 2 or len(set(self.doses)) != len(self.doses):
-            raise _bad(
-                "--dose", ", ".join(f"{d:g}" for d in self.doses) or "none",
-                "two or more different shares of the full dose, 0.01 to 10",
-            )  # fmt: skip
-        if not (math.isfinite(self.full_dose_ngy) and 1.0 <= self.full_dose_ngy <= 5000.0):
-            raise _bad("full dose", f"{self.full_dose_ngy} nGy", "1 to 5000 nGy a frame")
-        for name in self.scenes:
-            if name not in (*DEVICE_SCENES, DSA_SCENE):
-                wrong = "no device" if name in SCENES else "unknown"
-                known = ", ".join((*DEVICE_SCENES, DSA_SCENE))
-                raise _bad("--scene", f"'{name}' ({wrong})", known)
 
-    @property
-    def working_dose(self) -> float:
-        """The share of the full dose nearest 0.25."""
-        return min(self.doses, key=lambda d: abs(d - 0.25))
+def made_now(name: str, work: Callable[[], T], /) -> T:
+    """Nothing is kept."""
+    return work()
 
 
 @dataclass(frozen=True)
@@ -158,8 +128,13 @@ def _size(level: Level) -> _Size:
     return _Size((1024, 1024), 512, scenes, 20, (512, 512), seeds, DISC_CELLS, 200)
 
 
-def run_bench(request: BenchRequest, *, progress: Progress = no_progress) -> BenchResult:
+def run_bench(
+    request: BenchRequest, *, keep: Keep = made_now, progress: Progress = no_progress
+) -> BenchResult:
     """Measure every filter on the same frames.
+
+    ``keep`` may hold what is finished (a filter's speed, a scene, a kind of disc at a dose), so
+    that a run which was stopped goes on; it must not outlive a change of request or code.
 
     A peer whose package is absent has a row that says so; a filter that fails ends the run with its
     error, named.  Raises `InputError` for a filter that cannot be had.
@@ -179,8 +154,10 @@ def run_bench(request: BenchRequest, *, progress: Progress = no_progress) -> Ben
             rows.append(FilterRow(name, _title(name), "not installed", error.remedy))
             continue
         most = 2.0 if request.level == "quick" else 8.0
-        speed = measure_speed(
-            factory, shape=(512, 512) if request.level == "quick" else (1024, 1024), most_s=most
+        shape = (512, 512) if request.level == "quick" else (1024, 1024)
+        speed = keep(
+            f"speed {name}",
+            partial(measure_speed, factory, shape=shape, most_s=most),
         )
         rows.append(
             FilterRow(name, _title(name), "measured", "", speed,
@@ -188,19 +165,23 @@ def run_bench(request: BenchRequest, *, progress: Progress = no_progress) -> Ben
         )  # fmt: skip
         factories[name] = _named(name, factory)
     speeds = {r.name: _at_1024(r.speed) for r in rows if r.speed is not None}
-    devices = _devices(request, size, factories, speeds, portion(progress, 0.08, 0.35))
-    cells, kept = _cells(request, size, factories, speeds, portion(progress, 0.35, 0.75))
-    factors = _factors(request, size, factories, speeds, kept, portion(progress, 0.75, 0.93))
+    devices = _devices(request, size, factories, speeds, keep, portion(progress, 0.08, 0.35))
+    cells, kept = _cells(request, size, factories, speeds, keep, portion(progress, 0.35, 0.75))
+    factors = _factors(request, size, factories, speeds, kept, keep, portion(progress, 0.75, 0.93))
     dsa: tuple[DsaRow, ...] = ()
     if DSA_SCENE in request.scenes:
         side = 384 if request.level == "quick" else 1024
         for n, share in enumerate((1.0, request.working_dose)):
-            dsa += measure_dsa(
-                share * request.full_dose_ngy,
-                seeds=size.scene_seeds[:2],
-                shape=(side, side),
-                frames=20,
-                progress=portion(progress, 0.93 + 0.035 * n, 0.965 + 0.035 * n),
+            dsa += keep(
+                f"dsa {share:g}",
+                partial(
+                    measure_dsa,
+                    share * request.full_dose_ngy,
+                    seeds=size.scene_seeds[:2],
+                    shape=(side, side),
+                    frames=20,
+                    progress=portion(progress, 0.93 + 0.035 * n, 0.965 + 0.035 * n),
+                ),
             )
     rows = [_with_note(r, request, speeds) for r in rows]
     progress(1.0, "done")
@@ -216,28 +197,37 @@ def _devices(
     size: _Size,
     factories: dict[str, FilterFactory],
     speeds: dict[str, float],
+    keep: Keep,
     progress: Progress,
 ) -> list[DeviceRow]:
-    out = []
-    names = [s for s in request.scenes if s != DSA_SCENE]
-    jobs = [(s, seed) for s in names for seed in size.scene_seeds]
-    for n, (name, seed) in enumerate(jobs):
-        part = portion(progress, n / len(jobs), (n + 1) / len(jobs))
+    out: list[DeviceRow] = []
+    jobs = [
+        (name, seed, dose)
+        for name in request.scenes
+        if name != DSA_SCENE
+        for seed in size.scene_seeds
+        for dose in dict.fromkeys((1.0, request.working_dose))
+        # what full dose gives is for orientation: one seed, no filter but the references
+        if dose == request.working_dose or seed == size.scene_seeds[0]
+    ]
+
+    def one(name: str, seed: int, dose: float, here: Progress) -> list[DeviceRow]:
         made = scene(name, shape=size.scene_shape, frames=size.scene_frames, seed=seed)
-        doses = tuple(dict.fromkeys((1.0, request.working_dose)))
-        for m, dose in enumerate(doses):
-            if dose != request.working_dose and seed != size.scene_seeds[0]:
-                continue  # what full dose gives is for orientation: one seed
-            here = portion(part, m / len(doses), (m + 1) / len(doses))
-            pair = scene_pair(
-                made, dose * request.full_dose_ngy, window_px=size.window_px,
-                progress=portion(here, 0.0, 0.4),
-            )  # fmt: skip
-            use = factories if dose == request.working_dose else _references(factories)
-            for k, (label, factory) in enumerate(use.items()):
-                step = portion(here, 0.4 + 0.6 * k / len(use), 0.4 + 0.6 * (k + 1) / len(use))
-                every = 6 if speeds[label] > _TOO_SLOW_MS else 2
-                out.append(measure_devices(pair, label, factory, every=every, progress=step))
+        pair = scene_pair(
+            made, dose * request.full_dose_ngy, window_px=size.window_px,
+            progress=portion(here, 0.0, 0.4),
+        )  # fmt: skip
+        use = factories if dose == request.working_dose else _references(factories)
+        rows = []
+        for k, (label, factory) in enumerate(use.items()):
+            step = portion(here, 0.4 + 0.6 * k / len(use), 0.4 + 0.6 * (k + 1) / len(use))
+            every = 6 if speeds[label] > _TOO_SLOW_MS else 2
+            rows.append(measure_devices(pair, label, factory, every=every, progress=step))
+        return rows
+
+    for n, (name, seed, dose) in enumerate(jobs):
+        here = portion(progress, n / len(jobs), (n + 1) / len(jobs))
+        out += keep(f"devices {name} {seed} {dose:g}", partial(one, name, seed, dose, here))
     return out
 
 
@@ -253,6 +243,7 @@ def _cells(
     size: _Size,
     factories: dict[str, FilterFactory],
     speeds: dict[str, float],
+    keep: Keep,
     progress: Progress,
 ) -> tuple[list[CellRow], _Kept]:
     dose = request.working_dose
@@ -263,7 +254,10 @@ def _cells(
         progress(n / len(size.cells), f"discs: {_words(cell)}")
         use = {k: f for k, f in factories.items() if _measured(k, cell, request, speeds)}
         few = [k for k in use if speeds[k] > _TOO_SLOW_MS]
-        results = observe_cell(cell, setting, runs, use, empty, few=few, draws=size.draws)
+        results = keep(
+            f"discs {dose:g} {_words(cell)}",
+            partial(observe_cell, cell, setting, runs, use, empty, few=few, draws=size.draws),
+        )
         kept[dose, cell] = results
         out += _rows(results, dose)
     return out, kept
@@ -282,6 +276,7 @@ def _factors(
     factories: dict[str, FilterFactory],
     speeds: dict[str, float],
     kept: _Kept,
+    keep: Keep,
     progress: Progress,
 ) -> list[FactorRow]:
     cells = size.cells if request.level == "quick" else FACTOR_CELLS
@@ -296,7 +291,10 @@ def _factors(
         empty = EmptyFrames()
         for cell in todo:
             progress(done / total, f"dose {100 * dose:g} %: {_words(cell)}")
-            table[dose, cell] = observe_cell(cell, setting, runs, fast, empty, draws=size.draws)
+            table[dose, cell] = keep(
+                f"discs {dose:g} {_words(cell)}",
+                partial(observe_cell, cell, setting, runs, fast, empty, draws=size.draws),
+            )
             done += 1
     out = []
     for cell in cells:
@@ -361,7 +359,12 @@ def _named(name: str, factory: FilterFactory) -> Callable[[StreamFacts], FluoroF
     def make(facts: StreamFacts) -> FluoroFilter:
         made = factory(facts)
         if made is None:
-            raise _bad("filter", f"'{name}' made nothing", "a filter object")
+            raise InputError(
+                "filter",
+                got=f"'{name}' made nothing",
+                expected="a filter object",
+                remedy="See irplan fluoro bench --help.",
+            )
         return made
 
     return make
@@ -381,7 +384,3 @@ def _title(name: str) -> str:
 
 def _words(cell: DiscCell) -> str:
     return f"r {cell.radius_px:g} px, {100 * cell.contrast:g} %, {cell.speed_px:g} px/frame"
-
-
-def _bad(field: str, got: str, expected: str) -> InputError:
-    return InputError(field, got=got, expected=expected, remedy="See irplan fluoro bench --help.")
