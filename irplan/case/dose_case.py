@@ -10,7 +10,7 @@ from irplan.case.skin_dose import skin_dose
 from irplan.compute.progress import Progress, no_progress
 from irplan.dicom.rdsr import read_dose
 from irplan.errors import InputError
-from irplan.files.atomic import atomic_path
+from irplan.files.atomic import atomic_path, require_apart
 from irplan.files.dose_file import write_dose_csv
 from irplan.files.dose_levels_file import read_dose_levels
 from irplan.procedure.dose_levels import alert_rows, reference_rows
@@ -47,8 +47,10 @@ def run_dose(request: DoseRequest, *, progress: Progress = no_progress) -> tuple
 
     The same file given twice is read once.  Raises `DicomError` and `FileFormatError` for files
     that cannot be read, `InputError` for an unknown procedure or a skin dose that cannot be had,
-    `OutputError` where nothing can be written.
+    `OutputError` where nothing can be written, or an output would replace an input.
     """
+    inputs = [*request.files, *([request.levels] if request.levels else [])]
+    require_apart(inputs, {"--csv": request.csv, "--plot": request.plot, "--html": request.html})
     levels = read_dose_levels(request.levels)
     reference = None if request.procedure is None else levels.reference(request.procedure)
     sheets: list[DoseSheet] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from irplan.case.save_dicom import save_dicom
 from irplan.compute.progress import Progress, no_progress
 from irplan.dicom.xa_read import XaRun, read_xa
 from irplan.dicom.xa_write import filtered_dataset
-from irplan.errors import InputError, OutputError
-from irplan.files.atomic import atomic_path
+from irplan.errors import InputError
+from irplan.files.atomic import atomic_path, require_apart
 from irplan.fluoroscopy import StreamFacts
 from irplan.fluoroscopy.filter import FluoroFilter
 from irplan.fluoroscopy.pipeline import Pipeline
 from irplan.fluoroscopy.settings import FluoroSettings, preset
-from irplan.fluoroscopy.subtraction import Subtraction, choose_mask
+from irplan.fluoroscopy.subtraction import OFF_IN_SUBTRACTION, Subtraction, choose_mask
 from irplan.viz.fluoro_video import VIDEO_SUFFIXES, write_video
 
 _GAP = 1.5  # intervals: longer is a dropped frame
@@ -62,16 +63,13 @@ def run_fluoro(request: FluoroRequest, *, progress: Progress = no_progress) -> F
     """Filter a run and write it, its record (``OUT.json``) and, if asked, a video.
 
     Nothing is written where any of it fails.  Raises what `read_xa`, `Pipeline` and
-    `filtered_dataset` raise, and `OutputError` where the output would replace the source.
+    `filtered_dataset` raise, and `OutputError` where an output would replace the source or
+    another output.
     """
     out = Path(request.out)
-    if out.exists() and out.samefile(request.source):
-        raise OutputError(
-            "output",
-            got="the source file itself",
-            expected="another file",
-            remedy="Give another output path; the source is evidence.",
-        )
+    record_file = out.with_suffix(".json")
+    outputs = {"OUT.dcm": out, "record": record_file, "--video": request.video}
+    require_apart([Path(request.source)], outputs)
     if request.video is not None and request.video.suffix.lower() not in VIDEO_SUFFIXES:
         raise InputError(
             "video",
@@ -87,30 +85,32 @@ def run_fluoro(request: FluoroRequest, *, progress: Progress = no_progress) -> F
     progress(0.1, "filter")
     frames, facts = _filter(source, request, settings, progress)
     record = _record(request, settings, source, facts)
+    digest = hashlib.sha256(Path(request.source).read_bytes()).hexdigest()
+    record["source"] = {"file": Path(request.source).name, "sha256": digest}
     messages = (*source.notes, *facts["notes"])
     text = json.dumps(record, indent=2, sort_keys=True, allow_nan=False) + "\n"
     progress(0.85, "write")
-    written = [out, out.with_suffix(".json")]
-    with atomic_path(out.with_suffix(".json")) as place:
-        place.write_text(text, encoding="utf-8")
+    written = [out, record_file]
+    with ExitStack() as stack:
+        place = stack.enter_context(atomic_path(out))
+        stack.enter_context(atomic_path(record_file)).write_text(text, encoding="utf-8")
         data = filtered_dataset(
             source,
             frames,
             description=_describe(record),
             subtracted=request.subtract is not None,
         )
-        save_dicom(data, out)
-    if request.video is not None:
-        progress(0.9, "video")
-        rate = source.run.rate_hz or 15.0
-        write_video(
-            source.run.frames,
-            frames,
-            request.video,
-            rate_hz=rate,
-            same_scale=request.subtract is None,
-        )
-        written.append(request.video)
+        save_dicom(data, place)
+        if request.video is not None:
+            progress(0.9, "video")
+            write_video(
+                source.run.frames,
+                frames,
+                stack.enter_context(atomic_path(request.video)),
+                rate_hz=source.run.rate_hz or 15.0,
+                same_scale=request.subtract is None,
+            )
+            written.append(request.video)
     return FluoroRun(record, messages, tuple(written))
 
 
@@ -122,7 +122,8 @@ def _filter(
     each: FluoroFilter
     if request.subtract is not None:
         mask = choose_mask(run)
-        each = Subtraction(facts, settings, mask_frames=len(mask), shift=request.subtract)
+        each = Subtraction(facts, settings, mask_frames=len(mask), shift=request.subtract,
+                           off=request.off, own=dict(request.own))  # fmt: skip
         order = [*mask, *(n for n in range(len(run)) if n not in mask)]
     else:
         each = Pipeline(facts, settings, off=request.off, own=dict(request.own))
@@ -179,7 +180,7 @@ def _record(
         "show": settings.temporal.show,
         "settings": constants,
         "settings_sha256": digest,
-        "stages_off": list(request.off),
+        "stages_off": sorted({*request.off, *(OFF_IN_SUBTRACTION if request.subtract else ())}),
         "stages_replaced": dict(request.own),
         "subtraction": request.subtract,
         "source_notes": list(source.notes),

@@ -19,7 +19,7 @@ from irplan.case.save_dicom import save_dicom
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.dicom.xa_write import simulated_dataset
 from irplan.errors import InputError, OutputError
-from irplan.files.atomic import atomic_path
+from irplan.files.atomic import atomic_path, require_apart
 from irplan.fluoroscopy.detector import Detector, detector
 from irplan.fluoroscopy.scene import Scene
 from irplan.fluoroscopy.scenes import scene
@@ -87,6 +87,7 @@ def simulate_to_dicom(
     """
     made, seen_by = _made(request), _detector(request)
     names = [_name(request, d) for d in request.doses_ngy]
+    require_apart([], {"RUN.dcm": names[0], "record": names[0].with_suffix(".json")})
     parent = request.out.parent
     if not parent.is_dir():
         raise OutputError(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import FileDataset
 
+from irplan.dicom.frame_groups import frame_levels, frame_number, frame_numbers, frame_text
 from irplan.dicom.pixels import read_pixels
 from irplan.dicom.reading import number, numbers, read_dataset, text
 from irplan.errors import DicomError, InputError
 from irplan.geometry import CArm, Point3, as_point
 from irplan.geometry.patient_position import PATIENT_POSITIONS
-
-#: Deepest nesting of functional groups that is looked through.
-_DEPTH = 3
 
 
 @dataclass(frozen=True)
@@ -151,13 +148,13 @@ def read_xa_frame(
 
 def pose_tags(data: FileDataset, frame: int) -> PoseTags:
     """The pose tags of frame ``frame`` (from 1), None where absent or unreadable."""
-    spacing = _find(data, frame, "ImagerPixelSpacing", 2)
-    position = next((p for d in _levels(data, frame) if (p := text(d, "PatientPosition"))), None)
+    spacing = frame_numbers(data, frame, "ImagerPixelSpacing", 2)
+    position = frame_text(data, frame, "PatientPosition") or None
     tags = PoseTags(
-        _one(data, frame, "PositionerPrimaryAngle"),
-        _one(data, frame, "PositionerSecondaryAngle"),
-        _one(data, frame, "DistanceSourceToDetector"),
-        _one(data, frame, "DistanceSourceToPatient"),
+        frame_number(data, frame, "PositionerPrimaryAngle"),
+        frame_number(data, frame, "PositionerSecondaryAngle"),
+        frame_number(data, frame, "DistanceSourceToDetector"),
+        frame_number(data, frame, "DistanceSourceToPatient"),
         None if spacing is None else (spacing[0], spacing[1]),
         position,
     )
@@ -173,43 +170,10 @@ def pose_tags(data: FileDataset, frame: int) -> PoseTags:
     return tags
 
 
-def _one(data: FileDataset, frame: int, keyword: str) -> float | None:
-    found = _find(data, frame, keyword, 1)
-    return None if found is None else found[0]
-
-
-def _find(data: FileDataset, frame: int, keyword: str, count: int) -> tuple[float, ...] | None:
-    for level in _levels(data, frame):
-        found = numbers(level, keyword, count)
-        if found is not None:
-            return found
-    return None
-
-
-def _levels(data: FileDataset, frame: int) -> Iterator[Dataset]:
-    """The file itself, then the frame's own and the shared functional groups, outside in."""
-    yield data
-    for keyword, item in (
-        ("PerFrameFunctionalGroupsSequence", frame - 1),
-        ("SharedFunctionalGroupsSequence", 0),
-    ):
-        groups = data.get(keyword)
-        if groups and len(groups) > item:
-            yield from _inside(groups[item], _DEPTH)
-
-
-def _inside(data: Dataset, depth: int) -> Iterator[Dataset]:
-    yield data
-    if depth:
-        for element in data:
-            if element.VR == "SQ" and element.value:
-                yield from _inside(element.value[0], depth - 1)
-
-
 def _require_upright(data: FileDataset, frame: int, field: str) -> None:
-    turned = _one(data, frame, "FieldOfViewRotation") or 0.0
+    turned = frame_number(data, frame, "FieldOfViewRotation") or 0.0
     flipped = any(
-        text(d, "FieldOfViewHorizontalFlip").upper() == "YES" for d in _levels(data, frame)
+        text(d, "FieldOfViewHorizontalFlip").upper() == "YES" for d in frame_levels(data, frame)
     )
     if turned % 360.0 or flipped:
         raise DicomError(

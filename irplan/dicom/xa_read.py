@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.uid import JPEG2000, UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
+from irplan.dicom.dose_items import date_time
+from irplan.dicom.frame_groups import frame_number, frame_numbers, frame_text
 from irplan.dicom.pixels import read_pixels
 from irplan.dicom.reading import number, numbers, quiet, read_dataset, sound, text
 from irplan.errors import DicomError
@@ -103,11 +105,11 @@ def _read(path: Path) -> XaRun:
                      "mean nothing for this run")  # fmt: skip
     relation = _relation(data, bits, notes)
     times = _times(data, len(values), notes)
-    imager = numbers(data, "ImagerPixelSpacing", 2)
+    imager = frame_numbers(data, 1, "ImagerPixelSpacing", 2)
     if imager is None or min(imager) <= 0.0:
         imager = None
         notes.append("no pixel spacing (ImagerPixelSpacing): sizes in mm are not known")
-    sid, sod = number(data, "DistanceSourceToDetector"), number(data, "DistanceSourceToPatient")
+    sid, sod = (frame_number(data, 1, f"DistanceSourceTo{end}") for end in ("Detector", "Patient"))
     isocentre = None
     if imager and sid and sod and 0.0 < sod < sid:
         isocentre = (imager[0] * sod / sid, imager[1] * sod / sid)
@@ -116,11 +118,11 @@ def _read(path: Path) -> XaRun:
         notes.append(f"{100 * clipped:.1f} % of the pixels are at the highest value (saturated)")
     photometry = Photometry(relation, saturation=float(top), lossy=lossy, bits=bits)
     technique = Technique(
-        tube_kv=number(data, "KVP"),
+        tube_kv=frame_number(data, 1, "KVP"),
         tube_ma=number(data, "XRayTubeCurrent"),
         pulse_ms=number(data, "AveragePulseWidth"),
-        primary_angle_deg=number(data, "PositionerPrimaryAngle"),
-        secondary_angle_deg=number(data, "PositionerSecondaryAngle"),
+        primary_angle_deg=frame_number(data, 1, "PositionerPrimaryAngle"),
+        secondary_angle_deg=frame_number(data, 1, "PositionerSecondaryAngle"),
         source_detector_mm=sid,
         source_isocentre_mm=sod,
     )
@@ -140,14 +142,14 @@ def _read(path: Path) -> XaRun:
 
 def _turned(data: FileDataset, colour: str) -> bool:
     """Whether fewer X-rays are larger values: the sign if given, else how it is displayed."""
-    sign = number(data, "PixelIntensityRelationshipSign")
+    sign = frame_number(data, 1, "PixelIntensityRelationshipSign")
     if sign in (1.0, -1.0):
         return sign == -1.0
     return colour == "MONOCHROME1"
 
 
 def _relation(data: FileDataset, bits: int, notes: list[str]) -> Relation:
-    stated = text(data, "PixelIntensityRelationship").upper()
+    stated = frame_text(data, 1, "PixelIntensityRelationship").upper()
     if stated == "LIN" and bits > 8:
         return "linear"
     if stated == "LOG":
@@ -163,11 +165,13 @@ def _times(data: FileDataset, frames: int, notes: list[str]) -> NDArray[np.float
     steps = numbers(data, "FrameTimeVector", frames)
     if steps is not None and all(s > 0.0 for s in steps[1:]):
         times = np.cumsum(np.array([0.0, *steps[1:]], np.float64)) / 1e3
-        usual = float(np.median(np.diff(times)))
-        lost = int(np.rint(np.diff(times) / usual - 1.0).clip(0).sum())
-        if lost:
-            notes.append(f"{lost} frames are missing in the run (gaps in FrameTimeVector)")
-        return times
+        return _gaps_told(times, "FrameTimeVector", notes)
+    if text(data, "FrameTimeVector"):
+        notes.append(f"FrameTimeVector does not fit {frames} frames that follow one another: "
+                     "not used, so gaps in the run are not known")  # fmt: skip
+    stamped = _stamps(data, frames)
+    if stamped is not None:
+        return _gaps_told(stamped, "FrameAcquisitionDateTime", notes)
     step = number(data, "FrameTime")
     if step is None or step <= 0.0:
         rate = number(data, "CineRate") or number(data, "RecommendedDisplayFrameRate")
@@ -177,6 +181,27 @@ def _times(data: FileDataset, frames: int, notes: list[str]) -> NDArray[np.float
         step = 1e3 / rate
     out: NDArray[np.float64] = np.arange(frames, dtype=np.float64) * (step / 1e3)
     return out
+
+
+def _stamps(data: FileDataset, frames: int) -> NDArray[np.float64] | None:
+    """Seconds from the first frame, where an enhanced object states when each was taken."""
+    groups = data.get("PerFrameFunctionalGroupsSequence") or ()
+    if len(groups) != frames:
+        return None
+    said = (frame_text(data, n + 1, "FrameAcquisitionDateTime") for n in range(frames))
+    found = [f for words in said if (f := date_time(words)) is not None]
+    if len(found) != frames or len({f.tzinfo for f in found}) != 1:
+        return None
+    out = np.array([(f - found[0]).total_seconds() for f in found], np.float64)
+    return out if (np.diff(out) > 0.0).all() else None
+
+
+def _gaps_told(times: NDArray[np.float64], where: str, notes: list[str]) -> NDArray[np.float64]:
+    usual = float(np.median(np.diff(times)))
+    lost = int(np.rint(np.diff(times) / usual - 1.0).clip(0).sum())
+    if lost:
+        notes.append(f"{lost} frames are missing in the run (gaps in {where})")
+    return times
 
 
 def _masks(data: FileDataset, frames: int) -> tuple[int, ...]:

@@ -20,6 +20,18 @@ from irplan.image import FluoroSequence
 
 _XA = "1.2.840.10008.5.1.4.1.1.12.1"
 _LONGEST = 1000  # characters of a DerivationDescription (ST allows 1024)
+#: What would subtract or show a subtracted run as if it were none.
+_OF_THE_UNSUBTRACTED = (
+    "MaskSubtractionSequence",
+    "RecommendedViewingMode",
+    "ModalityLUTSequence",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "VOILUTSequence",
+    "WindowCenterWidthExplanation",
+    "PixelPaddingValue",
+)
 #: What describes pixels that are no longer there.
 _STALE = (
     "SmallestImagePixelValue",
@@ -28,6 +40,7 @@ _STALE = (
     "LargestPixelValueInSeries",
     "IconImageSequence",
     "DigitalSignaturesSequence",
+    "MACParametersSequence",
 )
 
 
@@ -42,9 +55,10 @@ def filtered_dataset(
     """``frames`` (frame, row, column) as an image derived from ``source``.
 
     All of the source's header is kept but its pixels, what describes them, and its identity:
-    new SOP instance and series, ImageType DERIVED, a DerivationDescription, the source image, and
-    irplan as processing equipment.  Values are rounded and kept within the stored bits; turned
-    back where the source was turned.
+    new SOP instance and series, ImageType DERIVED, a DerivationDescription (after the source's own,
+    if any), the source image, and irplan as processing equipment.  Values are rounded and kept
+    within the stored bits; turned back where the source was turned.  ``subtracted``: a mask is not
+    to be subtracted again, and relation and window are those of the new values.
     """
     run = source.run
     if frames.shape != run.frames.shape:
@@ -56,7 +70,7 @@ def filtered_dataset(
         )
     with quiet():
         data = copy.deepcopy(source.header)
-    allocated = int(data.BitsAllocated)
+    allocated = 8 if int(data.BitsAllocated) == 8 else 16
     stored = np.clip(np.rint(frames), 0, source.top)
     if source.turned:
         stored = source.top - stored
@@ -75,11 +89,16 @@ def filtered_dataset(
         data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data.SeriesDescription = (text(data, "SeriesDescription")[:40] + " irplan filtered").strip()
         data.InstanceCreationDate, data.InstanceCreationTime = _date(now)
-        data.DerivationDescription = description[:_LONGEST]
         codes = [("113087", "Smoothing")]
         if subtracted:
             codes.append(("113062", "Pixel by pixel subtraction"))
-        data.DerivationCodeSequence = Sequence(_code(v, m) for v, m in codes)
+            _say_subtracted(data, pixels, source.turned)
+        _derive(data, description, codes)
+        for level in _frame_groups(data):
+            if "FrameType" in level:
+                level.FrameType = [*kind[:2], *[str(v) for v in level.FrameType][2:]]
+            if "DerivationDescription" in level or level.get("DerivationCodeSequence"):
+                _derive(level, description, codes)
         reference = Dataset()
         reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = (
             original_class,
@@ -92,8 +111,43 @@ def filtered_dataset(
         data.ContributingEquipmentSequence = Sequence(
             [*(data.get("ContributingEquipmentSequence") or []), _equipment(now)]
         )
+        data.BitsAllocated, data.PixelRepresentation = allocated, 0
+        data.BitsStored, data.HighBit = source.top.bit_length(), source.top.bit_length() - 1
         _set_pixels(data, pixels, allocated)
     return data
+
+
+def _derive(data: Dataset, description: str, codes: list[tuple[str, str]]) -> None:
+    """Said after what was done to the source before."""
+    said = text(data, "DerivationDescription")
+    room = _LONGEST - len(description) - 2
+    before = f"{said[:room]}; " if said and room > 0 else ""
+    data.DerivationDescription = (before + description)[:_LONGEST]
+    data.DerivationCodeSequence = Sequence(
+        [*(data.get("DerivationCodeSequence") or ()), *(_code(v, m) for v, m in codes)]
+    )
+
+
+def _frame_groups(data: Dataset) -> list[Dataset]:
+    """The frame types and derivations of an enhanced object; none in a plain one."""
+    groups = [
+        *(data.get("SharedFunctionalGroupsSequence") or ()),
+        *(data.get("PerFrameFunctionalGroupsSequence") or ()),
+    ]
+    names = ("XAXRFFrameCharacteristicsSequence", "FramePixelDataPropertiesSequence")
+    return [item for group in groups for name in names for item in group.get(name) or ()]
+
+
+def _say_subtracted(data: Dataset, pixels: NDArray[Any], turned: bool) -> None:
+    for level in (data, *_frame_groups(data)):
+        for keyword in _OF_THE_UNSUBTRACTED:
+            if keyword in level:
+                delattr(level, keyword)
+        if level is data or "PixelIntensityRelationship" in level:
+            level.PixelIntensityRelationship = "DISP"
+            level.PixelIntensityRelationshipSign = -1 if turned else 1
+    low, high = np.percentile(pixels[:, ::4, ::4], [0.1, 99.9])
+    data.WindowCenter, data.WindowWidth = round(float(low + high) / 2), round(float(high - low) + 1)
 
 
 def simulated_dataset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,29 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise cannot_write(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_apart(sources: Sequence[Path], outputs: Mapping[str, Path | None]) -> None:
+    """Refuse outputs (by option; None: not asked) that would replace a source or one another.
+
+    Raises `OutputError`, before anything is read or written.
+    """
+    seen = {resolved_path(s): "a source file" for s in sources}
+    for name, place in outputs.items():
+        if place is None:
+            continue
+        whole = resolved_path(place)
+        same = seen.get(whole)
+        if same is None and whole.exists():  # another name of a source, by a hard link
+            same = next((n for p, n in seen.items() if p.exists() and p.samefile(whole)), None)
+        if same is not None:
+            raise OutputError(
+                name,
+                got=f"'{place.name}', which is also {same}",
+                expected="a file of its own",
+                remedy="Give another output path; a source is never replaced.",
+            )
+        seen[whole] = name
 
 
 def resolved_path(path: str | Path) -> Path:

@@ -264,15 +264,20 @@ class Pipeline:
         return out
 
     def stage_states(self) -> State:
-        """States of the temporal and spatial stage alone (for those who stabilise themselves)."""
-        out = {f"temporal/{k}": v for k, v in self._temporal.state().items()}
-        return out | {f"spatial/{k}": v for k, v in self._spatial.state().items()}
+        """States of the temporal, spatial and replaced stages (for those who stabilise)."""
+        parts: dict[str, Any] = {
+            "temporal": self._temporal, "spatial": self._spatial,
+            **{f"own-{k}": v for k, v in self._own.items()},
+        }  # fmt: skip
+        return {f"{name}/{k}": v for name, part in parts.items() for k, v in part.state().items()}
 
     def restore_stages(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take over what `stage_states` gave."""
         parts = _by_part(state)
         self._temporal.restore(parts.get("temporal", {}))
         self._spatial.restore(parts.get("spatial", {}))
+        for name, each in self._own.items():
+            each.restore(parts.get(f"own-{name}", {}))
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a saved state."""

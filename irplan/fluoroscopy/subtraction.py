@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.errors import InputError
-from irplan.fluoroscopy.filter import Frame, State, StreamFacts, checked
+from irplan.fluoroscopy.filter import FilterFactory, Frame, State, StreamFacts, checked
 from irplan.fluoroscopy.noise import NoiseModel, block_noise, fit_noise
 from irplan.fluoroscopy.pipeline import Pipeline
 from irplan.fluoroscopy.registration import PixelShift, moved, pixel_shift, shift_field
@@ -18,6 +18,8 @@ from irplan.fluoroscopy.shift_track import ShiftTrack
 from irplan.image import FluoroSequence
 
 _BLOCKS = 12
+#: Stages of the pipeline that a subtraction leaves out, whatever the preset.
+OFF_IN_SUBTRACTION = ("motion", "enhance")
 
 
 class Subtraction:
@@ -35,6 +37,7 @@ class Subtraction:
     mask_frames : how many first frames make the mask.
     shift : "none", "rigid" or "elastic".
     filtered : False subtracts only.
+    off, own : stages left out and replaced, as for `Pipeline` (motion and enhancement are off).
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Subtraction:
         mask_frames: int = 4,
         shift: str = "rigid",
         filtered: bool = True,
+        off: tuple[str, ...] = (),
+        own: Mapping[str, FilterFactory | str] | None = None,
     ) -> None:
         if shift not in ("none", "rigid", "elastic"):
             raise InputError(
@@ -62,7 +67,7 @@ class Subtraction:
                 remedy="Subtract the run as stored by the X-ray system (relation LIN).",
             )
         self.facts, self._shift, self._count = facts, shift, mask_frames
-        self._pipeline = Pipeline(facts, settings, off=("motion", "enhance"))
+        self._pipeline = Pipeline(facts, settings, off=(*off, *OFF_IN_SUBTRACTION), own=own)
         self._filtered = filtered
         self._mask: Frame | None = None
         self._sum = np.zeros(facts.shape, np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def write_video(
     pictures = (_pair(a, b, luts, step, words) for a, b in zip(left, right, strict=True))
     with atomic_path(target) as place:
         if kind == ".gif":
-            _gif(list(pictures), place, rate_hz)
+            _gif(pictures, place, rate_hz)
         else:
             _mp4(pictures, place, rate_hz)
     return target
@@ -87,17 +88,17 @@ def _pair(
     return out
 
 
-def _gif(pictures: list[NDArray[np.uint8]], place: Path, rate_hz: float) -> None:
+def _gif(pictures: Iterator[NDArray[np.uint8]], place: Path, rate_hz: float) -> None:
     from PIL import Image
 
-    images = [Image.fromarray(p) for p in pictures]
+    images = (Image.fromarray(p) for p in pictures)  # one at a time: runs are long
     length_ms = max(20, 10 * round(100.0 / rate_hz))
-    images[0].save(
-        place, format="GIF", save_all=True, append_images=images[1:], duration=length_ms, loop=0
+    next(images).save(
+        place, format="GIF", save_all=True, append_images=images, duration=length_ms, loop=0
     )
 
 
-def _mp4(pictures: Any, place: Path, rate_hz: float) -> None:
+def _mp4(pictures: Iterator[NDArray[np.uint8]], place: Path, rate_hz: float) -> None:
     try:
         import cv2
     except ImportError:
