@@ -137,13 +137,14 @@ def _by_gdcm(file: Path, field: str, syntax: UID) -> NDArray[Any]:
 
 
 def _sign(array: NDArray[Any], data: FileDataset) -> NDArray[Any]:
-    """Only the stored bits count; bits above them (old overlays) are cut, the sign extended."""
+    """Only the stored bits count; bits around them (old overlays) are cut, the sign extended."""
     allocated = 8 * array.dtype.itemsize
     stored = int(number(data, "BitsStored") or allocated)
     if array.dtype.kind not in "iu" or not 0 < stored < allocated:
         return array
-    shift = allocated - stored
-    return (array << shift) >> shift
+    high = int(number(data, "HighBit") or stored - 1)
+    above = allocated - 1 - high if stored - 1 <= high < allocated else allocated - stored
+    return (array << above) >> (allocated - stored)
 
 
 def _padding(data: FileDataset) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from irplan.compute.cpu import fluoro_spatial
 from irplan.compute.crew import share_rows
 from irplan.errors import InputError
+from irplan.fluoroscopy.exposure import block_levels, exposure_ratio
 from irplan.fluoroscopy.filter import (
     FilterFactory,
     Frame,
@@ -30,7 +31,6 @@ Stage = Literal["temporal", "spatial", "enhance"]
 STAGES: tuple[Stage, ...] = ("temporal", "spatial", "enhance")
 
 _LEARN_FRAMES = 8  # frames from which the noise model is made
-_STEADY = 0.004  # relative changes of exposure below it are left to the memories
 _JUMP = 0.05  # a change of exposure above it is counted as one
 
 
@@ -118,6 +118,10 @@ class Pipeline:
             difference = np.pad(difference, ((0, down), (0, across)), mode="edge")
         return self.stabilised(np.ascontiguousarray(difference))[:rows, :columns].copy()
 
+    def scale_difference(self, factor: float) -> None:
+        """Differences grow by ``factor`` from now on (another dose): the memories go with it."""
+        self._temporal.convert(lambda memory: np.multiply(memory, np.float32(factor), out=memory))
+
     def skipped(self, frames: int) -> None:
         """Tell that ``frames`` frames are missing before the next one."""
         self._temporal.forget(frames)
@@ -193,16 +197,13 @@ class Pipeline:
 
     def _follow_exposure(self, y: Frame) -> None:
         """Memories go with a change of the tube's output (the same everywhere)."""
-        level = _levels(y, self.facts.photometry.offset)
+        level = block_levels(y, self.facts.photometry.offset)
         before, self._level = self._level, level
         if before is None or self._model is None or "temporal" in self._own:
             return
-        ratio = float(np.median(level / np.maximum(before, 1e-6)))
-        if not np.isfinite(ratio) or ratio <= 0.0 or abs(ratio - 1.0) < _STEADY:
+        ratio = exposure_ratio(level, before)
+        if ratio == 1.0:
             return
-        spread = np.abs(level / np.maximum(before, 1e-6) - ratio)
-        if float(np.median(spread)) > 0.3 * abs(ratio - 1.0):
-            return  # not the same everywhere: something moved
         if abs(ratio - 1.0) > _JUMP:
             self.exposure_changes += 1
         offset, model = np.float32(self.facts.photometry.offset), self._model
@@ -313,13 +314,3 @@ def _by_part(state: Mapping[str, NDArray[Any]]) -> dict[str, State]:
         if slash:
             parts.setdefault(name, {})[rest] = value
     return parts
-
-
-def _levels(y: Frame, offset: float) -> NDArray[np.float64]:
-    """Mean above the offset of 32 x 32 blocks (every 2nd row), for the change of exposure."""
-    rows, columns = (n // 32 * 32 for n in y.shape)
-    if not rows or not columns:
-        return np.array([max(float(y.mean()) - offset, 1e-6)])
-    cut = y[:rows:2, :columns].reshape(rows // 32, 16, columns // 32, 32)
-    levels: NDArray[np.float64] = np.maximum(cut.mean(axis=(1, 3), dtype=np.float64) - offset, 1e-6)
-    return levels

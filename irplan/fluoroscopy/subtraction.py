@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.errors import InputError
+from irplan.fluoroscopy.exposure import block_levels, exposure_ratio
 from irplan.fluoroscopy.filter import FilterFactory, Frame, State, StreamFacts, checked
 from irplan.fluoroscopy.noise import NoiseModel, block_noise, fit_noise
 from irplan.fluoroscopy.pipeline import Pipeline
@@ -26,7 +28,8 @@ class Subtraction:
     """ln(mask) - ln(live), mask shifted to the live frame, noise filtered after subtraction.
 
     The first ``mask_frames`` frames are averaged to the mask and give a picture of zeros; then
-    each frame is registered against it (`pixel_shift`, steadied by `ShiftTrack`), subtracted on
+    each frame is registered against it (`pixel_shift`, steadied by `ShiftTrack`; a change of the
+    exposure that is the same everywhere is given to the mask), subtracted on
     variance-stabilised values, filtered there by the `Pipeline`'s temporal and spatial stages (the
     anatomy is gone, so they work on vessels alone), and turned into the logarithm of the ratio of
     intensities: contrast agent is positive, in units of mu times thickness.
@@ -70,6 +73,7 @@ class Subtraction:
         self._pipeline = Pipeline(facts, settings, off=(*off, *OFF_IN_SUBTRACTION), own=own)
         self._filtered = filtered
         self._mask: Frame | None = None
+        self._ratio = 1.0  # exposure of the last frame over the mask's
         self._sum = np.zeros(facts.shape, np.float64)
         self._seen = 0
         self._model: NoiseModel | None = None
@@ -96,6 +100,7 @@ class Subtraction:
             raise InputError("mask", got="none", expected="a mask", remedy="Restore a whole state.")
         live = np.empty(self.facts.shape, np.float32)
         model.stabilise(new, live)
+        mask = self._at_exposure(mask, model, new)
         if self._shift != "none":
             first = self._seen == self._count + 1
             start = None if first else self._track.predicted()
@@ -117,11 +122,26 @@ class Subtraction:
         )
         return out
 
+    def _at_exposure(self, mask: Frame, model: NoiseModel, new: Frame) -> Frame:
+        """The mask as it would be at the exposure of ``new``."""
+        offset = self.facts.photometry.offset
+        plain = (self._sum / self._count).astype(np.float32)
+        ratio = exposure_ratio(block_levels(new, offset), block_levels(plain, offset))
+        if ratio != self._ratio:  # stabilised differences grow as the root of the dose
+            self._pipeline.scale_difference(math.sqrt(ratio / self._ratio))
+            self._ratio = ratio
+        if ratio == 1.0:
+            return mask
+        out = np.empty(self.facts.shape, np.float32)
+        model.stabilise((plain - np.float32(offset)) * np.float32(ratio) + np.float32(offset), out)
+        return out
+
     def state(self) -> State:
         """Mask, sums and the stages' states."""
         if self._seen == 0:
             return {}
         out: State = {"seen": np.array(self._seen), "sum": self._sum.copy()}
+        out["ratio"] = np.array(self._ratio)
         out["rigid"], out["track"] = np.array(self.shift.rigid), self._track.state()
         if self._mask is not None:
             out["mask"] = self._mask.copy()
@@ -136,6 +156,7 @@ class Subtraction:
         self._seen = int(state["seen"]) if "seen" in state else 0
         self._sum = np.array(state["sum"]) if "sum" in state else np.zeros(self.facts.shape)
         self._mask = np.array(state["mask"], np.float32) if "mask" in state else None
+        self._ratio = float(state["ratio"]) if "ratio" in state else 1.0
         self._last = np.array(state["last"], np.float32) if "last" in state else None
         row, column = (float(v) for v in state.get("rigid", np.zeros(2)))
         self.shift = PixelShift((row, column), None)

@@ -165,6 +165,19 @@ class DoseReport:
         """
         return _stated_or_summed(self, "air_kerma_mgy")
 
+    def unstated(self, name: str) -> str:
+        """What the sum ``dap_gy_cm2`` or ``air_kerma_mgy`` lacks, in words; "" where it is whole.
+
+        A plane whose total is missing beside one that has it, or, where sums of events stand in
+        for totals, events without a value: the true dose is then higher.
+        """
+        known = [getattr(t, name) is not None for t in self.totals]
+        if any(known):
+            missing = known.count(False)
+            return f"{missing} of {len(known)} planes state no total" if missing else ""
+        missing = sum(getattr(e, name) is None for e in self.events)
+        return f"{missing} of {len(self.events)} events state no value" if missing else ""
+
     @property
     def fluoro_time_s(self) -> float | None:
         """Fluoroscopy time over the planes: stated, else from the events, else None, s."""

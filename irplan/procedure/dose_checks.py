@@ -55,6 +55,15 @@ def _sums(totals: tuple[DoseTotals, ...], events: tuple[DoseEvent, ...]) -> list
     flags = []
     for name, words, unit in _SUMS:
         stated, summed = total_of(totals, name), event_sum(events, name)
+        without = [t for t in totals if getattr(t, name) is None]
+        if stated is not None and without:
+            flags.append(
+                DoseFlag(
+                    "total_of_a_plane_missing",
+                    f"{len(without)} of {len(totals)} planes state no total {words}: what is shown "
+                    "is that of the others.",
+                )
+            )
         if stated is None or summed is None:
             if totals and events and stated is None:
                 flags.append(DoseFlag("total_missing", f"The total {words} is not stated."))

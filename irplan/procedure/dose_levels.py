@@ -92,6 +92,7 @@ def alert_rows(
 ) -> tuple[Row, ...]:
     """One row a quantity: ok, warning or error by the highest level exceeded, or not checked.
 
+    A sum to which planes or events are missing is never "ok": what it lacks may exceed the level.
     ``why``: the reason there is no skin dose, for its row.  Image headers are never checked: they
     do not hold the whole procedure.
     """
@@ -110,8 +111,12 @@ def alert_rows(
             rows.append(Row(words, None, unit, limit, "not_checked", note, source))
             continue
         hit = [a for a in own if value > a.value]
-        status = hit[-1].status if hit else "ok"
+        lacks = report.unstated(quantity) if quantity in ("dap_gy_cm2", "air_kerma_mgy") else ""
+        # a sum that lacks something is a lower bound: it can alarm, but not clear
+        status = hit[-1].status if hit else "not_checked" if lacks else "ok"
         note = f"Above {hit[-1].value:g} {unit}." if hit else ""
+        if lacks:
+            note = f"{note} At least {value:.4g} {unit}: {lacks}.".strip()
         rows.append(Row(words, value, unit, limit, status, note, source))
     return tuple(rows)
 
@@ -131,9 +136,12 @@ def reference_rows(report: DoseReport, level: ReferenceLevel) -> tuple[Row, ...]
             rows.append(Row(name, None, unit, said, "not_checked", "Not stated.", level.source))
             continue
         part = f"{100 * value / limit:.0f} % of the level."
-        rows.append(
-            Row(name, value, unit, said, "ok" if value <= limit else "warning", part, level.source)
-        )
+        lacks = report.unstated(quantity) if quantity != "fluoro_time_min" else ""
+        if lacks:
+            part = f"At least {part[:-1]}: {lacks}."
+        below = "not_checked" if lacks else "ok"
+        status = below if value <= limit else "warning"
+        rows.append(Row(name, value, unit, said, status, part, level.source))
     return tuple(rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,31 @@ def test_mistakes_are_told_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_source_is_never_replaced(run_file: Path) -> None:
-    before = run_file.read_bytes()
-    done = RUN.invoke(app, ["fluoro", "run", str(run_file), "-o", str(run_file), "-q"])
-    assert done.exit_code == 4
-    assert run_file.read_bytes() == before
+@pytest.mark.parametrize(
+    "out",
+    [["-o", "in.dcm"], ["-o", "link.dcm"], ["-o", "out.json"], ["-o", "o.dcm", "--video", "l.gif"]],
+)
+def test_no_output_replaces_the_source_or_another(
+    run_file: Path, tmp_path: Path, out: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in.dcm"
+    source.write_bytes(run_file.read_bytes())
+    for link in ("link.dcm", "l.gif"):
+        (tmp_path / link).symlink_to(source)
+    there = sorted(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    done = RUN.invoke(app, ["fluoro", "run", "in.dcm", *out, "-q"])
+    assert done.exit_code == 4, done.output
+    assert source.read_bytes() == run_file.read_bytes()
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_nothing_is_left_where_the_video_fails(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    out = [str(tmp_path / "o.dcm"), "--video", str(tmp_path / "o.mp4")]
+    done = RUN.invoke(app, ["fluoro", "run", str(run_file), "-o", *out, "-q"])
+    assert done.exit_code != 0
+    assert "video" in done.output
+    assert not list(tmp_path.iterdir())

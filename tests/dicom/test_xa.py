@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from irplan.dicom.xa_read import read_xa
 from irplan.dicom.xa_write import filtered_dataset, simulated_dataset
@@ -142,3 +143,69 @@ def test_recorded_runs(shared_data: Callable[[str], Path]) -> None:
     assert any("lossy" in n for n in read.notes)
     with pytest.raises(DicomError, match="single frame"):
         read_xa(folder / "rubo_0015_rf_biliary.dcm")
+
+
+def test_an_enhanced_run_is_read_by_its_groups(run_file: Path, tmp_path: Path) -> None:
+    data = pydicom.dcmread(run_file)
+    stored = data.pixel_array
+    for keyword in (
+        "PixelIntensityRelationship", "PixelIntensityRelationshipSign", "ImagerPixelSpacing",
+        "FrameTimeVector", "FrameIncrementPointer",
+    ):  # fmt: skip
+        delattr(data, keyword)
+    values, group = Dataset(), Dataset()
+    values.FrameType = ["ORIGINAL", "PRIMARY", "SINGLE PLANE", "NONE"]
+    values.PixelIntensityRelationship, values.PixelIntensityRelationshipSign = "LIN", -1
+    values.ImagerPixelSpacing = [0.154, 0.154]
+    group.FramePixelDataPropertiesSequence = [values]
+    data.SharedFunctionalGroupsSequence = [group]
+    data.PerFrameFunctionalGroupsSequence = []
+    for second in ("00.9", "01.0", "01.1", "01.2", "01.5"):
+        content, each = Dataset(), Dataset()
+        content.FrameAcquisitionDateTime = f"202611301200{second}"
+        each.FrameContentSequence = [content]
+        data.PerFrameFunctionalGroupsSequence.append(each)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.12.1.1"
+    source = read_xa(saved(data, tmp_path / "enhanced.dcm"))
+    assert np.array_equal(source.run.frames, 65535 - stored)  # the sign of the groups
+    assert source.run.photometry.relation == "linear"
+    assert source.run.pixel_spacing_mm == (0.154, 0.154)
+    np.testing.assert_allclose(source.run.times_s, [0.0, 0.1, 0.2, 0.3, 0.6], atol=1e-9)
+    assert any("2 frames are missing" in n for n in source.notes)
+    out = saved(filtered_dataset(source, source.run.frames, description="x"), tmp_path / "o.dcm")
+    after = pydicom.dcmread(out)
+    assert np.array_equal(after.pixel_array, stored)
+    kind = after.SharedFunctionalGroupsSequence[0].FramePixelDataPropertiesSequence[0].FrameType
+    assert list(kind) == ["DERIVED", "SECONDARY", "SINGLE PLANE", "NONE"]
+
+
+def test_a_subtracted_run_is_not_subtracted_again(run_file: Path, tmp_path: Path) -> None:
+    mask = Dataset()
+    mask.MaskOperation, mask.MaskFrameNumbers = "AVG_SUB", [1, 2]
+    path = changed(
+        run_file, MaskSubtractionSequence=[mask], RecommendedViewingMode="SUB",
+        DerivationDescription="vendor's filter", WindowCenter=500, WindowWidth=100,
+    )  # fmt: skip
+    source = read_xa(path)
+    frames = np.full(source.run.frames.shape, 50000.0)
+    frames[:, 8:16] = 30000.0
+    data = filtered_dataset(source, frames, description="irplan's", subtracted=True)
+    after = pydicom.dcmread(saved(data, tmp_path / "o.dcm"))
+    assert "MaskSubtractionSequence" not in after
+    assert "RecommendedViewingMode" not in after
+    assert (after.PixelIntensityRelationship, after.PixelIntensityRelationshipSign) == ("DISP", 1)
+    low, high = (float(after.WindowCenter) + s * float(after.WindowWidth) / 2 for s in (-1, 1))
+    assert low <= 30000 <= 50000 <= high + 1
+    assert after.DerivationDescription == "vendor's filter; irplan's"
+
+
+def test_pixels_that_are_stored_high(run_file: Path, tmp_path: Path) -> None:
+    data = pydicom.dcmread(run_file)
+    values = (data.pixel_array // 4).astype("<u2")  # 12 bits, in the upper bits of 16
+    data.BitsStored, data.HighBit, data.PixelData = 12, 15, (values << 4).tobytes()
+    source = read_xa(saved(data, tmp_path / "high.dcm"))
+    assert np.array_equal(source.run.frames, values)
+    out = saved(filtered_dataset(source, values, description=""), tmp_path / "o.dcm")
+    after = pydicom.dcmread(out)
+    assert (after.BitsStored, after.HighBit) == (12, 11)
+    assert np.array_equal(after.pixel_array, values)

@@ -77,3 +77,18 @@ def test_mask_choice_and_refusals() -> None:
         Subtraction(facts)
     with pytest.raises(InputError, match="rigid"):
         Subtraction(StreamFacts((192, 192)), shift="warp")
+
+
+def test_another_dose_in_mid_run_is_no_contrast() -> None:
+    made = scene("neuro-dsa", shape=(256, 256), frames=14, rate_hz=5.0, seed=104)
+    noisy, _ = simulate(made, Exposure(20.0, automatic=False), FLAT, seed=7)
+    stepped = [
+        f if n < 10 else (FLAT.offset + 2.5 * (f - FLAT.offset)).astype(np.float32)
+        for n, f in enumerate(noisy.frames.astype(np.float32))
+    ]
+    ground = made.path("contrast", 13) == 0.0
+    facts = StreamFacts((256, 256), 5.0, photometry(FLAT))
+    shown = [list(filtered(Subtraction(facts), run))[10:] for run in (noisy.frames, stepped)]
+    for same, changed in zip(*shown, strict=True):
+        assert abs(changed[ground].mean() - same[ground].mean()) < 0.01  # ln 2.5 = 0.92 untreated
+        assert np.std(changed - same) < 0.03

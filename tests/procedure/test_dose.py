@@ -69,6 +69,24 @@ def test_alerts_and_reference_levels() -> None:
     assert {row.status for row in alert_rows(header, levels)} == {"not_checked"}
 
 
+def test_a_sum_that_lacks_something_alarms_but_never_clears() -> None:
+    levels = read_dose_levels()
+    events = report(EVENT, replace(EVENT, uid="2", air_kerma_mgy=None, dap_gy_cm2=900.0))
+    rows = {row.name: row for row in alert_rows(events, levels)}
+    assert rows["air kerma at the reference point"].status == "not_checked"
+    assert "At least 3 mGy: 1 of 2 events" in rows["air kerma at the reference point"].note
+    assert rows["dose-area product"].status == "error"  # 900.5 and no value missing
+    planes = (DoseTotals("A", dap_gy_cm2=100.0), DoseTotals("B"))
+    two = DoseReport("RDSR", "a.dcm", "0" * 64, totals=planes, events=(EVENT,))
+    assert alert_rows(two, levels)[-1].status == "not_checked"
+    assert {r.name: r.status for r in alert_rows(two, levels)}["dose-area product"] == "not_checked"
+    tace = reference_rows(two, levels.reference("tace"))[0]
+    assert (tace.status, tace.note) == (
+        "not_checked", "At least 53 % of the level: 1 of 2 planes state no total.",
+    )  # fmt: skip
+    assert "total_of_a_plane_missing" in {f.code for f in check_dose(planes, (EVENT,))}
+
+
 def test_skin_map_is_refused_for_what_is_missing() -> None:
     assert skin_map_gaps(report(EVENT)) == ()
     gaps = skin_map_gaps(report(EVENT, replace(EVENT, table_mm=(1.0, 2.0, None), filters=())))
