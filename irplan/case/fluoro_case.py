@@ -157,7 +157,8 @@ def _filter(
         }
         found["exposure_changes"] = each.exposure_changes
         found["frames_with_motion_carried"] = each.moved_frames
-        found["notes"] = each.notes
+        found["dark_frames"] = each.dark_frames
+        found["notes"] = each.run_notes  # what the file lacks is told by its reader
     else:
         scale = 0.25 * source.top
         out = np.clip(0.75 * source.top - scale * 2.0 * out, 0.0, source.top).astype(np.float32)

@@ -58,6 +58,13 @@ def _read(file: Path) -> Pixels:
             remedy="The file is truncated or holds no image; copy or export it again.",
         )
     syntax = UID(text(data.file_meta, "TransferSyntaxUID") or "1.2.840.10008.1.2")
+    if not syntax.is_transfer_syntax:
+        raise DicomError(
+            field,
+            got=f"the transfer syntax '{syntax}', which is not known here",
+            expected="uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000 pixels",
+            remedy="Convert the file to uncompressed DICOM where it was made.",
+        )
     frames = int(number(data, "NumberOfFrames") or 1)
     rows, columns = int(number(data, "Rows") or 0), int(number(data, "Columns") or 0)
     depth = int(number(data, "BitsAllocated") or 16) * int(number(data, "SamplesPerPixel") or 1)
@@ -84,8 +91,11 @@ def _read(file: Path) -> Pixels:
         )
     if "TransferSyntaxUID" not in data.file_meta:
         data.file_meta.TransferSyntaxUID = syntax
+    lowest = _lowest_bit(data, syntax)
     try:
         with quiet():
+            if lowest:  # else pydicom cuts what lies above the stored bits' number
+                data.BitsStored, data.HighBit = data.BitsAllocated, data.BitsAllocated - 1
             array = np.asarray(data.pixel_array).reshape(-1, rows, columns)
     except (RuntimeError, *READ_ERRORS) as error:
         raise DicomError(
@@ -102,7 +112,8 @@ def _read(file: Path) -> Pixels:
             expected=f"{frames} frames",
             remedy="The file is damaged; export it again.",
         )
-    return Pixels(_sign(array, data), False, _padding(data), syntax.name)
+    array = array >> lowest if lowest else _sign(array, data)
+    return Pixels(array, False, _padding(data), syntax.name)
 
 
 def same_pixels(a: Slice, b: Slice) -> bool:
@@ -137,14 +148,23 @@ def _by_gdcm(file: Path, field: str, syntax: UID) -> NDArray[Any]:
 
 
 def _sign(array: NDArray[Any], data: FileDataset) -> NDArray[Any]:
-    """Only the stored bits count; bits around them (old overlays) are cut, the sign extended."""
+    """Only the stored bits count; bits above them (old overlays) are cut, the sign extended."""
     allocated = 8 * array.dtype.itemsize
     stored = int(number(data, "BitsStored") or allocated)
     if array.dtype.kind not in "iu" or not 0 < stored < allocated:
         return array
-    high = int(number(data, "HighBit") or stored - 1)
-    above = allocated - 1 - high if stored - 1 <= high < allocated else allocated - stored
-    return (array << above) >> (allocated - stored)
+    shift = allocated - stored
+    return (array << shift) >> shift
+
+
+def _lowest_bit(data: FileDataset, syntax: UID) -> int:
+    """Where values begin in files that store them in the upper bits, as old ones do; else 0."""
+    allocated, stored, high = (
+        int(number(data, k) or 0) for k in ("BitsAllocated", "BitsStored", "HighBit")
+    )
+    if syntax.is_encapsulated or not 0 < stored < allocated or high != allocated - 1:
+        return 0
+    return allocated - stored
 
 
 def _padding(data: FileDataset) -> tuple[int, int] | None:

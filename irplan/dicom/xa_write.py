@@ -70,6 +70,8 @@ def filtered_dataset(
         )
     with quiet():
         data = copy.deepcopy(source.header)
+        if data.original_encoding[1] is False:
+            data = _little_endian(data)
     allocated = 8 if int(data.BitsAllocated) == 8 else 16
     stored = np.clip(np.rint(frames), 0, source.top)
     if source.turned:
@@ -115,6 +117,17 @@ def filtered_dataset(
         data.BitsStored, data.HighBit = source.top.bit_length(), source.top.bit_length() - 1
         _set_pixels(data, pixels, allocated)
     return data
+
+
+def _little_endian(data: FileDataset) -> FileDataset:
+    """A header read from big-endian bytes as one that can be written little-endian."""
+    for element in data.iterall():  # decodes every element
+        if element.VR == "OW" and isinstance(element.value, bytes):
+            element.value = np.frombuffer(element.value, ">u2").astype("<u2").tobytes()
+    out = FileDataset("", {}, preamble=data.preamble, file_meta=data.file_meta)
+    for element in data:
+        out.add(element)
+    return out
 
 
 def _derive(data: Dataset, description: str, codes: list[tuple[str, str]]) -> None:

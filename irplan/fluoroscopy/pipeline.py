@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from irplan.compute.cpu import fluoro_spatial
 from irplan.compute.crew import share_rows
 from irplan.errors import InputError
-from irplan.fluoroscopy.exposure import block_levels, exposure_ratio
+from irplan.fluoroscopy.exposure import ExposureWatch
 from irplan.fluoroscopy.filter import (
     FilterFactory,
     Frame,
@@ -30,6 +30,7 @@ from irplan.fluoroscopy.temporal import TemporalStage
 Stage = Literal["temporal", "spatial", "enhance"]
 STAGES: tuple[Stage, ...] = ("temporal", "spatial", "enhance")
 
+_LEAST_PX = 16
 _LEARN_FRAMES = 8  # frames from which the noise model is made
 _JUMP = 0.05  # a change of exposure above it is counted as one
 
@@ -64,6 +65,12 @@ class Pipeline:
                     "stage", got=repr(name), expected=", ".join((*STAGES, "motion")),
                     remedy="Use one of these.",
                 )  # fmt: skip
+        if min(facts.shape) < _LEAST_PX:
+            raise InputError(
+                "frame", got=f"{facts.shape[0]} x {facts.shape[1]} pixels",
+                expected=f"{_LEAST_PX} or more a side",
+                remedy="The filter looks at blocks of pixels; give the whole frame.",
+            )  # fmt: skip
         self._padded = tuple(-(-n // 8) * 8 for n in facts.shape)
         shape = (self._padded[0], self._padded[1])
         inner = StreamFacts(shape, facts.rate_hz, facts.photometry, facts.pixel_mm)
@@ -82,7 +89,7 @@ class Pipeline:
         self._model: NoiseModel | None = None
         self._learnt: list[NDArray[np.float64]] = []
         self._before: Frame | None = None
-        self._level: NDArray[np.float64] | None = None
+        self._light = ExposureWatch(facts.photometry.offset)
         self.frames = 0
         self.exposure_changes = 0
         self.moved_frames = 0
@@ -93,7 +100,13 @@ class Pipeline:
         """The filtered frame, in the units it came in."""
         new = checked(frame, self.facts.shape)
         y = self._pad(new)
-        self._follow_exposure(y)
+        light = self._light.seen(y)
+        if light == "dark":  # the beam was off: shown as it came, not remembered
+            return new.copy()
+        if light == "new":
+            self._begin_anew()
+        else:
+            self._rescale(light)
         self._learn(y)
         x = self._through(self._d, y)
         out = np.empty(self._padded, np.float32)
@@ -103,6 +116,11 @@ class Pipeline:
         rows, columns = self.facts.shape
         result: Frame = out if out.shape == self.facts.shape else out[:rows, :columns].copy()
         return result
+
+    def _begin_anew(self) -> None:
+        counts, light = (self.exposure_changes, self.moved_frames), self._light
+        self.restore({})
+        (self.exposure_changes, self.moved_frames), self._light = counts, light
 
     def stabilised(self, d: Frame) -> Frame:
         """Temporal, spatial and enhancement of a frame that is stabilised already (noise SD 1)."""
@@ -120,7 +138,11 @@ class Pipeline:
 
     def scale_difference(self, factor: float) -> None:
         """Differences grow by ``factor`` from now on (another dose): the memories go with it."""
-        self._temporal.convert(lambda memory: np.multiply(memory, np.float32(factor), out=memory))
+
+        def scale(memory: Frame) -> None:
+            np.multiply(memory, np.float32(factor), out=memory)
+
+        self._temporal.convert(scale)
 
     def skipped(self, frames: int) -> None:
         """Tell that ``frames`` frames are missing before the next one."""
@@ -138,15 +160,27 @@ class Pipeline:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the result must know."""
-        said = []
-        photometry = self.facts.photometry
+        photometry, said = self.facts.photometry, []
         if photometry.lossy:
             said.append("lossy compression: the noise is not that of a detector, so figures of "
                         "dose or noise do not hold for this run")  # fmt: skip
         if photometry.relation != "linear" or photometry.inverted:
             said.append("values are not in proportion to intensity: noise was learnt as a table")
+        return (*said, *self.run_notes)
+
+    @property
+    def dark_frames(self) -> int:
+        """Frames without light so far."""
+        return self._light.dark_frames
+
+    @property
+    def run_notes(self) -> tuple[str, ...]:
+        """Of `notes`, what happened in the run so far."""
+        said = []
         if self.exposure_changes:
-            said.append(f"exposure changed {self.exposure_changes} times; memories were rescaled")
+            said.append(f"exposure changed {self.exposure_changes} time(s); memories were rescaled")
+        if self.dark_frames:
+            said.append(f"{self.dark_frames} frame(s) without light, shown as they came")
         return tuple(said)
 
     def _through(self, d: Frame, y: Frame) -> Frame:
@@ -195,19 +229,14 @@ class Pipeline:
         self._y[:] = np.pad(frame, ((0, down), (0, across)), mode="edge")
         return self._y
 
-    def _follow_exposure(self, y: Frame) -> None:
+    def _rescale(self, ratio: float) -> None:
         """Memories go with a change of the tube's output (the same everywhere)."""
-        level = block_levels(y, self.facts.photometry.offset)
-        before, self._level = self._level, level
-        if before is None or self._model is None or "temporal" in self._own:
-            return
-        ratio = exposure_ratio(level, before)
-        if ratio == 1.0:
+        if ratio == 1.0 or self._model is None or "temporal" in self._own:
             return
         if abs(ratio - 1.0) > _JUMP:
             self.exposure_changes += 1
         offset, model = np.float32(self.facts.photometry.offset), self._model
-        scratch = np.empty_like(y)
+        scratch = np.empty(self._padded, np.float32)
 
         def rescale(memory: Frame) -> None:
             model.unstabilise(memory, scratch)
@@ -252,13 +281,11 @@ class Pipeline:
         out: State = {"frames": np.array([self.frames, self.exposure_changes, self.moved_frames])}
         parts: dict[str, Any] = {
             "temporal": self._temporal, "spatial": self._spatial, "motion": self._motion,
-            "noise": self._model,
+            "noise": self._model, "light": self._light,
             **{f"own-{k}": v for k, v in self._own.items()},
         }  # fmt: skip
         for name, part in parts.items():
             out |= {f"{name}/{k}": v for k, v in part.state().items()}
-        if self._level is not None:
-            out["level"] = self._level
         if self._before is not None:
             out["before"] = self._before.copy()
             out |= {f"learnt/{n}": v for n, v in enumerate(self._learnt)}
@@ -296,7 +323,7 @@ class Pipeline:
         self._spatial.restore(parts.get("spatial", {}))
         self._motion.restore(parts.get("motion", {}))
         self._model = NoiseModel.of_state(parts["noise"])
-        self._level = np.array(state["level"])
+        self._light.restore(parts.get("light", {}))
         self._before = np.array(state["before"], np.float32) if "before" in state else None
         learnt = parts.get("learnt", {})
         self._learnt = [np.array(learnt[k]) for k in sorted(learnt, key=int)]

@@ -100,8 +100,12 @@ class Subtraction:
             raise InputError("mask", got="none", expected="a mask", remedy="Restore a whole state.")
         live = np.empty(self.facts.shape, np.float32)
         model.stabilise(new, live)
-        mask = self._at_exposure(mask, model, new)
-        if self._shift != "none":
+        ratio = self._exposure(new)
+        lit = ratio is not None  # else the beam was off: the frame moves and teaches nothing
+        mask = self._at_exposure(mask, model, self._ratio if ratio is None else ratio)
+        if not lit:
+            mask = moved(mask, self.shift)
+        elif self._shift != "none":
             first = self._seen == self._count + 1
             start = None if first else self._track.predicted()
             rigid = self._track.step(pixel_shift(mask, live, start=start).rigid)
@@ -110,7 +114,7 @@ class Subtraction:
                 self.shift = shift_field(mask, live, rigid, _BLOCKS)
             mask = moved(mask, self.shift)
         difference = live - mask
-        if self._filtered:
+        if self._filtered and lit:
             difference = self._pipeline.filtered_difference(difference)
         before, now = np.empty_like(live), np.empty_like(live)
         model.unstabilise(mask, before)
@@ -122,18 +126,26 @@ class Subtraction:
         )
         return out
 
-    def _at_exposure(self, mask: Frame, model: NoiseModel, new: Frame) -> Frame:
-        """The mask as it would be at the exposure of ``new``."""
+    def _exposure(self, new: Frame) -> float | None:
+        """That of a frame over the mask's; None for one without light."""
         offset = self.facts.photometry.offset
-        plain = (self._sum / self._count).astype(np.float32)
-        ratio = exposure_ratio(block_levels(new, offset), block_levels(plain, offset))
+        ratio = exposure_ratio(block_levels(new, offset), block_levels(self._plain_mask, offset))
+        return ratio if isinstance(ratio, float) else None
+
+    @property
+    def _plain_mask(self) -> Frame:
+        return (self._sum / self._count).astype(np.float32)
+
+    def _at_exposure(self, mask: Frame, model: NoiseModel, ratio: float) -> Frame:
+        """The mask as it would be at ``ratio`` times its exposure."""
         if ratio != self._ratio:  # stabilised differences grow as the root of the dose
             self._pipeline.scale_difference(math.sqrt(ratio / self._ratio))
             self._ratio = ratio
         if ratio == 1.0:
             return mask
         out = np.empty(self.facts.shape, np.float32)
-        model.stabilise((plain - np.float32(offset)) * np.float32(ratio) + np.float32(offset), out)
+        offset = np.float32(self.facts.photometry.offset)
+        model.stabilise((self._plain_mask - offset) * np.float32(ratio) + offset, out)
         return out
 
     def state(self) -> State:

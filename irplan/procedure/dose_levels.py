@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from irplan.errors import InputError
-from irplan.planning.evaluation import Row
+from irplan.planning.evaluation import Row, Status
 from irplan.procedure.dose import DoseReport
 
 #: Quantity -> (attribute or rule, unit, words).
@@ -139,7 +139,7 @@ def reference_rows(report: DoseReport, level: ReferenceLevel) -> tuple[Row, ...]
         lacks = report.unstated(quantity) if quantity != "fluoro_time_min" else ""
         if lacks:
             part = f"At least {part[:-1]}: {lacks}."
-        below = "not_checked" if lacks else "ok"
+        below: Status = "not_checked" if lacks else "ok"
         status = below if value <= limit else "warning"
         rows.append(Row(name, value, unit, said, status, part, level.source))
     return tuple(rows)

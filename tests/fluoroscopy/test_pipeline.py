@@ -136,6 +136,33 @@ def test_a_step_of_exposure_leaves_no_lag_and_is_told() -> None:
     assert "exposure changed 1" in each.notes[0]
 
 
+@pytest.mark.parametrize("dark", [(0,), (9, 10), (9, 10, 11, 12, 13, 14)])
+def test_frames_without_light_are_passed_over(dark: tuple[int, ...]) -> None:
+    """The beam was off: shown as they came; what follows is as if they had not been, or begins."""
+    rng = np.random.default_rng(5)
+    frames = [(rng.poisson(9.0, (64, 64)) * 24.0 + 100.0).astype(np.float32) for _ in range(24)]
+    run = [np.full((64, 64), 100.0, np.float32) if n in dark else f for n, f in enumerate(frames)]
+    facts = StreamFacts((64, 64), photometry=Photometry(gain=24.0, offset=100.0))
+    each = Pipeline(facts)
+    shown = [each.step(f) for f in run]
+    for n in dark[:3]:
+        assert np.abs(shown[n] - 100.0).max() < 1.0
+    kept = [f for n, f in enumerate(frames) if n not in dark]
+    fresh = Pipeline(facts)
+    if len(dark) > 3 or dark[0] == 0:  # of another order for long: a run that begins anew
+        kept = kept[dark[0] :]
+    assert np.array_equal(shown[-1], [fresh.step(f) for f in kept][-1])
+    assert each.dark_frames == (0 if dark[0] == 0 else min(3, len(dark)))
+    other = Pipeline(facts)
+    other.restore(each.state())
+    assert np.array_equal(other.step(frames[0]), each.step(frames[0]))
+
+
+def test_frames_too_small_for_blocks_are_refused() -> None:
+    with pytest.raises(InputError, match="16 or more"):
+        Pipeline(StreamFacts((8, 64)))
+
+
 def test_state_goes_on_and_nothing_grows() -> None:
     noisy, _ = simulate(scene("cardiac", shape=(130, 140), frames=14, seed=103), Exposure(), FLAT)
     facts = StreamFacts((130, 140), 15.0, photometry(FLAT))

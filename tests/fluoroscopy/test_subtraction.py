@@ -86,9 +86,11 @@ def test_another_dose_in_mid_run_is_no_contrast() -> None:
         f if n < 10 else (FLAT.offset + 2.5 * (f - FLAT.offset)).astype(np.float32)
         for n, f in enumerate(noisy.frames.astype(np.float32))
     ]
-    ground = made.path("contrast", 13) == 0.0
+    path = made.path("contrast", 13)
+    vessel, ground = path > 0.5 * path.max(), path == 0.0
     facts = StreamFacts((256, 256), 5.0, photometry(FLAT))
     shown = [list(filtered(Subtraction(facts), run))[10:] for run in (noisy.frames, stepped)]
     for same, changed in zip(*shown, strict=True):
-        assert abs(changed[ground].mean() - same[ground].mean()) < 0.01  # ln 2.5 = 0.92 untreated
-        assert np.std(changed - same) < 0.03
+        assert abs(changed[ground].mean() - same[ground].mean()) < 0.02  # ln 2.5 = 0.92 untreated
+        contrast = [x[vessel].mean() - x[ground].mean() for x in (same, changed)]
+        assert contrast[1] == pytest.approx(contrast[0], rel=0.1)
