@@ -13,6 +13,8 @@ from irplan.planning.surfaces import SurfaceDistance, level_surface, sample
 
 #: Beyond this distance of the ice nothing is measured; a structure is then "at least" this far, mm.
 LOOK_MM = 30.0
+#: One in so many points bounds the smallest distance.
+SAMPLED = 16
 #: Name under which the distance to the outside of the body is reported.
 SKIN = "skin"
 
@@ -83,9 +85,26 @@ def _to_ice(
         depth = meter.nearest(inside, exact=False)
         deepest = int(np.argmax(depth))
         return IceDistance(-float(depth[deepest]) - half_mm, as_point(inside[deepest], field="ice"))
-    gap = meter.nearest(points, exact=False)
+    points, gap = _nearest(points, meter)
     nearest = int(np.argmin(gap))
     distance = max(0.0, float(gap[nearest]) - half_mm)
     if distance >= LOOK_MM:
         return IceDistance(LOOK_MM, None)
     return IceDistance(distance, as_point(points[nearest], field="ice"))
+
+
+def _nearest(
+    points: NDArray[np.float64], meter: SurfaceDistance
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Those of ``points`` that can be nearest to the surface, with their distances.
+
+    A few points bound the smallest distance; who is farther than that from a ball round the
+    surface is not asked.
+    """
+    vertices = meter.surface.points_mm
+    centre = vertices.mean(axis=0)
+    radius = np.sqrt(np.max(np.sum((vertices - centre) ** 2, axis=1)))
+    least = float(np.min(meter.nearest(points[::SAMPLED], exact=False)))
+    away = np.sqrt(np.sum((points - centre) ** 2, axis=1)) - radius
+    near = points[away <= least + 1e-6]
+    return near, meter.nearest(near, exact=False, most_mm=least + 1e-6)

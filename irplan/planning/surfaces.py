@@ -93,14 +93,17 @@ class SurfaceDistance:
         self._start = np.concatenate([[0], np.cumsum(count)])
         self._around = np.argsort(flat, kind="stable") // 3
 
-    def nearest(self, points_mm: NDArray[np.float64], *, exact: bool = True) -> NDArray[np.float64]:
+    def nearest(
+        self, points_mm: NDArray[np.float64], *, exact: bool = True, most_mm: float = np.inf
+    ) -> NDArray[np.float64]:
         """(n,) unsigned distance in mm of (n, 3) LPS points to the surface.
 
         ``exact=False`` gives the distance to the nearest vertex: never too small, and too large by
-        about (edge length)^2 / (4 distance).
+        about (edge length)^2 / (4 distance), +inf beyond ``most_mm``.
         """
         if not exact:
-            return np.asarray(self._tree.query(points_mm)[0], dtype=np.float64)
+            gaps = self._tree.query(points_mm, distance_upper_bound=most_mm)[0]
+            return np.asarray(gaps, dtype=np.float64)
         from irplan.compute.cpu import mesh_distance
 
         points = np.ascontiguousarray(points_mm, dtype=np.float64)
