@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationProblem, CryoResult
+from irplan.ablation import AblationProblem
 from irplan.case.open import open_mask_and_notes
 from irplan.case.plan_folder import open_plan_folder
 from irplan.compute.progress import Progress, no_progress, portion
@@ -108,13 +108,6 @@ def _simulated(
     progress: Progress,
 ) -> PlanEvaluation:
     kind = plan.placements[0].applicator.kind
-    if kind != "cryo" and uncertainty is not None:
-        raise InputError(
-            "--robust",
-            got=f"applicators of kind '{kind}'",
-            expected="cryoprobes",
-            remedy="Leave --robust out: the probability of coverage is known for cold only.",
-        )
     way = modality(kind, lethal=plan.lethal)
     problem = AblationProblem.from_labels(
         labels, plan.placements, plan.schedule, spacing_mm=way.final_mm
@@ -122,7 +115,7 @@ def _simulated(
     result = way.simulate(problem, search=False, progress=portion(progress, 0.0, 0.4))
     geometry = TargetGeometry.from_mask(target, labels, target_organ(labels, target))
     chance = None
-    if uncertainty is not None and isinstance(result, CryoResult):
+    if uncertainty is not None:
         chance = coverage_probability(
             plan, labels, geometry, uncertainty,
             result=result, samples=request.samples, seed=request.seed,

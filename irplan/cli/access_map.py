@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from irplan.cli.console import EXIT_NO_PLAN, JSON, QUIET, Console, command
-from irplan.cli.values import numbers, parse_point
-from irplan.errors import InputError
+from irplan.cli.values import numbers, parse_point, parse_rules
 
 if TYPE_CHECKING:
     from irplan.planning.access_map import AccessMap
@@ -36,7 +35,8 @@ def access_map(
         None, metavar="MASK", help="Where nothing was seen (truncated field of view, metal)."
     ),
     rule: list[str] = typer.Option(
-        [], metavar="NAME=VALUE", help="Another limit, e.g. max_length_mm=120; repeat."
+        [], metavar="NAME=VALUE",
+        help="Another limit, e.g. max_length=120 or bone.hard_mm=4; repeat.",
     ),
     error: str | None = typer.Option(
         None, metavar="MM,DEG", help="Error of the needle's tip and angle; default 4,1.3 (laser)."
@@ -80,7 +80,7 @@ def access_map(
             target_diameter_mm=target_diameter,
             unknown=unknown,
             series_uid=series,
-            rules=PathRules().with_values(**dict(_rule(text) for text in rule)),
+            rules=PathRules().with_values(**parse_rules(rule)),
             weights=weights,
             raster_mm=raster,
             entry_spacing_mm=entry_spacing,
@@ -92,19 +92,6 @@ def access_map(
         _show(console, outcome.found, outcome.messages, out, outcome.files)
     if not (outcome.found.admissible or outcome.found.unchecked):
         raise typer.Exit(EXIT_NO_PLAN)
-
-
-def _rule(text: str) -> tuple[str, float]:
-    name, _, value = text.partition("=")
-    try:
-        return name.strip(), float(value)
-    except ValueError:
-        raise InputError(
-            "--rule",
-            got=repr(text),
-            expected="NAME=VALUE with a number",
-            remedy="For example --rule max_length_mm=120",
-        ) from None
 
 
 def _show(

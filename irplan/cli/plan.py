@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from irplan.cli.console import JSON, QUIET, Console, command
-from irplan.cli.values import parse_point, parse_probes, parse_timing
+from irplan.cli.values import parse_point, parse_probes, parse_rules, parse_timing
 from irplan.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def plan(
         "fewest",
         metavar="coverage|robust|fewest",
         help="fewest needles; coverage with the least harm; or most likely to cover when needles "
-        "miss (cryo; see --uncertainty).",
+        "miss (see --uncertainty).",
     ),
     uncertainty: str = typer.Option(
         "cbct", metavar="NAME", help="Placement errors for --optimise robust (see irplan evaluate)."
@@ -61,6 +61,12 @@ def plan(
     alternatives: int = typer.Option(1, metavar="N", help="Plans to show, 1 to 6."),
     component: int | None = typer.Option(
         None, metavar="N", help="Plan one separate part of the mask alone; 1 is the largest."
+    ),
+    rule: list[str] = typer.Option(
+        [],
+        metavar="NAME=VALUE",
+        help="Another limit of paths or spacing, e.g. max_tilt=30 or gallbladder.hard_mm=3; "
+        "repeat. A wrong name lists all.",
     ),
     lethal_temperature: float = typer.Option(
         -20.0, metavar="DEGC", help="Isotherm that counts as lethal; -40 is the cautious choice."
@@ -125,6 +131,7 @@ def plan(
         from irplan.case.fixed_needles import read_fixed_needles
         from irplan.case.run import PlanRequest, run_plan
         from irplan.planning.case import PlanOptions
+        from irplan.planning.modality import modality as way_of
         from irplan.planning.rules import PathRules
 
         with_cbct = {"--field": field, "--prior-ct": prior_ct, "--prior-labels": prior_labels,
@@ -138,7 +145,10 @@ def plan(
                 remedy="Add --cbct, or leave it out.",
             )
         beam = CbctInput(field, prior_ct, prior_labels, prior_target, carry_error) if cbct else None
-        rules = PathRules() if beam is None else beam.rules(PathRules())
+        # The modality's spacing first: what the user sets must not contradict that of cold.
+        rules = way_of(modality).rules(PathRules()).with_values(**parse_rules(rule))
+        if beam is not None:
+            rules = beam.rules(rules)
 
         phases = parse_timing(schedule, power, modality)
         cycles = phases.freeze_count if phases is not None and modality == "cryo" else 2

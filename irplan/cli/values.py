@@ -96,6 +96,34 @@ def parse_schedule(text: str) -> Schedule:
     return Schedule.freeze_thaw_freeze(freeze, thaw, refreeze)
 
 
+def parse_rules(texts: Iterable[str]) -> dict[str, float]:
+    """``["max_tilt=30", "gallbladder.hard_mm=3"]`` -> values by name, each name once."""
+    out: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        name = name.strip()
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not name or not math.isfinite(number):
+            raise InputError(
+                "--rule",
+                got=repr(text),
+                expected="NAME=VALUE with a number",
+                remedy="For example --rule max_length=120 or --rule gallbladder.hard_mm=3",
+            )
+        if name in out:
+            raise InputError(
+                "--rule",
+                got=f"'{name}' twice",
+                expected="each rule once",
+                remedy="Leave one of them out.",
+            )
+        out[name] = number
+    return out
+
+
 def modules_here(specs: Iterable[str]) -> None:
     """Let ``module:function`` be found in the present folder, after everything installed.
 

@@ -124,13 +124,6 @@ class PlanOptions:
                 expected="one of " + ", ".join(get_args(Objective)),
                 remedy="Use one of these.",
             )
-        if self.objective == "robust" and self.modality != "cryo":
-            raise InputError(
-                "options.objective",
-                got=f"'robust' with modality {self.modality}",
-                expected="cryo: the probability of coverage is computed for it alone",
-                remedy="Use 'coverage' or 'fewest'.",
-            )
         preset(self.uncertainty)  # raises for a name that is none
         if not 1 <= self.alternatives <= 6:
             raise InputError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationResult, CryoResult
+from irplan.ablation import AblationResult, CryoResult, HeatResult
 from irplan.image import LabelMap, Volume
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -18,7 +18,7 @@ from irplan.planning.ice_distance import SKIN, IceDistance, ice_distances
 from irplan.planning.margin_directions import directional_margins
 from irplan.planning.margin_smoothing import smooth_level
 from irplan.planning.margins import MarginReport, TargetGeometry, measure_margins
-from irplan.planning.modality import lethal_field
+from irplan.planning.modality import lethal_field, spaced
 from irplan.planning.obstacles import ObstacleRaster, build_raster, large_vessels, target_organ
 from irplan.planning.paths import PathCandidate
 from irplan.planning.plan import AblationPlan
@@ -69,7 +69,7 @@ def evaluate_plan(
     plan, result : what was planned and what the simulation of it returned.
     labels : structures on the image's grid; those not listed become "not checked" rows.
     target_mask : bool on the same grid.
-    rules : limits; the defaults are sourced in `rules`.
+    rules : limits; None: those the plan was made under (`plan_rules`).
     paths : the described path of each placement in order; measured anew when not given.
     target : the target's geometry if it was made already.
     probability : how sure the coverage is, where `coverage_probability` was asked.
@@ -79,7 +79,6 @@ def evaluate_plan(
     ------
     GridMismatchError, InputError : bad target mask.
     """
-    rules = PathRules() if rules is None else rules
     case = _Case.of(plan, labels, target_mask, rules, paths, target, unknown)
     if not isinstance(result, CryoResult):
         return _by_other_means(case, plan, result, probability)
@@ -110,10 +109,10 @@ def _by_other_means(
     gaps = ice_distances(field, case.labels, case.structures, edge_c=level)
     rows = [
         replace(row, note=words) if row.name == "target in the lethal zone" else row
-        for row in case.margin_rows(report, None, None)
+        for row in case.margin_rows(report, None, None, heat=isinstance(result, HeatResult))
     ]
     rows += [
-        probability_row(probability, plan.margin_goal_mm, "not computed for this modality"),
+        probability_row(probability, plan.margin_goal_mm, "not asked for"),
         *case.vessel_rows(),
         *organ_rows(gaps, case.labels, case.structures, what="zone"),
         *case.needle_rows(),
@@ -141,7 +140,6 @@ def evaluate_zone(
     is and the simulation are "not checked".  Else as `evaluate_plan`.  Raises `InputError` for an
     empty zone and `GridMismatchError` for another grid.
     """
-    rules = PathRules() if rules is None else rules
     zone = as_target_mask(zone_mask, labels.grid, field="zone mask")
     case = _Case.of(plan, labels, target_mask, rules, paths, target, unknown)
     depth = smooth_level(zone, labels.grid)
@@ -179,14 +177,14 @@ class _Case:
         plan: AblationPlan,
         labels: LabelMap,
         target_mask: NDArray[Any],
-        rules: PathRules,
+        rules: PathRules | None,
         paths: Sequence[PathCandidate] | None,
         target: TargetGeometry | None,
         unknown: NDArray[np.bool_] | None,
     ) -> _Case:
         mask = as_target_mask(target_mask, labels.grid)
         organ = target_organ(labels, mask)
-        rules = rules.for_organ(organ)
+        rules = plan_rules(plan, organ) if rules is None else rules.for_organ(organ)
         if target is None:
             target = TargetGeometry.from_mask(mask, labels, organ)
         if paths is None:
@@ -214,16 +212,22 @@ class _Case:
         )
 
     def margin_rows(
-        self, report: MarginReport, cautious: MarginReport | None, lethal_c: Volume | None
+        self,
+        report: MarginReport,
+        cautious: MarginReport | None,
+        lethal_c: Volume | None,
+        *,
+        heat: bool = False,
     ) -> list[Row]:
         return margin_rows(
             self.plan, report, cautious, self.target, lethal_c, self.vessel, self.axes_mm,
-            self.rules,
+            self.rules, heat=heat,
         )  # fmt: skip
 
     def vessel_rows(self) -> list[Row]:
+        kind = self.plan.placements[0].applicator.kind
         return [
-            vessel_row(self.vessel, self.rules),
+            vessel_row(self.vessel, self.rules, thermal=kind != "ire"),
             *thin_vessel_rows(self.vessel, self.labels, self.rules),
         ]
 
@@ -258,6 +262,15 @@ class _Case:
             zone_reach=report.reach,
             coverage_probability=probability,
         )
+
+
+def plan_rules(plan: AblationPlan, organ: str | None) -> PathRules:
+    """The rules that ``plan`` was made under, as its provenance holds them.
+
+    Where it holds none (a plan from needles alone) those of its modality in ``organ``.
+    """
+    usual = spaced(plan.placements[0].applicator.kind, PathRules()).for_organ(organ)
+    return usual.recorded(plan.provenance.options)
 
 
 def vessels_near(

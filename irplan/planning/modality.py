@@ -37,7 +37,7 @@ LETHAL_RISE_K, HARMFUL_RISE_K = 18.0, 13.0
 #: Tissue this near a shaft's axis is its channel, mm: the shaft and a voxel of 1 mm [S].
 CHANNEL_MM = 2.5
 #: Slope of the logarithm of Arrhenius' dose at 55 degC, Ea/(R T^2) with 6.28e5 J/mol, 1/K.
-_LOG_DOSE_PER_K = 0.7
+LOG_DOSE_PER_K = 0.7
 _BODY_C = 37.0
 #: Allowed error in time of simulations that only guide a search, mm.
 SEARCH_TIME_ERROR_MM = 0.2
@@ -155,7 +155,7 @@ class Modality:
         assert isinstance(result, HeatResult)
         rise = np.maximum(result.maximum_c.array - _BODY_C, 0.0)
         inside = -self.zone(result, placements)[0].array
-        by_dose = np.maximum(LETHAL_RISE_K + inside / _LOG_DOSE_PER_K, 0.0)
+        by_dose = np.maximum(LETHAL_RISE_K + inside / LOG_DOSE_PER_K, 0.0)
         dead = np.maximum(rise, LETHAL_RISE_K)
         return Volume(
             np.where(inside >= 0.0, dead, np.minimum(rise, by_dose)).astype(np.float32),
@@ -179,14 +179,19 @@ class Modality:
 
     def rules(self, rules: PathRules) -> PathRules:
         """``rules`` with this modality's spacing where they are still the defaults (of cryo)."""
-        changes: dict[str, Limit] = {}
-        usual = PathRules()
-        for name, value, words in _SPACING[self.kind]:
-            if getattr(rules, name) == getattr(usual, name):
-                old: Limit = getattr(rules, name)
-                source = f"{_SPEC}, {self.kind} {words}"
-                changes[name] = replace(old, value=value, source=source)
-        return replace(rules, **changes)  # type: ignore[arg-type]
+        return spaced(self.kind, rules)
+
+
+def spaced(kind: Kind, rules: PathRules) -> PathRules:
+    """``rules`` with the spacing of ``kind`` where they are still the defaults (of cryo)."""
+    changes: dict[str, Limit] = {}
+    usual = PathRules()
+    for name, value, words in _SPACING[kind]:
+        if getattr(rules, name) == getattr(usual, name):
+            old: Limit = getattr(rules, name)
+            source = f"{_SPEC}, {kind} {words}"
+            changes[name] = replace(old, value=value, source=source)
+    return replace(rules, **changes)  # type: ignore[arg-type]
 
 
 #: Rules that differ from those of cryo: name, value, label of the source.

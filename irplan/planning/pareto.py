@@ -203,7 +203,7 @@ def _robust(
         simulations += searcher.simulations
         probability = coverage_probability(
             as_plan(found.confirmed), labels, target, uncertainty,
-            result=found.confirmed.result, margin_mm=options.margin_mm, seed=options.seed,  # type: ignore[arg-type]
+            result=found.confirmed.result, margin_mm=options.margin_mm, seed=options.seed,
             progress=portion(part, 0.6, 1.0),
         )  # fmt: skip
         tried.append(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationProblem, CryoResult, simulate_cryo, simulate_many
+from irplan.ablation import AblationProblem, AblationResult, Placement, simulate_many
 from irplan.ablation.problem import check_range
 from irplan.ablation.tissue_map import TissueMap
 from irplan.ablation.tissue_table import TISSUE_OF_STRUCTURE
@@ -16,8 +16,11 @@ from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError, IrplanError
 from irplan.image import LabelMap
 from irplan.planning.margins import TargetGeometry
+from irplan.planning.modality import modality
 from irplan.planning.plan import AblationPlan
-from irplan.planning.robustness_fast import LEAST, MOST, VOXEL_MM, FastModel, Rays, disturbed
+from irplan.planning.robustness_disturbed import disturbed
+from irplan.planning.robustness_effect import LEAST_EFFECT, AddedEffect
+from irplan.planning.robustness_fast import LEAST, MOST, FastModel, Rays
 from irplan.planning.robustness_result import (
     CoverageProbability,
     FastError,
@@ -28,16 +31,18 @@ from irplan.planning.robustness_result import (
 from irplan.planning.robustness_sampling import MovedNeedles, Normals, moved_needles
 from irplan.planning.robustness_uncertainty import Uncertainty
 from irplan.planning.rules import PathRules
-from irplan.planning.surfaces import sample
 
 #: Samples that make Wilson's 95 % interval +-2 % whatever the probability.
 SAMPLES_FOR_2_PERCENT = 2401
 #: Samples of full physics by default, and samples behind the shares of the sources.
 FULL_SAMPLES, SHARE_SAMPLES = 200, 800
-#: Samples that are simulated in full to take off the fast mode's error, for several needles.
-PAIRS = 60
+#: Samples that are simulated in full to take off the fast mode's error, for several needles.  A
+#: simulation by heat or of electrodes takes seconds, not tenths of one.
+PAIRS = {"cryo": 60, "mwa": 24, "rfa": 12, "ire": 16}
 #: Stream of the noise that stands for the fast mode's scatter.
 _NOISE = 9
+#: Allowed error in time of the zone's radius in samples that are simulated in full, mm.
+_TIME_ERROR_MM = {"cryo": 0.06, "mwa": 0.2, "rfa": 0.2, "ire": 0.2}
 #: Tissue round the active zones in simulations of disturbed needles, mm.
 _ROOM_MM = 75.0
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -49,7 +54,7 @@ def coverage_probability(
     target: TargetGeometry,
     uncertainty: Uncertainty,
     *,
-    result: CryoResult | None = None,
+    result: AblationResult | None = None,
     margin_mm: float | None = None,
     rules: PathRules | None = None,
     samples: int | None = None,
@@ -67,37 +72,46 @@ def coverage_probability(
     ----------
     plan, labels, target : the plan, the structures it was made on, the target's geometry.
     uncertainty : standard deviations of all errors (`preset`).
-    result : the plan's simulation at 1 mm; simulated now when not given.
+        By electroporation the tissue's perfusion and thermal conductivity change nothing and are
+        left as they are; its electric conductivity is not varied.  Electrodes get the voltage that
+        belongs to their distance as placed.
+    result : the plan's simulation on the fine grid; simulated now when not given.
     margin_mm : margin to be covered, 0 to 30 mm; None: the plan's goal.
     samples : 20 to 1 000 000; None: 2401 (fast; +-2 % at worst) or 200 (full).
     seed : >= 0; the same seed gives every plan the same errors (common random numbers).
-    mode : "fast" carries each probe's cold with its needle (`FastModel`); "full" simulates
-        every sample at 2 mm (corrected by the plan's own 1 mm result).
+    mode : "fast" carries each applicator's effect with its needle (`FastModel`); "full" simulates
+        every sample on 2 mm voxels (radiofrequency 3 mm), corrected by the plan's own result.
     check_pairs : in the fast mode, samples that are also simulated in full, spread over the
         margins found (0, or 4 and more).  A line through them corrects the fast margins, what
         scatters about it is added as noise, and both are stated; the probability is then corrected
         by what the pairs say beyond the line, and its interval holds that correction's error.
-        None: 60 for several needles, 0 for one.
+        None: `PAIRS` for several needles, 0 for one.
 
     Raises
     ------
-    InputError : no cryoablation, a lethal rule with a hold time, options out of range, or what the
-        simulation raises for the plan itself.
+    InputError : a lethal rule with a hold time, applicators of several kinds, options out of
+        range, or what the simulation raises for the plan itself.
 
-    Cost on 2 cores: fast about 5 s with the shares of the sources; full some 20 samples/s.
+    Cost on 2 cores, cryo: fast about 5 s with the shares of the sources; full some 20 samples/s.
     """
     rules = PathRules() if rules is None else rules
     goal = plan.margin_goal_mm if margin_mm is None else margin_mm
     count = samples or (SAMPLES_FOR_2_PERCENT if mode == "fast" else FULL_SAMPLES)
+    kind = plan.placements[0].applicator.kind
     if check_pairs is None:
-        check_pairs = PAIRS if len(plan.placements) > 1 and mode == "fast" else 0
+        several = len(plan.placements) > 1 and mode == "fast"
+        check_pairs = min(count, PAIRS[kind]) if several else 0
     _check(plan, goal, count, seed, mode, check_pairs)
+    way = modality(kind, lethal=plan.lethal)
+    effect = AddedEffect(way)
+    if kind == "ire":
+        uncertainty = uncertainty.without_tissue()
     tissues = TissueMap.from_labels(labels, plan.placements, margin_mm=_ROOM_MM)
     if result is None:
-        result = simulate_cryo(
-            AblationProblem.from_labels(labels, plan.placements, plan.schedule),
-            progress=portion(progress, 0.0, 0.2),
+        problem = AblationProblem.from_labels(
+            labels, plan.placements, plan.schedule, spacing_mm=way.final_mm
         )
+        result = way.simulate(problem, search=False, progress=portion(progress, 0.0, 0.2))
     rays = Rays.of(target, rules.subcapsular_depth.value, goal)
     normals = Normals.drawn(len(plan.placements), count, seed)
     moved = moved_needles(plan.placements, normals, uncertainty)
@@ -107,12 +121,14 @@ def coverage_probability(
     refused = 0
     if mode == "full":
         every = np.arange(count)
-        margins = _full(plan, tissues, rays, result, moved, every, portion(progress, 0.2, 1.0))
+        margins = _full(
+            plan, effect, tissues, rays, result, moved, every, portion(progress, 0.2, 1.0)
+        )
         refused = int(np.isnan(margins).sum())
         margins = np.where(np.isnan(margins), rays.offsets_mm[0], margins)
     else:
         model = FastModel.of(
-            plan, tissues, rays, result, uncertainty,
+            plan, tissues, rays, result, uncertainty, effect=effect,
             tissue_name=TISSUE_OF_STRUCTURE.get(target.organ_name or "tumour", "tumour"),
             progress=portion(progress, 0.2, 0.5),
         )  # fmt: skip
@@ -122,7 +138,9 @@ def coverage_probability(
             # Evenly over the margins the fast mode found: selecting by it does not bias a line.
             order = np.argsort(margins, kind="stable")
             which = order[np.linspace(0, count - 1, check_pairs).round().astype(np.int64)]
-            full = _full(plan, tissues, rays, result, moved, which, portion(progress, 0.5, 1.0))
+            full = _full(
+                plan, effect, tissues, rays, result, moved, which, portion(progress, 0.5, 1.0)
+            )
             line, checked = _compared(margins[which], full, goal)
         sources = _sources(model, normals, uncertainty, goal, line, seed)
         noise = np.random.default_rng([seed, _NOISE]).standard_normal(count)
@@ -157,12 +175,12 @@ def _check(
     check_range("samples", count, 20, 1_000_000, "", "2401 give an interval of +-2 %.")
     check_range("seed", seed, 0, 2**63 - 1, "", "Give a whole number.")
     check_range("check_pairs", check_pairs, 0, count, "", "At most as many as samples.")
-    kind = plan.placements[0].applicator.kind
-    if kind != "cryo" or plan.lethal.hold_s > 0.0:
+    kinds = list(dict.fromkeys(p.applicator.kind for p in plan.placements))
+    if len(kinds) > 1 or (kinds[0] == "cryo" and plan.lethal.hold_s > 0.0):
         raise InputError(
             "plan",
-            got=f"applicators of kind '{kind}'" if kind != "cryo" else "a rule with a hold time",
-            expected="cryoprobes with a zone that an isotherm bounds",
+            got="a rule with a hold time" if len(kinds) == 1 else "kinds " + ", ".join(kinds),
+            expected="applicators of one kind; by cold, a zone that an isotherm bounds",
             remedy="The probability of coverage is not computed for it: leave it out.",
         )
     if mode not in ("fast", "full"):
@@ -173,26 +191,26 @@ def _check(
 
 def _full(
     plan: AblationPlan,
+    effect: AddedEffect,
     tissues: TissueMap,
     rays: Rays,
-    result: CryoResult,
+    result: AblationResult,
     moved: MovedNeedles,
     which: NDArray[np.int64],
     progress: Progress,
 ) -> NDArray[np.float64]:
     """Smallest margins of some samples by simulation; NaN for those that cannot be simulated."""
     points, shape = rays.points_mm.reshape(-1, 3), rays.points_mm.shape[:2]
-    body = result.body_temperature_c
-    drop = body - plan.lethal.threshold_c
+    way = effect.way
     out = np.full(len(which), np.nan)
     done: list[int] = []
 
     def problems() -> Iterator[AblationProblem]:
-        yield tissues.problem(plan.placements, plan.schedule, spacing_mm=VOXEL_MM)
+        yield tissues.problem(plan.placements, plan.schedule, spacing_mm=way.search_mm)
         for place, n in enumerate(which.tolist()):
             try:
                 problem = tissues.problem(
-                    moved.placements(plan.placements, n), plan.schedule, spacing_mm=VOXEL_MM
+                    moved.placements(plan.placements, n), plan.schedule, spacing_mm=way.search_mm
                 )
             except IrplanError:
                 continue  # needles that touch, or an active zone in gas or bone
@@ -201,15 +219,25 @@ def _full(
                 problem, float(moved.log_perfusion[n]), float(moved.log_conductivity[n])
             )
 
+    def along_rays(run: AblationResult, places: Sequence[Placement]) -> NDArray[np.float64]:
+        return effect.at(run, places, points).reshape(shape)
+
     correction: NDArray[np.float64] | None = None
-    fine = (body - sample(result.lethal_temperature(plan.lethal), points, body)).reshape(shape)
-    for k, run in enumerate(simulate_many(problems(), progress=progress, total=len(which) + 1)):
-        assert isinstance(run, CryoResult)  # a plan of cryoprobes
-        cold = (body - sample(run.lethal_temperature(plan.lethal), points, body)).reshape(shape)
+    fine = along_rays(result, plan.placements)
+    runs = simulate_many(
+        problems(),
+        time_error_mm=_TIME_ERROR_MM[way.kind],
+        progress=progress,
+        total=len(which) + 1,
+    )
+    for k, run in enumerate(runs):
         if correction is None:
-            correction = np.clip(fine / np.maximum(cold, 1e-3), LEAST, MOST)
-        else:
-            out[done[k - 1]] = rays.smallest(cold * correction, drop)
+            plain = along_rays(run, plan.placements)
+            correction = np.clip(fine / np.maximum(plain, LEAST_EFFECT), LEAST, MOST)
+            continue
+        place = done[k - 1]
+        places = moved.placements(plan.placements, int(which[place]))
+        out[place] = rays.smallest(along_rays(run, places) * correction, effect.lethal)
     return out
 
 

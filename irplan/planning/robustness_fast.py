@@ -1,8 +1,7 @@
-"""Margins of disturbed plans without simulating each: one probe's cold carried by its needle."""
+"""Margins of disturbed plans without simulating each: one applicator's effect carried along."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,28 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import (
-    AblationProblem,
-    CryoResult,
-    Placement,
-    TissueProperties,
-    simulate_many,
-    tissue,
-)
+from irplan.ablation import AblationProblem, AblationResult, Placement, simulate_many
 from irplan.ablation.tissue_map import TissueMap
-from irplan.compute.progress import Progress, no_progress
+from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError, IrplanError
-from irplan.geometry import Grid, Needle, as_point
+from irplan.geometry import Needle, as_point
 from irplan.planning.margins import TargetGeometry, counted_points
 from irplan.planning.plan import AblationPlan
+from irplan.planning.robustness_disturbed import disturbed
+from irplan.planning.robustness_effect import AddedEffect
 from irplan.planning.robustness_sampling import MovedNeedles, needle_frame
+from irplan.planning.robustness_single import TIME_ERROR_MM, SingleTables
 from irplan.planning.robustness_uncertainty import Uncertainty
-from irplan.planning.surfaces import sample
 
-#: Voxel of the simulations behind the model, mm; allowed error in time of the ice's radius, mm.
-VOXEL_MM, TIME_ERROR_MM = 2.0, 0.12
-#: Radius to which one probe's cold is tabulated, mm; steps of 1 mm.
-REACH_MM = 40.0
 #: Rays along the target's normals, about; their offsets from its surface, mm.
 RAYS, BEYOND_MM = 600, 8.0
 #: Nodes of the tissue's constants lie so many standard deviations from the plan's.
@@ -76,14 +66,14 @@ class Rays:
 
 @dataclass(frozen=True, eq=False)
 class FastModel:
-    """The cold of a plan as a function of needles and tissue constants.
+    """The effect of a plan (cold, say) as a function of needles and tissue constants.
 
-    cold(x) = R(x; t, n) * sum over the needles of c(x in the needle's frame; t), where c is the
-    cold of one probe simulated in uniform tissue (as Kirchhoff's potential), R the ratio of the
+    effect(x) = R(x; t, n) * sum over the needles of c(x in the needle's frame; t), where c is the
+    effect of one applicator in uniform tissue (`AddedEffect`, `SingleTables`), R the ratio of the
     simulated plan to this sum (space mapping, Bandler 1994, IEEE Trans MTT 42:2536), t the tissue
     constants and n the needles' shifts: R is simulated for the plan and, for each constant and
     each axis of each of several needles, at two nodes, between which its logarithm is a parabola.
-    For one probe far from vessels R = 1 and the zone moves rigidly.  Its error against full
+    For one applicator far from vessels R = 1 and the zone moves rigidly.  Its error against full
     physics is measured by `coverage_probability` (``check_pairs``).
     """
 
@@ -106,25 +96,26 @@ class FastModel:
         plan: AblationPlan,
         tissues: TissueMap,
         rays: Rays,
-        result: CryoResult,
+        result: AblationResult,
         uncertainty: Uncertainty,
         *,
+        effect: AddedEffect,
         tissue_name: str,
         progress: Progress = no_progress,
     ) -> FastModel:
-        """Simulate what the model needs, at 2 mm: five runs of one probe, five of the plan and six
-        for each of several needles.
+        """Simulate what the model needs on coarse voxels: five runs of one applicator, five of the
+        plan and six for each of several needles.
 
         ``result`` is the plan's own simulation; ``tissue_name`` that of the organ.  Raises
         `InputError` for applicators of several models in one plan (use full physics).
         """
-        probe = plan.placements[0].applicator
-        if any(p.applicator != probe for p in plan.placements):
+        tool = plan.placements[0].applicator
+        if any(p.applicator != tool for p in plan.placements):
             raise InputError(
                 "plan.placements",
                 got="applicators of several models",
                 expected="one model for the fast mode",
-                remedy="Use mode='full'.",
+                remedy="Use mode='full' (--full).",
             )
         logs = (
             NODE_SD * math.log(uncertainty.perfusion_factor),
@@ -132,54 +123,52 @@ class FastModel:
         )
         nodes = [(0.0, 0.0), (-logs[0], 0.0), (logs[0], 0.0), (0.0, -logs[1]), (0.0, logs[1])]
         distinct = list(dict.fromkeys(nodes))
-        whole = tissues.problem(plan.placements, plan.schedule, spacing_mm=VOXEL_MM)
-        single, axial_start = _single(plan, tissue_name, VOXEL_MM)
-        sharp, sharp_start = _single(plan, tissue_name, max(result.grid.spacing_mm))
-        problems = [disturbed(p, *n) for p, n in itertools.product((whole, single), distinct)]
+        voxel = effect.way.search_mm
+        whole = tissues.problem(plan.placements, plan.schedule, spacing_mm=voxel)
         node_mm = _needle_nodes_mm(uncertainty, len(plan.placements))
         shifted = _shifted(plan.placements, node_mm)
-        asked = [_allowed(plan, tissues, places) for places in shifted]
-        problems += [sharp, *(p for p in asked if p is not None)]
+        asked = [_allowed(plan, tissues, places, voxel) for places in shifted]
+        problems = [disturbed(whole, *n) for n in distinct]
+        problems += [p for p in asked if p is not None]
+        ends = (0.7, 1.0) if effect.way.kind == "ire" else (0.0, 0.7)
         runs = simulate_many(
-            problems, time_error_mm=TIME_ERROR_MM, progress=progress, total=len(problems)
+            problems,
+            time_error_mm=TIME_ERROR_MM,
+            progress=portion(progress, 0.0, ends[1]),
+            total=len(problems),
         )
-        colds: list[NDArray[np.float64]] = []
-        for run in runs:
-            assert isinstance(run, CryoResult)  # a plan of cryoprobes
-            field = run.lethal_temperature(plan.lethal)
-            if not len(distinct) <= len(colds) <= 2 * len(distinct):
-                at = rays.points_mm.reshape(-1, 3)
-                warm = sample(field, at, run.body_temperature_c).reshape(rays.points_mm.shape[:2])
-                colds.append(flux_potential(run.body_temperature_c - warm))
-            else:
-                colds.append(
-                    flux_potential(_tabulated(run.body_temperature_c, field.array, field.grid))
-                )
-        by_node = {n: colds[k] for k, n in enumerate(distinct)}
-        one = {n: colds[len(distinct) + k] for k, n in enumerate(distinct)}
-        base = one[nodes[0]]
-        table_logs = np.stack([np.log(one[n] / base) for n in nodes[1:]])
-        warm = sample(
-            result.lethal_temperature(plan.lethal),
-            rays.points_mm.reshape(-1, 3),
-            result.body_temperature_c,
-        ).reshape(rays.points_mm.shape[:2])
-        fine = flux_potential(result.body_temperature_c - warm)
-        sums = {n: _superposed(one[n], axial_start, rays, plan.placements) for n in distinct}
-        # The plan's own simulation is held against a probe on voxels of its size: what the voxel
-        # does to a zone then goes with the probe.
-        table = colds[2 * len(distinct)]
+        at = rays.points_mm.reshape(-1, 3)
+        shape = rays.points_mm.shape[:2]
+
+        def along_rays(run: AblationResult, places: Sequence[Placement]) -> NDArray[np.float64]:
+            return effect.potential(effect.at(run, places, at)).reshape(shape)
+
+        places = [plan.placements] * len(distinct)
+        places += [s for s, p in zip(shifted, asked, strict=True) if p is not None]
+        found = [along_rays(run, own) for run, own in zip(runs, places, strict=True)]
+        by_node = dict(zip(distinct, found, strict=False))
+        single = SingleTables.of(
+            plan, effect, tissue_name, distinct, result, portion(progress, ends[0], 1.0)
+        )
+        base, axial_start = single.by_node[nodes[0]], single.axial_start_mm
+        table_logs = np.stack([np.log(single.by_node[n] / base) for n in nodes[1:]])
+        fine = along_rays(result, plan.placements)
+        sums = {
+            n: _superposed(single.by_node[n], axial_start, rays, plan.placements) for n in distinct
+        }
+        # The plan's own simulation is held against an applicator on voxels of its size: what the
+        # voxel does to a zone then goes with the needle.
+        table, sharp_start = single.sharp, single.sharp_start_mm
         ratio = np.clip(fine / _superposed(table, sharp_start, rays, plan.placements), LEAST, MOST)
         plain = by_node[nodes[0]] / sums[nodes[0]]
         against = [by_node[n] / sums[n] for n in nodes[1:]]
-        rest = iter(colds[2 * len(distinct) + 1 :])
+        rest = iter(found[len(distinct) :])
         against += [
-            plain if problem is None else next(rest) / _superposed(base, axial_start, rays, places)
-            for problem, places in zip(asked, shifted, strict=True)
+            plain if problem is None else next(rest) / _superposed(base, axial_start, rays, moved)
+            for problem, moved in zip(asked, shifted, strict=True)
         ]
         ratio_logs = np.stack([np.clip(np.log(r / plain), -1.0, 1.0) for r in against], axis=-1)
-        lethal_drop = np.array([result.body_temperature_c - plan.lethal.threshold_c])
-        drop = float(flux_potential(lethal_drop)[0])
+        drop = float(effect.potential(np.array([effect.lethal]))[0])
         order = np.argsort(fine[:, int(np.argmin(np.abs(rays.offsets_mm)))], kind="stable")
         return cls(
             plan.placements,
@@ -189,7 +178,7 @@ class FastModel:
             node_mm,
             sharp_start,
             table.astype(np.float32),
-            _fitted(table_logs, table.shape, int(axial_start - sharp_start)).astype(np.float32),
+            _fitted(table_logs, table.shape, round(axial_start - sharp_start)).astype(np.float32),
             ratio[order].astype(np.float32),
             np.ascontiguousarray(ratio_logs[order]).astype(np.float32),
         )
@@ -225,44 +214,6 @@ class FastModel:
             out,
         )
         return out.astype(np.float64)
-
-
-def disturbed(
-    problem: AblationProblem, log_perfusion: float, log_conductivity: float
-) -> AblationProblem:
-    """``problem`` with the tissues' perfusion and thermal conductivity times these factors."""
-    p, k = math.exp(log_perfusion), math.exp(log_conductivity)
-
-    def changed(t: TissueProperties) -> TissueProperties:
-        if t.fixed_temperature_c is not None:
-            return t
-        return replace(
-            t,
-            perfusion_per_s=min(0.2, p * t.perfusion_per_s),
-            k_unfrozen_w_per_mk=min(5.0, k * t.k_unfrozen_w_per_mk),
-            k_mushy_w_per_mk=min(5.0, k * t.k_mushy_w_per_mk),
-            k_frozen_w_per_mk=min(5.0, k * t.k_frozen_w_per_mk),
-        )
-
-    return replace(problem, tissues=tuple(changed(t) for t in problem.tissues), notes=())
-
-
-def flux_potential(cold_c: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Kirchhoff's potential: integral of the conductivity over a fall of temperature, W/m.
-
-    What adds up when heat flows to several probes is this, not temperature (Carslaw and Jaeger
-    1959, section 1.6): frozen tissue conducts four times better.  Conductivities of soft tissue
-    from the table, for a body at 37 degC; never below 1e-3.
-    """
-    t = tissue("tumour")
-    warm = 37.0 - t.liquidus_c
-    mushy = t.liquidus_c - t.solidus_c
-    out = (
-        t.k_unfrozen_w_per_mk * np.minimum(cold_c, warm)
-        + t.k_mushy_w_per_mk * np.clip(cold_c - warm, 0.0, mushy)
-        + t.k_frozen_w_per_mk * np.maximum(cold_c - warm - mushy, 0.0)
-    )
-    return np.maximum(out, 1e-3)
 
 
 def _parabola(value: NDArray[np.float64], node: float) -> NDArray[np.float64]:
@@ -302,11 +253,11 @@ def _shifted(
 
 
 def _allowed(
-    plan: AblationPlan, tissues: TissueMap, placements: tuple[Placement, ...]
+    plan: AblationPlan, tissues: TissueMap, placements: tuple[Placement, ...], voxel_mm: float
 ) -> AblationProblem | None:
-    """The problem at a node; None where needles would touch or freeze in gas or bone."""
+    """The problem at a node; None where needles would touch or work in gas or bone."""
     try:
-        return tissues.problem(placements, plan.schedule, spacing_mm=VOXEL_MM)
+        return tissues.problem(placements, plan.schedule, spacing_mm=voxel_mm)
     except IrplanError:
         return None
 
@@ -316,45 +267,6 @@ def _fitted(logs: NDArray[np.float64], shape: tuple[int, ...], ahead: int) -> ND
     rows = np.clip(np.arange(shape[0]) - ahead, 0, logs.shape[1] - 1)
     columns = np.clip(np.arange(shape[1]), 0, logs.shape[2] - 1)
     return logs[:, rows][:, :, columns]
-
-
-def _single(plan: AblationPlan, tissue_name: str, voxel_mm: float) -> tuple[AblationProblem, float]:
-    """One probe along z, tip towards +z, in uniform tissue; where its table begins, mm."""
-    a = plan.placements[0].applicator
-    half = 0.5 * a.active_length_mm
-    wide = int(2.0 * REACH_MM / voxel_mm) + 1
-    tall = math.ceil((2.0 * REACH_MM + 2.0 * half) / voxel_mm) + 1
-    grid = Grid.from_spacing(
-        (tall, wide, wide),
-        (voxel_mm,) * 3,
-        (-REACH_MM, -REACH_MM, -0.5 * voxel_mm * (tall - 1)),
-    )
-    tip = half + a.tip_offset_mm
-    needle = Needle((0.0, 0.0, tip), (0.0, 0.0, tip - a.active_length_mm - 20.0))
-    problem = AblationProblem(
-        grid=grid,
-        tissue_index=np.zeros(grid.shape, dtype=np.uint8),
-        tissues=(tissue(tissue_name),),
-        placements=(Placement(needle, a),),
-        schedule=plan.schedule,
-    )
-    return problem, math.ceil(-0.5 * voxel_mm * (tall - 1))
-
-
-def _tabulated(body_c: float, warm: NDArray[np.floating], grid: Grid) -> NDArray[np.float64]:
-    """Cold per (axial, radial) mm, the mean of eight directions round the probe."""
-    from scipy.ndimage import map_coordinates
-
-    start = math.ceil(float(grid.index_to_lps((0, 0, 0))[2]))
-    axial = np.arange(start, -start + 0.5)
-    radial = np.arange(0.0, REACH_MM + 0.5)
-    z, r = np.meshgrid(axial, radial, indexing="ij")
-    total = np.zeros(z.shape)
-    for angle in np.radians(np.arange(0.0, 360.0, 45.0)):
-        points = np.stack([r * np.cos(angle), r * np.sin(angle), z], axis=-1)
-        index = np.moveaxis(grid.lps_to_index(points), -1, 0)
-        total += body_c - map_coordinates(warm, index, order=1, mode="nearest", output=float)
-    return np.maximum(total / 8.0, 1e-3)
 
 
 def _superposed(

@@ -89,6 +89,10 @@ class Uncertainty:
         """A copy in which one source (a field's name) is certain."""
         return replace(self, **{source: 1.0 if source.endswith("factor") else 0.0})  # type: ignore[arg-type]
 
+    def without_tissue(self) -> Uncertainty:
+        """A copy in which the tissue's perfusion and thermal conductivity are certain."""
+        return self.without("perfusion_factor").without("conductivity_factor")
+
     @property
     def active(self) -> tuple[str, ...]:
         """Names of the sources that are not certain."""

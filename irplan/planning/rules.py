@@ -223,21 +223,35 @@ class PathRules:
     def with_values(self, **values: float) -> PathRules:
         """A copy with other numbers, e.g. ``with_values(max_length_mm=120, max_tilt_deg=30)``.
 
-        A name is the field's, with or without its unit at the end.  `InputError` lists the names.
+        A name is the field's, with or without its unit at the end; or that of an obstacle's
+        distance, ``"gallbladder.hard_mm"`` or ``"gas_or_bowel.soft_mm"``.  `InputError` lists the
+        names.
         """
         known = {f.name for f in fields(self) if f.name != "obstacles"}
+        groups = {o.name.replace(" ", "_").replace(",", ""): o for o in self.obstacles}
         changes: dict[str, Limit] = {}
+        distances: dict[str, dict[str, float]] = {}
         for name, value in values.items():
+            group, _, end = name.replace(" ", "_").replace(",", "").rpartition(".")
+            if group in groups and end in ("hard_mm", "soft_mm"):
+                distances.setdefault(group, {})[end] = float(value)
+                continue
             key = name if name in known else name.rsplit("_", 1)[0]
             if key not in known:
                 raise InputError(
                     f"rule '{name}'",
                     got="a rule that does not exist",
-                    expected="one of " + ", ".join(sorted(known)),
+                    expected="one of "
+                    + ", ".join([*sorted(known), *(f"{g}.hard_mm (.soft_mm)" for g in groups)]),
                     remedy="Use one of these names.",
                 )
             changes[key] = replace(getattr(self, key), value=float(value), source=SET_BY_USER)
-        return replace(self, **changes)  # type: ignore[arg-type]
+        out: PathRules = replace(self, **changes)  # type: ignore[arg-type]
+        for group, given in distances.items():
+            old = groups[group]
+            both = {"hard_mm": old.hard_mm, "soft_mm": old.soft_mm} | given
+            out = out.with_obstacle(old.name, **both)
+        return out
 
     def for_organ(self, organ: str | None) -> PathRules:
         """The rules as they hold in ``organ``: healthy tissue before the target only in the liver.
@@ -267,6 +281,29 @@ class PathRules:
             for o in self.obstacles
         )
         return replace(self, obstacles=new)
+
+    def recorded(self, options: Mapping[str, object]) -> PathRules:
+        """These rules with the values that a plan's provenance holds (`as_options`).
+
+        What differs was set when the plan was made, and says so as its source.  Options that are no
+        rule of this version are passed over; raises `InputError` for values out of range.
+        """
+        changes: dict[str, Limit] = {}
+        for f in fields(self):
+            value = options.get(f"rule.{f.name}")
+            if isinstance(value, int | float) and f.name != "obstacles":
+                limit: Limit = getattr(self, f.name)
+                if float(value) != limit.value:
+                    changes[f.name] = replace(limit, value=float(value), source=SET_BY_USER)
+        out: PathRules = replace(self, **changes)  # type: ignore[arg-type]
+        for o in self.obstacles:
+            hard = options.get(f"rule.{o.name}.hard_mm", o.hard_mm)
+            soft = options.get(f"rule.{o.name}.soft_mm", o.soft_mm)
+            if not isinstance(hard, int | float) or not isinstance(soft, int | float):
+                continue
+            if (hard, soft) != (o.hard_mm, o.soft_mm):
+                out = out.with_obstacle(o.name, hard_mm=float(hard), soft_mm=float(soft))
+        return out
 
     def as_options(self) -> Mapping[str, float]:
         """Name -> value of every rule, for a plan's provenance."""

@@ -114,7 +114,8 @@ def no_path_error(
         "needle path",
         got=f"no admissible path among {tested}; most are blocked by '{worst}' ({count})",
         expected="at least one path from the skin to the target under the hard rules",
-        remedy=f"Nearest miss: {miss}. Check the labels there, or relax that rule knowingly.",
+        remedy=f"Nearest miss: {miss}. Check the labels there, or relax that rule knowingly "
+        "(--rule NAME=VALUE).",
         blocked_by=blocked_by,
         nearest_miss=miss,
     )

@@ -54,10 +54,13 @@ def margin_rows(
     vessels: NearVessels | None,
     axes_mm: NDArray[np.float64],
     rules: PathRules,
+    *,
+    heat: bool = False,
 ) -> list[Row]:
     """Margin, coverage, shells and the cautious threshold.
 
-    ``cautious`` and ``lethal_c`` are None where the zone was given as a mask, not simulated.
+    ``cautious`` and ``lethal_c`` are None for a zone that no isotherm bounds: given as a mask, or
+    simulated by heat (``heat``) or electroporation.
     """
     goal = plan.margin_goal_mm
     rows = [
@@ -67,7 +70,7 @@ def margin_rows(
             "mm",
             f">= {goal:g} mm",
             _three(report.minimal_mm >= goal, report.minimal_mm >= 0.0),
-            _margin_note(plan, report, target, lethal_c, vessels, axes_mm),
+            _margin_note(plan, report, target, lethal_c, vessels, axes_mm, heat=heat),
             _MARGIN_SOURCE,
         ),
         Row(
@@ -155,8 +158,8 @@ def zone_note_row() -> Row:
     )
 
 
-def vessel_row(vessels: NearVessels | None, rules: PathRules) -> Row:
-    """Whether a large vessel lies near the target."""
+def vessel_row(vessels: NearVessels | None, rules: PathRules, *, thermal: bool = True) -> Row:
+    """Whether a large vessel lies near the target; its blood holds back cold and heat only."""
     limit = rules.high_risk_vessel
     name = "target to the nearest large vessel"
     words = f">= {limit.value:g} mm, else high-risk class"
@@ -166,7 +169,12 @@ def vessel_row(vessels: NearVessels | None, rules: PathRules) -> Row:
         note = f"none of {rules.min_vessel_diameter.value:g} mm or more within 20 mm"
         return Row(name, 20.0, "mm", words, "ok", "at least; " + note, limit.source)
     near = vessels.distance_mm < limit.value
-    note = "high-risk class: its blood warms the target's edge" if near else ""
+    why = (
+        "its blood keeps the target's edge near body temperature"
+        if thermal
+        else "its wall lies beside the target (blood flow does not weaken the field)"
+    )
+    note = f"high-risk class: {why}" if near else ""
     return Row(
         name, vessels.distance_mm, "mm", words, "warning" if near else "ok", note, limit.source
     )
@@ -179,7 +187,8 @@ def thin_vessel_rows(vessels: NearVessels | None, labels: LabelMap, rules: PathR
         return []
     note = (
         f"voxels of {voxel:.1f} mm do not show every vessel of {rule.value:g} mm: a needle may "
-        "cross one, or one may warm the ice; look along each needle, or use thinner slices"
+        "cross one, or its blood may hold the zone back; look along each needle, or use thinner "
+        "slices"
     )
     words = f"voxels <= {rule.value:g} mm"
     return [Row("thin vessels on the way", None, "mm", words, "not_checked", note, rule.source)]
@@ -204,7 +213,7 @@ def organ_rows(
             continue
         found = ice.get(name)
         if found is None:
-            rows.append(Row(title, None, "mm", words, "not_checked", "no ice was formed", _SPEC))
+            rows.append(Row(title, None, "mm", words, "not_checked", f"there is no {what}", _SPEC))
             continue
         if found.at_mm is None:
             note = f"at least; none within {LOOK_MM:g} mm of the {what}"
@@ -368,6 +377,8 @@ def _margin_note(
     lethal_c: Volume | None,
     vessels: NearVessels | None,
     axes_mm: NDArray[np.float64],
+    *,
+    heat: bool,
 ) -> str:
     """Where the smallest margin is and, below the goal, why in numbers."""
     note = f"smallest at {_place(report.minimal_at_mm)}"
@@ -382,8 +393,14 @@ def _margin_note(
         f"; the lethal zone ends {plan.margin_goal_mm - report.minimal_mm:.1f} mm short of the "
         "goal there"
     )
+    near = ""
+    if vessels is not None and len(vessels.points_mm) and (heat or lethal_c is not None):
+        gap = float(np.linalg.norm(vessels.points_mm - at, axis=1).min())
+        does = "cools it" if heat else f"keeps it warm ({_BODY_C:g} degC)"
+        if gap < SINK_REACH_MM:
+            near = f"; a large vessel {gap:.1f} mm from that place {does}"
     if lethal_c is None:
-        return note
+        return note + near
     here, cold = sample(lethal_c, np.stack([at, wanted]), _BODY_C).tolist()
     a, b = axes_mm[:, 0], axes_mm[:, 1]
     way = b - a
@@ -394,13 +411,7 @@ def _margin_note(
         f"{plan.margin_goal_mm:g} mm outside it, {plan.lethal.threshold_c:g} degC is needed; "
         f"the nearest probe is {probe:.1f} mm away"
     )
-    if vessels is not None and len(vessels.points_mm):
-        gap = float(np.linalg.norm(vessels.points_mm - at, axis=1).min())
-        if gap < SINK_REACH_MM:
-            note += (
-                f"; a large vessel {gap:.1f} mm from that place keeps it warm ({_BODY_C:g} degC)"
-            )
-    return note
+    return note + near
 
 
 def _capsule_note(report: MarginReport, target: TargetGeometry, rules: PathRules) -> str:

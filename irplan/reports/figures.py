@@ -39,7 +39,7 @@ def figure_notes(case: PlannedAblation) -> tuple[FigureNote, ...]:
                 f"planes_{k}",
                 f"Needle {k}: three planes through its tip",
                 f"Axial, coronal and sagittal CT through the tip of needle {k} with liver, "
-                "vessels, target, target plus margin, isotherms and needles.",
+                "vessels, target, target plus margin, the zone and needles.",
             ),
             FigureNote(
                 f"needle_{k}",
