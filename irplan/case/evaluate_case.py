@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from irplan.ablation import AblationProblem
 from irplan.case.open import open_mask_and_notes
 from irplan.case.plan_folder import open_plan_folder
 from irplan.compute.progress import Progress, no_progress, portion
-from irplan.errors import FileFormatError, InputError
+from irplan.errors import InputError
 from irplan.files import OutputFolder, write_evaluation_csv
 from irplan.files.evaluation_file import write_evaluation
+from irplan.files.uncertainty_file import read_uncertainty
 from irplan.image import LabelMap
 from irplan.planning import (
     AblationPlan,
@@ -28,7 +28,6 @@ from irplan.planning import (
 )
 from irplan.planning.modality import modality
 from irplan.planning.obstacles import target_organ
-from irplan.planning.robustness_uncertainty import PRESETS, preset, uncertainty_from_mapping
 from irplan.viz import margin_globe, margin_map, png_bytes
 
 _DPI = 110
@@ -71,7 +70,7 @@ def run_evaluate(request: EvaluateRequest, *, progress: Progress = no_progress) 
     """
     if request.out is not None:
         OutputFolder.check(request.out)
-    uncertainty = None if request.robust is None else _uncertainty(request.robust)
+    uncertainty = None if request.robust is None else read_uncertainty(request.robust)
     if request.zone is not None and uncertainty is not None:
         raise InputError(
             "--robust",
@@ -125,23 +124,6 @@ def _simulated(
     return evaluate_plan(
         plan, result, labels, target, target=geometry, probability=chance, unknown=unknown
     )
-
-
-def _uncertainty(given: str) -> Uncertainty:
-    """A preset's name or a TOML file with the fields of `Uncertainty`."""
-    file = Path(given)
-    if given in PRESETS or not (file.suffix or file.exists()):
-        return preset(given)
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FileFormatError(
-            f"uncertainty file '{file.name}'",
-            got=str(error)[:160],
-            expected="a TOML file, or one of " + ", ".join(PRESETS),
-            remedy="Check the path and the place named.",
-        ) from error
-    return uncertainty_from_mapping(data, name=file.stem)
 
 
 def _write(judged: Judged, folder: Path) -> None:

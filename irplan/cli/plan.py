@@ -53,7 +53,9 @@ def plan(
         "miss (see --uncertainty).",
     ),
     uncertainty: str = typer.Option(
-        "cbct", metavar="NAME", help="Placement errors for --optimise robust (see irplan evaluate)."
+        "cbct",
+        metavar="PRESET|FILE",
+        help="Errors for --optimise robust: robot, ct-laser, freehand, ar, cbct, or a TOML file.",
     ),
     fixed: Path | None = typer.Option(
         None, metavar="FILE", help="Needles that are in already and stay: plan.json, CSV, markups."
@@ -109,7 +111,7 @@ def plan(
     """Plan an ablation of a liver tumour and write plan, zones and a draft report.
 
     The liver, vessels, bone, lung, gas and gallbladder are segmented, needle paths are searched
-    under hard rules, the ice is simulated, and the margins are judged.
+    under hard rules, the zone is simulated, and the margins are judged.
 
     Examples:
 
@@ -130,6 +132,7 @@ def plan(
         from irplan.case.cbct_input import CbctInput
         from irplan.case.fixed_needles import read_fixed_needles
         from irplan.case.run import PlanRequest, run_plan
+        from irplan.files.uncertainty_file import read_uncertainty
         from irplan.planning.case import PlanOptions
         from irplan.planning.modality import modality as way_of
         from irplan.planning.rules import PathRules
@@ -176,7 +179,7 @@ def plan(
                 schedule=phases,
                 modality=modality,  # type: ignore[arg-type]
                 objective=optimise,  # type: ignore[arg-type]
-                uncertainty=uncertainty,
+                uncertainty=read_uncertainty(uncertainty),
                 fixed=needles,
                 alternatives=alternatives,
             ),

@@ -27,7 +27,7 @@ from irplan.planning.paths import PathCandidate, PathSearch
 from irplan.planning.plan import AblationPlan, Provenance
 from irplan.planning.probes import ProbePlanner
 from irplan.planning.replan import check_fixed
-from irplan.planning.robustness_uncertainty import preset
+from irplan.planning.robustness_uncertainty import Uncertainty, preset
 from irplan.planning.rules import PathRules
 from irplan.planning.seen_paths import seen_paths
 from irplan.planning.target import as_target_mask, check_target, describe_target
@@ -70,8 +70,8 @@ class PlanOptions:
     """Applicators that are in already; they stay, and count among ``probes``."""
     alternatives: int = 1
     """Number of plans wanted, the recommended one included."""
-    uncertainty: str = "cbct"
-    """Preset of placement errors that ``objective="robust"`` plans for."""
+    uncertainty: str | Uncertainty = "cbct"
+    """Errors that ``objective="robust"`` plans for: a preset's name, or one's own."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed", tuple(self.fixed))
@@ -124,7 +124,8 @@ class PlanOptions:
                 expected="one of " + ", ".join(get_args(Objective)),
                 remedy="Use one of these.",
             )
-        preset(self.uncertainty)  # raises for a name that is none
+        if isinstance(self.uncertainty, str):
+            object.__setattr__(self, "uncertainty", preset(self.uncertainty))
         if not 1 <= self.alternatives <= 6:
             raise InputError(
                 "options.alternatives",
@@ -132,6 +133,12 @@ class PlanOptions:
                 expected="1 to 6 plans",
                 remedy="4 show the fewest needles, least tissue, safest path and widest margin.",
             )
+
+    @property
+    def errors(self) -> Uncertainty:
+        """The errors planned for."""
+        u = self.uncertainty
+        return preset(u) if isinstance(u, str) else u
 
     @property
     def way(self) -> Modality:
@@ -409,6 +416,7 @@ def _provenance(
         "lethal.threshold_c": options.lethal.threshold_c,
         "lethal.cycles": options.lethal.cycles,
         "schedule": phases,
+        **({"uncertainty": options.errors.words} if options.objective == "robust" else {}),
         **rules.as_options(),
         **{f"simulation.{k}": v for k, v in sorted(result.options.items())},
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationResult, CryoResult, HeatResult
+from irplan.ablation import AblationResult, CryoResult, FieldResult, HeatResult
 from irplan.image import LabelMap, Volume
 from irplan.planning.clearance import ClearanceMeter
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -28,6 +28,7 @@ from irplan.planning.target import as_target_mask
 from irplan.planning.trajectories import describe_needles
 from irplan.planning.verdicts import (
     NearVessels,
+    heat_row,
     margin_rows,
     needle_rows,
     organ_rows,
@@ -111,14 +112,15 @@ def _by_other_means(
         replace(row, note=words) if row.name == "target in the lethal zone" else row
         for row in case.margin_rows(report, None, None, heat=isinstance(result, HeatResult))
     ]
+    volume = _volume_ml(field.array, field.grid.voxel_volume_mm3, level)
     rows += [
+        *([heat_row(result, volume)] if isinstance(result, FieldResult) else []),
         probability_row(probability, plan.margin_goal_mm, "not asked for"),
         *case.vessel_rows(),
         *organ_rows(gaps, case.labels, case.structures, what="zone"),
         *case.needle_rows(),
         *physics_rows(result),
     ]
-    volume = _volume_ml(field.array, field.grid.voxel_volume_mm3, level)
     return case.evaluation(report, {"lethal": volume}, gaps, rows, probability)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation import Placement
+from irplan.errors import InputError
 from irplan.geometry import Grid, Point3, as_point
 from irplan.image import LabelMap, Volume
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
@@ -86,10 +87,20 @@ class TargetGeometry:
         reach_mm: float = 11.0,
         cell_mm: float = 1.0,
     ) -> TargetGeometry:
-        """Build from a mask on the labels' grid; ``reach_mm`` must exceed the largest shell."""
+        """Build from a mask on the labels' grid; ``reach_mm`` must exceed the largest shell.
+
+        Raises `InputError` for a mask too thin to have a surface (a single voxel, say).
+        """
         grid = labels.grid
         depth = smooth_level(target, grid)
         surface = level_surface(-np.asarray(depth.array), depth.grid, 0.0)
+        if not len(surface.points_mm):
+            raise InputError(
+                "target",
+                got=f"{int(target.sum())} voxel(s), which have no surface on this grid",
+                expected="a target that the image resolves: two voxels or more along each axis",
+                remedy="Draw it on thinner slices, or give --target-point and --target-diameter.",
+            )
 
         low = surface.points_mm.min(axis=0) - reach_mm
         high = surface.points_mm.max(axis=0) + reach_mm

@@ -191,6 +191,9 @@ def spaced(kind: Kind, rules: PathRules) -> PathRules:
             old: Limit = getattr(rules, name)
             source = f"{_SPEC}, {kind} {words}"
             changes[name] = replace(old, value=value, source=source)
+    edge = rules.max_edge_distance
+    if kind != "cryo" and edge == usual.max_edge_distance:
+        changes["max_edge_distance"] = replace(edge, source=f"{edge.source}, taken for {kind} too")
     return replace(rules, **changes)  # type: ignore[arg-type]
 
 
@@ -261,6 +264,7 @@ def modality(
             )
     rule = LethalRule() if lethal is None else lethal
     tools = tuple(t for a in chosen for t in _tools(a, schedule))
+    tools = _within_power(tools)
     if known == "cryo":
         return Modality("cryo", tools, rule)
     if known == "ire":
@@ -296,6 +300,22 @@ def _tools(a: Applicator, schedule: Schedule | None) -> list[Tool]:
     settings = MWA_SETTINGS if a.kind == "mwa" else RFA_SETTINGS
     most = a.device.max_power_w if isinstance(a.device, MwaDevice) else 200.0
     return [Tool(a, Schedule.constant_power(w, m)) for w, m in settings if w <= most]
+
+
+def _within_power(tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+    """Those whose device takes the power; `InputError` names the highest where none does."""
+    limits = [getattr(t.applicator.device, "max_power_w", np.inf) for t in tools]
+    wanted = [max((p.power_w or 0.0 for p in t.schedule.phases), default=0.0) for t in tools]
+    good = tuple(t for t, w, m in zip(tools, wanted, limits, strict=True) if w <= m)
+    if tools and not good:
+        most = int(np.argmax(limits))
+        raise InputError(
+            "options.schedule",
+            got=f"{max(wanted):g} W",
+            expected=f"at most {limits[most]:g} W, the limit of {tools[most].applicator.name}",
+            remedy="Lower the power (--power W,MIN), or choose another applicator.",
+        )
+    return good
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,11 @@ class NearestMiss:
     shortfalls: tuple[Shortfall, ...]
 
     @property
+    def rule(self) -> str:
+        """The first rule it breaks; empty where none is named."""
+        return self.shortfalls[0].rule if self.shortfalls else ""
+
+    @property
     def words(self) -> str:
         """One sentence for errors and reports."""
         return (
@@ -71,7 +76,7 @@ def _obstacles(
         names.append("the outside of the body")
     if not names:
         return []
-    along = f"{checks.blocked_mm[0]:.1f} mm of it too close to {' and '.join(names)}"
+    along = f"{_amount(float(checks.blocked_mm[0]))} mm of it too close to {' and '.join(names)}"
     (clear,) = meter.measure([needle])
     index = np.rint(raster.grid.lps_to_index(needle.tip_mm)).astype(int)
     tip_word = int(raster.words[tuple(index)]) if np.all(index >= 0) and np.all(
@@ -81,7 +86,7 @@ def _obstacles(
         o = raster.obstacles[number]
         gap = min(clear.distance_mm[o.name], o.hard_mm)
         at = clear.at_mm.get(o.name, needle.entry_mm)
-        words = f"{o.name} {gap:.1f} mm away at {_place(at)}, {o.hard_mm - gap:.1f} mm short"
+        words = f"{o.name} {gap:.1f} mm away at {_place(at)}, {_amount(o.hard_mm - gap)} mm short"
         if tip_word & (1 << number):
             words += (
                 f"; the tip itself lies in or within {o.hard_mm:g} mm of {o.name}: no direction "
@@ -117,7 +122,7 @@ def _geometry(raster: ObstacleRaster, checks: PathChecks, needle: Needle) -> lis
         if checks.broken[0, rule]:
             short = sign * (float(measured) - limit)
             out.append(Shortfall(checks.rule_names[rule], structure, float(measured), limit, unit,
-                                 short, needle.entry_mm, f"{short:.1f} {what}"))  # fmt: skip
+                                 short, needle.entry_mm, f"{_amount(short)} {what}"))  # fmt: skip
     if checks.broken[0, k + 6]:
         out.append(Shortfall(UNKNOWN_RULE, "unknown", 0.0, 0.0, "mm", 0.0, needle.entry_mm,
                              "part of it runs through what nobody has seen"))  # fmt: skip
@@ -126,3 +131,8 @@ def _geometry(raster: ObstacleRaster, checks: PathChecks, needle: Needle) -> lis
 
 def _place(point: Point3) -> str:
     return "(" + ", ".join(f"{v:.0f}" for v in point) + ")"
+
+
+def _amount(value: float) -> str:
+    """One decimal; what would round to nothing is "less than 0.1"."""
+    return f"{value:.1f}" if value >= 0.05 else "less than 0.1"

@@ -17,7 +17,6 @@ from irplan.planning.plan import AblationPlan
 from irplan.planning.probes import COARSE_ERROR_MM, ProbePlanner, ProbeSearch
 from irplan.planning.robustness import coverage_probability
 from irplan.planning.robustness_result import CoverageProbability
-from irplan.planning.robustness_uncertainty import preset
 
 if TYPE_CHECKING:
     from irplan.planning.case import PlanOptions
@@ -190,7 +189,7 @@ def _robust(
     progress: Progress,
 ) -> Picked:
     """Search with room above the goal, and take the plan most likely to cover the goal itself."""
-    uncertainty = preset(options.uncertainty)
+    uncertainty = options.errors
     chosen: list[Chosen] = []
     tried: list[str] = []
     simulations = 0

@@ -99,17 +99,19 @@ def _plan_terms(a: AblationPlan, b: AblationPlan) -> list[ComparedTerm]:
         depth = [p.needle.depth_mm for p in plan.placements]
         tilt = [abs(p.needle.craniocaudal_tilt_deg) for p in plan.placements]
         names = sorted({p.applicator.name for p in plan.placements})
-        phases = " - ".join(f"{p.kind} {p.duration_s / 60:g} min" for p in plan.schedule.phases)
+        kind = plan.placements[0].applicator.kind
+        cold = kind == "cryo"
         return {
+            "modality": (kind, None, ""),
             "review": (plan.review.state, None, ""),
             "target volume": ("", plan.target.volume_ml, "ml"),
             "margin goal": ("", plan.margin_goal_mm, "mm"),
             "needles": ("", float(len(depth)), ""),
             "applicators": (", ".join(names), None, ""),
-            "schedule": (phases.replace("_", " "), None, ""),
-            "duration": ("", plan.schedule.duration_s / 60.0, "min"),
-            "lethal threshold": ("", plan.lethal.threshold_c, "degC"),
-            "lethal freezes": ("", float(plan.lethal.cycles), ""),
+            "schedule": (_schedule(plan), None, ""),
+            "duration": ("", None if kind == "ire" else plan.schedule.duration_s / 60.0, "min"),
+            "lethal threshold": ("", plan.lethal.threshold_c if cold else None, "degC"),
+            "lethal freezes": ("", float(plan.lethal.cycles) if cold else None, ""),
             "total needle length": ("", sum(depth), "mm"),
             "longest needle": ("", max(depth), "mm"),
             "largest tilt": ("", max(tilt), "deg"),
@@ -120,6 +122,10 @@ def _plan_terms(a: AblationPlan, b: AblationPlan) -> list[ComparedTerm]:
         words(a).items(), words(b).values(), strict=True
     ):
         if value_a is None or value_b is None:
+            text_a, text_b = (
+                (text or "-") if value is None else f"{value:.1f}"
+                for text, value in ((text_a, value_a), (text_b, value_b))
+            )
             out.append(ComparedTerm(name, text_a, text_b, None, unit, _equal(text_a == text_b)))
         else:
             gap = value_b - value_a
@@ -127,6 +133,17 @@ def _plan_terms(a: AblationPlan, b: AblationPlan) -> list[ComparedTerm]:
             text_a, text_b = (f"{v:.1f}" if unit else f"{v:g}" for v in (value_a, value_b))
             out.append(ComparedTerm(name, text_a, text_b, gap, unit, _equal(same)))
     return out
+
+
+def _schedule(plan: AblationPlan) -> str:
+    """What is done over time, with power; electroporation's pulses are timed by its protocol."""
+    if plan.placements[0].applicator.kind == "ire":
+        return "pulses"
+    words = []
+    for phase in plan.schedule.phases:
+        power = "" if phase.power_w is None else f" {phase.power_w:g} W"
+        words.append(f"{phase.kind.replace('_', ' ')}{power} {phase.duration_s / 60:g} min")
+    return " - ".join(words)
 
 
 def _equal(same: bool) -> str:

@@ -249,8 +249,11 @@ class PathRules:
         out: PathRules = replace(self, **changes)  # type: ignore[arg-type]
         for group, given in distances.items():
             old = groups[group]
-            both = {"hard_mm": old.hard_mm, "soft_mm": old.soft_mm} | given
-            out = out.with_obstacle(old.name, **both)
+            out = out.with_obstacle(
+                old.name,
+                hard_mm=given.get("hard_mm", old.hard_mm),
+                soft_mm=given.get("soft_mm", old.soft_mm),
+            )
         return out
 
     def for_organ(self, organ: str | None) -> PathRules:

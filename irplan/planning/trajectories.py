@@ -93,6 +93,7 @@ def search_paths(
     tested, admissible = int(found.tested.sum()), int(found.clear.sum())
     nearest = miss_of(raster, meter, found)
     miss = "no skin within the needle's reach" if nearest is None else nearest.words
+    rule = "" if nearest is None else nearest.rule
     open_entries = np.flatnonzero(found.clear > 0)
     entry = raster.entries_mm[open_entries]
     tip = tips_mm[found.best_tip[open_entries, 0]]
@@ -101,24 +102,51 @@ def search_paths(
     if candidates:
         return PathSearch(tuple(candidates), tested, admissible, found.blocked_by, miss)
     if admissible:  # admissible on the raster, not on the labels themselves
-        miss = refused
-    raise no_path_error(tested, found.blocked_by, miss)
+        miss, rule = refused, ""
+    raise no_path_error(tested, found.blocked_by, miss, rule=rule, inside=_tips_in(raster, tips_mm))
 
 
 def no_path_error(
-    tested: int, blocked_by: tuple[tuple[str, int], ...], miss: str
+    tested: int,
+    blocked_by: tuple[tuple[str, int], ...],
+    miss: str,
+    *,
+    rule: str = "",
+    inside: str = "",
 ) -> NoAdmissiblePathError:
-    """The error of a search that found nothing: rule, counts, nearest miss."""
+    """The error of a search that found nothing: rule, counts, nearest miss.
+
+    ``rule`` is the one that the nearest miss breaks (else the one that blocked most is named);
+    ``inside`` says of what structure the target itself lies too close to.
+    """
     worst, count = blocked_by[0] if blocked_by else ("no skin within the needle's reach", 0)
+    counts = dict(blocked_by)
+    if rule in counts:
+        worst = f"the nearest breaks '{rule}', as {counts[rule]} do"
+    else:
+        worst = f"most are blocked by '{worst}' ({count})"
     return NoAdmissiblePathError(
         "needle path",
-        got=f"no admissible path among {tested}; most are blocked by '{worst}' ({count})",
+        got=f"{inside}no admissible path among {tested}; {worst}",
         expected="at least one path from the skin to the target under the hard rules",
         remedy=f"Nearest miss: {miss}. Check the labels there, or relax that rule knowingly "
         "(--rule NAME=VALUE).",
         blocked_by=blocked_by,
         nearest_miss=miss,
     )
+
+
+def _tips_in(raster: ObstacleRaster, tips_mm: NDArray[np.float64]) -> str:
+    """ "The target lies in ...; " where every point tried breaks one obstacle's rule by itself."""
+    index = np.rint(raster.grid.lps_to_index(tips_mm)).astype(np.int64)
+    if not len(index) or not bool(np.all((index >= 0) & (index < raster.words.shape))):
+        return ""
+    words = raster.words[tuple(index.T)]
+    for number, o in enumerate(raster.obstacles):
+        if bool(np.all((words & np.uint32(1 << number)) != 0)):
+            near = f"in or within {o.hard_mm:g} mm of {o.name}"
+            return f"a target of which every point tried lies {near}; "
+    return ""
 
 
 def spread_points(target: NDArray[np.bool_], grid: Grid, count: int) -> NDArray[np.float64]:

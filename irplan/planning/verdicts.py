@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from irplan.ablation import AblationResult
+from irplan.ablation import AblationResult, FieldResult
 from irplan.ablation.segments import segment_distance_mm
+from irplan.ablation.zone_measure import voxels_inside, zone_fields
 from irplan.geometry import Point3
 from irplan.image import LabelMap, Volume
 from irplan.planning.evaluation import Row, Status
@@ -29,6 +30,8 @@ ICE_WARNING_MM = 5.0
 ENERGY_RESIDUAL, BOUNDARY_RISE_C = 0.001, 2.0
 #: A vessel this close to a place that stays too warm is named as the reason, mm [S].
 SINK_REACH_MM = 12.0
+#: Share of an electroporated zone that may die by heat before it is a warning [S].
+MOST_HEATED = 0.1
 _SPEC = "planning specification"
 _MARGIN_SOURCE = f"{_SPEC}: Eur Radiol 2019, s00330-019-06609-7 (HCC, 5 mm) [V]"
 _BODY_C = 37.0
@@ -342,6 +345,21 @@ def spacing_rows(plan: AblationPlan, target: TargetGeometry, rules: PathRules) -
     return rows
 
 
+def heat_row(result: FieldResult, zone_ml: float) -> Row:
+    """How much tissue electroporation kills by heat, which spares nothing."""
+    dead = next(z for z in zone_fields(result) if z.name == "arrhenius")
+    volume = voxels_inside(dead.signed()) * result.grid.voxel_volume_mm3 / 1000.0
+    much = volume > MOST_HEATED * zone_ml
+    words = f"<= {100 * MOST_HEATED:g} % of the zone wanted ({MOST_HEATED * zone_ml:.1f} ml)"
+    note = f"{dead.words}; {float(result.temperature_c.array.max()):.0f} degC after the last pulse"
+    if much:
+        note += ": vessels and ducts there are not spared; pause between pairs or lower the voltage"
+    source = "non-thermal by intent [S]"
+    return Row(
+        "tissue killed by heat", volume, "ml", words, "warning" if much else "ok", note, source
+    )
+
+
 def physics_rows(result: AblationResult) -> list[Row]:
     """Whether the simulation can be trusted numerically."""
     rise = result.boundary_rise_c
@@ -361,7 +379,7 @@ def physics_rows(result: AblationResult) -> list[Row]:
             "degC",
             f"<= {BOUNDARY_RISE_C:g} degC",
             "ok" if rise <= BOUNDARY_RISE_C else "warning",
-            " ".join(result.warnings),
+            "" if rise <= BOUNDARY_RISE_C else " ".join(result.warnings),
             "ablation contract",
         ),
     ]

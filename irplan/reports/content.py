@@ -81,3 +81,5 @@ class ReportContent:
     limits: tuple[str, ...]
     provenance: tuple[Fact, ...]
     options: Table
+    zone_word: str = "ice"
+    """What the simulated zone is called: "ice" by cold, else "zone"."""

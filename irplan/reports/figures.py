@@ -50,6 +50,8 @@ def figure_notes(case: PlannedAblation) -> tuple[FigureNote, ...]:
             ),
         ]
     phases = ", ".join(f"{p.duration_s / 60:g} min {p.kind}" for p in plan.schedule.phases)
+    if plan.placements[0].applicator.kind == "ire":
+        phases = "the pulses of every pair in turn"
     notes += [
         FigureNote(
             "margin",

@@ -104,7 +104,7 @@ def plan_report(case: PlannedAblation) -> ReportContent:
         energy=energy_table(case.result.energy),
         tissues=tissue_table(case),
         structures=structures,
-        messages=(*case.messages, *case.result.warnings),
+        messages=tuple(dict.fromkeys((*case.messages, *case.result.warnings))),
         limits=_limits(verdicts, structures, kind),
         provenance=_provenance(case),
         options=Table(
@@ -116,6 +116,7 @@ def plan_report(case: PlannedAblation) -> ReportContent:
             ),
             "Lengths are in mm, angles in degrees, temperatures in °C.",
         ),
+        zone_word="ice" if kind == "cryo" else "zone",
     )
 
 
@@ -249,10 +250,7 @@ def _placements(case: PlannedAblation) -> Table:
 def _schedule(case: PlannedAblation) -> Table:
     kind = case.plan.placements[0].applicator.kind
     if kind == "ire":
-        facts = {k: v for k, v in case.result.options.items() if "pulse" in k or "v_per_cm" in k}
-        rows = tuple((plain(k), f"{v:g}" if isinstance(v, float) else str(v))
-                     for k, v in facts.items())  # fmt: skip
-        return Table("Pulses", ("Setting", "Value"), rows, "Every pair of electrodes in turn.")
+        return _pulses(case)
     powered = kind != "cryo"
     lines, end = [], 0.0
     for k, phase in enumerate(case.plan.schedule.phases, start=1):
@@ -263,6 +261,26 @@ def _schedule(case: PlannedAblation) -> Table:
         lines.append(tuple(line))
     heads = ("Phase", "What", "Length (min)", "Ends at (min)")
     return Table("Schedule", (*heads, "Power (W)") if powered else heads, tuple(lines))
+
+
+def _pulses(case: PlannedAblation) -> Table:
+    """Voltage and current of every pair of electrodes, as simulated, in the order of delivery."""
+    result, count = case.result, len(case.plan.placements)
+    o = {k: float(result.options[k]) for k in ("pulses", "pulse_us", "rate_hz", "pulse_energy_j")}
+    train_s = o["pulses"] / o["rate_hz"]
+    pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
+    rows = []
+    for k, (a, b) in enumerate(pairs):
+        at = np.flatnonzero(result.trace.time_s <= (k + 1) * train_s + 1e-6)[-1]
+        volts, amperes = (float(result.trace.extra[n][at]) for n in ("voltage_v", "current_a"))
+        rows.append((f"{a + 1} and {b + 1}", number(volts, 0), number(amperes)))
+    return Table(
+        "Pulses",
+        ("Between needles", "Voltage (V)", "Current at the last pulse (A)"),
+        tuple(rows),
+        f"Every pair in turn: {o['pulses']:g} pulses of {o['pulse_us']:g} µs at "
+        f"{o['rate_hz']:g} Hz; {number(o['pulse_energy_j'], 0)} J in all.",
+    )
 
 
 def _margins(case: PlannedAblation) -> tuple[Fact, ...]:

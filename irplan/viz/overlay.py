@@ -64,11 +64,16 @@ def draw_reslice(axes: Axes, case: PlannedAblation, plane: Plane, *, placement_i
     axes.set_ylim(plane.extent[2], plane.extent[3])
 
 
+#: Width of a figure that five columns of the legend fit in, whatever they say, inches.
+_FIVE_COLUMNS_IN = 13.0
+
+
 def draw_legend(figure: Figure, case: PlannedAblation) -> None:
     """One legend for all panels at the figure's foot, dark because its lines lie on a CT."""
+    columns = 5 if figure.get_figwidth() >= _FIVE_COLUMNS_IN else 4
     legend = figure.legend(
-        handles=_legend_handles(case), loc="lower center", bbox_to_anchor=(0.5, 0.008), ncols=5,
-        frameon=True, borderaxespad=0.0,
+        handles=_legend_handles(case), loc="lower center", bbox_to_anchor=(0.5, 0.008),
+        ncols=columns, frameon=True, borderaxespad=0.0,
     )  # fmt: skip
     frame = legend.get_frame()
     frame.set_facecolor("#11181f")

@@ -79,7 +79,8 @@ def _below(case: PlannedAblation) -> tuple[NDArray[np.float64], str]:
     if found and case.plan.placements[0].applicator.kind == "ire":
         return np.sum(found, axis=0) / 1000.0, "power in a pulse (kW)"
     if found:
-        return np.sum(found, axis=0), "power (W)"
+        several = len(case.plan.placements) > 1
+        return np.sum(found, axis=0), "power of all (W)" if several else "power (W)"
     return np.zeros_like(trace.time_s), "power (W): not recorded"
 
 

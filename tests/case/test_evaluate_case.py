@@ -86,6 +86,27 @@ def test_a_zone_seen_afterwards_in_closed_form(folder: Path, tmp_path: Path) -> 
     assert json.loads((out / "evaluation.json").read_text())["status"] == found["status"]
 
 
+def test_a_plan_is_judged_by_the_rules_it_was_made_under(folder: Path, tmp_path: Path) -> None:
+    """Its recorded limits, and the spacing of its own modality."""
+    extra = ["--labels", folder / "labels.nii.gz", "--target", folder / "target.nii.gz"]
+    extra += ["--zone", folder / "zone.nii.gz", "--json", "-q"]
+    antenna = applicator("mwa-17g-cooled-2450")
+    two = tuple(
+        Placement(Needle((x, 17.0, 0.0), (x, -40.0, 0.0)), antenna) for x in (-4.0, 4.0)
+    )  # 8 mm apart: too near for cryoprobes (10), not for antennas (5)
+    plan = replace(a_plan(), placements=two, schedule=Schedule.constant_power(40.0, 5.0))
+    short = {"rule.max_length": 50.0, "rule.bone.hard_mm": 4.0}
+    for options, length in (({}, "ok"), (short, "error")):
+        made = replace(plan, provenance=Provenance("test", 0, options=options))
+        write_plan(made, tmp_path / "plan.json")
+        rows = {
+            r["name"]: r for r in as_json(run("evaluate", tmp_path / "plan.json", *extra))["rows"]
+        }
+        assert rows["needle 1: length"]["status"] == length
+        assert rows["smallest distance between probes"]["status"] == "ok"
+        assert rows["smallest distance between probes"]["limit"] == ">= 5 mm"
+
+
 def test_its_own_simulation_with_a_probability(folder: Path, tmp_path: Path) -> None:
     settings = tmp_path / "mine.toml"
     settings.write_text('preset = "robot"\nregistration_mm = 1.0\n')

@@ -2,7 +2,7 @@
 
 import pytest
 
-from irplan.cli.values import parse_point, parse_probes, parse_schedule
+from irplan.cli.values import parse_point, parse_probes, parse_rules, parse_schedule
 from irplan.errors import InputError
 
 
@@ -47,3 +47,16 @@ def test_schedule_out_of_range_is_told_in_minutes(text: str) -> None:
     with pytest.raises(InputError, match="--schedule") as caught:
         parse_schedule(text)
     assert "seconds" not in caught.value.remedy
+
+
+def test_rules_by_name() -> None:
+    given = ["max_tilt=30", " gas or bowel.hard_mm = 3"]
+    assert parse_rules(given) == {"max_tilt": 30.0, "gas or bowel.hard_mm": 3.0}
+
+
+@pytest.mark.parametrize(
+    "texts", [["max_tilt"], ["=3"], ["max_tilt=x"], ["max_tilt=nan"], ["a=1", "a=2"]]
+)
+def test_wrong_rules(texts: list[str]) -> None:
+    with pytest.raises(InputError, match="--rule"):
+        parse_rules(texts)

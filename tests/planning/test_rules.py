@@ -34,6 +34,8 @@ def test_override_with_and_without_unit() -> None:
         {"no_such_rule": 1},
         {"min_probe_spacing": 30},  # above the largest spacing of 20
         {"max_probes": 50},
+        {"gallbladder.hard_mm": 12},  # above its soft distance of 10
+        {"moon.hard_mm": 1},
     ],
 )
 def test_bad_values(values: dict[str, float]) -> None:
@@ -48,3 +50,17 @@ def test_bad_obstacles() -> None:
         PathRules().with_obstacle("moon", hard_mm=1.0, soft_mm=2.0)
     with pytest.raises(InputError, match="each name once"):
         PathRules(obstacles=(PathRules().obstacles[0],) * 2)
+
+
+def test_obstacles_by_name_and_what_a_plan_recorded() -> None:
+    changed = PathRules().with_values(
+        **{"gas_or_bowel.hard_mm": 3, "bone.hard_mm": 6, "bone.soft_mm": 8, "max_tilt": 30}
+    )
+    by = {o.name: (o.hard_mm, o.soft_mm) for o in changed.obstacles}
+    assert by["gas or bowel"] == (3.0, 10.0)
+    assert by["bone"] == (6.0, 8.0)
+    again = PathRules().recorded(changed.as_options())
+    assert again.as_options() == changed.as_options()
+    assert again.max_tilt.source == "set by the user"
+    assert again.max_length == PathRules().max_length
+    assert PathRules().recorded({"modality": "cryo", "rule.moon.hard_mm": 1.0}) == PathRules()

@@ -254,7 +254,7 @@ class _Run:
                     )
                 allowed = most
                 self.capped.append(
-                    f"Pair {n + 1} (electrodes {a} and {b}): {volts:.0f} V at "
+                    f"Pair {n + 1} (needles {a + 1} and {b + 1}): {volts:.0f} V at "
                     f"{self.protocol.v_per_cm:g} V/cm is beyond the generator's {most:.0f} V, "
                     "which was used."
                 )
@@ -405,7 +405,7 @@ class _Run:
                 device = self.problem.placements[e].applicator.device
                 if isinstance(device, IreDevice) and current > device.max_current_a:
                     out.append(
-                        f"Pair {n + 1} (electrodes {a} and {b}) draws {current:.1f} A at "
+                        f"Pair {n + 1} (needles {a + 1} and {b + 1}) draws {current:.1f} A at "
                         f"{volts:.0f} V, more than the generator's {device.max_current_a:g} A: it "
                         "would stop. Lower the voltage, shorten the active length or move the "
                         "electrodes apart."

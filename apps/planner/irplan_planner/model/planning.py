@@ -204,7 +204,7 @@ class Planning:
 
             return coverage_probability(
                 plan, labels, geometry, preset(uncertainty),
-                result=found.result, progress=progress,  # type: ignore[arg-type]
+                result=found.result, progress=progress,
             )  # fmt: skip
 
         def done(outcome: Any) -> None:
