@@ -28,6 +28,8 @@ from irplan.planning import (
 )
 from irplan.planning.modality import modality
 from irplan.planning.obstacles import target_organ
+from irplan.planning.robustness import check_sampling
+from irplan.planning.robustness_result import Mode
 from irplan.viz import margin_globe, margin_map, png_bytes
 
 _DPI = 110
@@ -107,6 +109,12 @@ def _simulated(
     progress: Progress,
 ) -> PlanEvaluation:
     kind = plan.placements[0].applicator.kind
+    mode: Mode = "full" if request.full else "fast"
+    if uncertainty is not None:  # before the plan is simulated
+        check_sampling(
+            plan, request.samples, request.seed, mode, request.check_pairs,
+            margin_mm=plan.margin_goal_mm,
+        )  # fmt: skip
     way = modality(kind, lethal=plan.lethal)
     problem = AblationProblem.from_labels(
         labels, plan.placements, plan.schedule, spacing_mm=way.final_mm
@@ -118,7 +126,7 @@ def _simulated(
         chance = coverage_probability(
             plan, labels, geometry, uncertainty,
             result=result, samples=request.samples, seed=request.seed,
-            mode="full" if request.full else "fast", check_pairs=request.check_pairs,
+            mode=mode, check_pairs=request.check_pairs,
             progress=portion(progress, 0.4, 0.95),
         )  # fmt: skip
     return evaluate_plan(

@@ -96,12 +96,8 @@ def coverage_probability(
     """
     rules = PathRules() if rules is None else rules
     goal = plan.margin_goal_mm if margin_mm is None else margin_mm
-    count = samples or (SAMPLES_FOR_2_PERCENT if mode == "fast" else FULL_SAMPLES)
     kind = plan.placements[0].applicator.kind
-    if check_pairs is None:
-        several = len(plan.placements) > 1 and mode == "fast"
-        check_pairs = min(count, PAIRS[kind]) if several else 0
-    _check(plan, goal, count, seed, mode, check_pairs)
+    count, check_pairs = check_sampling(plan, samples, seed, mode, check_pairs, margin_mm=goal)
     way = modality(kind, lethal=plan.lethal)
     effect = AddedEffect(way)
     if kind == "ire":
@@ -169,14 +165,40 @@ def coverage_probability(
     )
 
 
-def _check(
-    plan: AblationPlan, goal: float, count: int, seed: int, mode: str, check_pairs: int
-) -> None:
-    check_range("margin_mm", goal, 0.0, 30.0, "mm", "Liver: 5 to 10 mm is usual.")
+def check_sampling(
+    plan: AblationPlan,
+    samples: int | None,
+    seed: int,
+    mode: Mode,
+    check_pairs: int | None,
+    *,
+    margin_mm: float,
+) -> tuple[int, int]:
+    """Samples and pairs that `coverage_probability` takes for these options; raises what it does.
+
+    Costs nothing: for callers that simulate the plan first.
+    """
+    if mode not in ("fast", "full"):
+        raise InputError(
+            "mode", got=repr(mode), expected="'fast' or 'full'", remedy="Use one of them."
+        )
+    usual = SAMPLES_FOR_2_PERCENT if mode == "fast" else FULL_SAMPLES
+    count = usual if samples is None else samples
+    check_range("margin_mm", margin_mm, 0.0, 30.0, "mm", "Liver: 5 to 10 mm is usual.")
     check_range("samples", count, 20, 1_000_000, "", "2401 give an interval of +-2 %.")
     check_range("seed", seed, 0, 2**63 - 1, "", "Give a whole number.")
+    if check_pairs is None:
+        several = len(plan.placements) > 1 and mode == "fast"
+        check_pairs = min(count, PAIRS[plan.placements[0].applicator.kind]) if several else 0
     check_range("check_pairs", check_pairs, 0, count, "", "At most as many as samples.")
     kinds = list(dict.fromkeys(p.applicator.kind for p in plan.placements))
+    if 0 < check_pairs < 4:
+        raise InputError(
+            "check_pairs",
+            got=f"{check_pairs}",
+            expected="0, or 4 and more",
+            remedy="A line through fewer says nothing; leave it out to have the usual number.",
+        )
     if len(kinds) > 1 or (kinds[0] == "cryo" and plan.lethal.hold_s > 0.0):
         raise InputError(
             "plan",
@@ -184,10 +206,7 @@ def _check(
             expected="applicators of one kind; by cold, a zone that an isotherm bounds",
             remedy="The probability of coverage is not computed for it: leave it out.",
         )
-    if mode not in ("fast", "full"):
-        raise InputError(
-            "mode", got=repr(mode), expected="'fast' or 'full'", remedy="Use one of them."
-        )
+    return count, check_pairs
 
 
 def _full(
