@@ -1,6 +1,6 @@
 """How much neighbouring voxels' correlation enlarges the errors of a fitted needle: calibration.
 
-python -m benchmarks.needle_calibration [--ct A:B] [--cbct A:B] [--records FOLDER] [--json FILE]
+python -m benchmarks.needle_calibration [--ct A:B] [--cbct A:B] [--records FOLDER] [--scans FOLDER]
 
 `irplan.segmentation.needle_tip.CORRELATION` multiplies the standard deviation of every voxel in the
 fit.  Each scene's needles are fitted with each of `FACTORS`; printed is the root mean square of
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import arguments, kept, report, row, seeds_or_none
-from benchmarks.needles import cbct_scene, ct_scene, score
+from benchmarks.needles import scan_of, score
 from irplan.segmentation import needle_tip
 
 FACTORS = (1.0, 1.5, 2.0, 2.5, 3.5)
@@ -28,15 +28,15 @@ PARTS = (
 )
 
 
-def fitted(kind: str, seed: int) -> dict[str, Any]:
+def fitted(kind: str, seed: int, scans: Path | None) -> dict[str, Any]:
     """The needles of one scene for each factor."""
-    scan, scene = (ct_scene if kind == "CT" else cbct_scene)(seed)
+    scan, needles = scan_of(kind, seed, scans)
     own = needle_tip.CORRELATION
     out = {}
     try:
         for factor in FACTORS:
             needle_tip.CORRELATION = factor
-            out[f"{factor:g}"] = score(scan, scene)["needles"]
+            out[f"{factor:g}"] = score(scan, needles)["needles"]
     finally:
         needle_tip.CORRELATION = own
     return out
@@ -47,12 +47,18 @@ def main() -> None:
     parser.add_argument("--ct", type=seeds_or_none, default=range(40, 56))
     parser.add_argument("--cbct", type=seeds_or_none, default=range(40, 50))
     parser.add_argument("--records", type=Path, help="keep each scan's figures here")
+    parser.add_argument("--scans", type=Path, help="keep the simulated scans here")
     given = parser.parse_args()
     rows = []
     for kind, numbers in (("CT", given.ct), ("CBCT", given.cbct)):
         scans = []
         for seed in numbers:
-            scans.append(kept(given.records, f"{kind}_{seed}", lambda: fitted(kind, seed)))  # noqa: B023
+            scans.append(
+                kept(
+                    given.records, f"{kind}_{seed}",
+                    lambda: fitted(kind, seed, given.scans),  # noqa: B023
+                )
+            )  # fmt: skip
             print(f"  {kind} {seed}: {len(scans[-1]['1'])} needles", flush=True)
         for factor in FACTORS:
             needles = [n for s in scans for n in s[f"{factor:g}"]]

@@ -1,9 +1,10 @@
 """Needles in 50 simulated scans (25 CT, 25 cone-beam CT), seeds not tuned on.
 
-python -m benchmarks.needles [--ct A:B] [--cbct A:B] [--records FOLDER] [--json FILE]
+python -m benchmarks.needles [--ct A:B] [--cbct A:B] [--records FOLDER] [--scans FOLDER] [--json FILE]
 
 With ``--records`` each scan's figures are kept in FOLDER: run it in pieces (``--ct 500:505 --cbct
-none``), then whole.
+none``), then whole.  With ``--scans`` the simulated scans are (about 20 MB each; a minute each to
+make): another folder of records then measures changed recognition on the same scans in seconds.
 
 Truth is exact: needles are solids, added by their own line integrals (cone-beam) or point spread
 (CT).  Scenes: 1 to 4 needles (13 to 18 G; steel, nitinol, titanium), near-parallel, crossing or
@@ -14,16 +15,19 @@ truncation, beam hardening, scatter.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.measure import arguments, kept, report, row, seeds_or_none
+from irplan.geometry import Grid, Needle
 from irplan.image import Volume
 from irplan.phantom import Variant, abdominal_ct
 from irplan.phantom.cbct import simulate_cbct
 from irplan.phantom.cbct_system import CbctSystem
+from irplan.phantom.metal import MetalNeedle
 from irplan.phantom.needle_scan import ScanSharpness, scan_with_metal
 from irplan.phantom.needle_scene import NeedleScene, draw_needles
 from irplan.segmentation.needles import find_needles
@@ -65,14 +69,39 @@ def cbct_scene(seed: int, system: CbctSystem = CbctSystem(views=200)) -> tuple[V
     return scan.volume, scene
 
 
-def score(scan: Volume, scene: NeedleScene) -> dict[str, Any]:
+def scan_of(kind: str, seed: int, folder: Path | None) -> tuple[Volume, tuple[MetalNeedle, ...]]:
+    """The simulated scan and its needles: from ``folder``, or made (and written there)."""
+    file = None if folder is None else folder / f"{kind}_{seed}.npz"
+    if file is not None and file.is_file():
+        with np.load(file) as data:
+            return Volume(data["array"], Grid(data["array"].shape, data["affine"]), "HU"), tuple(
+                MetalNeedle(Needle(tuple(r[:3]), tuple(r[3:6])), *map(float, r[6:9]), str(alloy))
+                for r, alloy in zip(data["needles"], data["alloys"], strict=True)
+            )
+    scan, scene = (ct_scene if kind == "CT" else cbct_scene)(seed)
+    if file is not None:
+        rows = [
+            (*n.needle.tip_mm, *n.needle.entry_mm, n.diameter_mm, n.tip_length_mm, n.outside_mm)
+            for n in scene.needles
+        ]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(".part.npz")
+        np.savez_compressed(
+            part, array=scan.array, affine=scan.grid.affine, needles=np.array(rows),
+            alloys=[n.alloy for n in scene.needles],
+        )  # fmt: skip
+        part.replace(file)
+    return scan, scene.needles
+
+
+def score(scan: Volume, made_needles: Sequence[MetalNeedle]) -> dict[str, Any]:
     """Seconds, how many needles were missed and false, and each found needle's errors and sd."""
     started = time.perf_counter()
     cpu = time.process_time()
     found = find_needles(scan)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     needles, used = [], set()
-    for made in scene.needles:
+    for made in made_needles:
         tip, way = np.array(made.needle.tip_mm), made.needle.direction
         gaps = [float(np.linalg.norm(np.array(n.tip_mm) - tip)) for n in found.needles]
         k = int(np.argmin(gaps)) if gaps else -1
@@ -95,7 +124,7 @@ def score(scan: Volume, scene: NeedleScene) -> dict[str, Any]:
             "diameter_sd_mm": n.diameter_sd_mm,
         })  # fmt: skip
     return {
-        "needles": needles, "missed": len(scene.needles) - len(used),
+        "needles": needles, "missed": len(made_needles) - len(used),
         "false": len(found.needles) - len(used), "seconds": seconds, "cpu_s": cpu,
     }  # fmt: skip
 
@@ -139,12 +168,16 @@ def main() -> None:
     parser.add_argument("--ct", type=seeds_or_none, default=range(REPORTED, REPORTED + 25))
     parser.add_argument("--cbct", type=seeds_or_none, default=range(REPORTED, REPORTED + 25))
     parser.add_argument("--records", type=Path, help="keep each scan's figures here")
+    parser.add_argument("--scans", type=Path, help="keep the simulated scans here")
     given = parser.parse_args()
     rows = []
-    for kind, numbers, make in (("CT", given.ct, ct_scene), ("CBCT", given.cbct, cbct_scene)):
+    for kind, numbers in (("CT", given.ct), ("CBCT", given.cbct)):
         scans = []
         for seed in numbers:
-            s = kept(given.records, f"{kind}_{seed}", lambda: score(*make(seed)))  # noqa: B023
+            s = kept(
+                given.records, f"{kind}_{seed}",
+                lambda: score(*scan_of(kind, seed, given.scans)),  # noqa: B023
+            )  # fmt: skip
             scans.append(s)
             tips = ", ".join(f"{n['tip_mm']:.2f}" for n in s["needles"])
             print(f"  {kind} {seed}: missed {s['missed']}, false {s['false']}, tips {tips} mm, "

@@ -22,9 +22,11 @@ from irplan.files.registration_file import registration_to_data, write_registrat
 from irplan.geometry import Point3
 from irplan.guidance.carry import carry_plan
 from irplan.guidance.needle_match import match_needles
+from irplan.image import Volume
 from irplan.phantom.cbct import breathing, simulate_cbct
 from irplan.phantom.cbct_system import CbctPhysics, CbctSystem
 from irplan.phantom.metal import MetalNeedle
+from irplan.planning import AblationPlan
 from irplan.registration import Registration, RegistrationOptions, register
 from irplan.segmentation.needle_result import NeedleFindings
 from irplan.segmentation.needles import find_needles
@@ -58,7 +60,11 @@ def run_needles(
             expected="a metal needle of at least 20 mm that enters the body",
             remedy="Check that the scan shows the needles, in HU, with voxels up to 3 mm.",
         )
-    data = {**_findings(found), "notes": [*notes, *found.notes]}
+    data = {
+        **_findings(found),
+        "frame_of_reference_uid": uid,
+        "notes": [*notes, *found.notes],
+    }
     if made is not None:
         data["matches"] = _matches(made.placements, found)
         if not (made.frame_of_reference_uid and uid):
@@ -93,6 +99,22 @@ def _matches(placements: Sequence[Any], found: NeedleFindings) -> dict[str, Any]
         "missing": [k + 1 for k in pairs.missing],
         "extra": [k + 1 for k in pairs.extra],
     }
+
+
+def _plan_of(plan: AblationPlan, ct: Volume) -> tuple[str, ...]:
+    """Notes on whether ``plan`` was made in the frame of ``ct``; `InputError` where it was not."""
+    own, here = plan.frame_of_reference_uid, ct.grid.frame_of_reference_uid
+    if own and here and own != here:
+        raise InputError(
+            "--plan",
+            got="a plan in another frame of reference than the CT's",
+            expected="the plan of this CT",
+            remedy="Give the CT on which it was planned, or carry the plan over with irplan "
+            "register --plan.",
+        )
+    if own and here:
+        return ()
+    return ("Plan or scan names no frame of reference: that they share one was assumed.",)
 
 
 def run_register(
@@ -171,6 +193,8 @@ def run_cbct(
     system, physics = CbctSystem(views=views), CbctPhysics(kv=kv, photons=photons)
     made = None if plan is None else read_plan(plan / "plan.json" if plan.is_dir() else plan)
     volume, notes = open_image_and_notes(ct, progress=portion(progress, 0.0, 0.1))
+    if made is not None:
+        notes = (*notes, *_plan_of(made, volume))
     metal: tuple[MetalNeedle, ...] = ()
     if made is not None:
         metal = tuple(

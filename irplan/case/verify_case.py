@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,9 @@ def run_verify(request: VerifyRequest, *, progress: Progress = no_progress) -> V
         if request.replan:
             proposal, more = _proposal(done, opened, portion(progress, 0.6, 0.85))
             notes += more
+        done = replace(
+            done, messages=tuple(dict.fromkeys((*opened.messages, *notes, *done.messages)))
+        )
         progress(0.9, "writing")
         write_verification(
             done, folder / "verification.json", folder / "needles.csv", replan=proposal,
@@ -135,8 +138,7 @@ def run_verify(request: VerifyRequest, *, progress: Progress = no_progress) -> V
                 (folder / f"margin_globe_{name}.png").write_bytes(globe)
         progress(1.0, "done")
     return VerifyOutcome(
-        done, proposal, tuple(dict.fromkeys((*opened.messages, *notes, *done.messages))),
-        None if scan is None else scan.data(),
+        done, proposal, done.messages, None if scan is None else scan.data()
     )  # fmt: skip
 
 
@@ -172,20 +174,27 @@ def _needles(
     if request.needles is None:
         return (), ()
     file = request.needles
+    own = opened.plan.frame_of_reference_uid
+    assumed = (
+        f"Needle file '{file.name}' or the plan names no frame of reference: that they share one "
+        "was assumed.",
+    )
     if file.suffix == ".json" and not file.name.endswith(".mrk.json"):
         data = load_json(file, what="needle file")
         uid = data.get("frame_of_reference_uid")
-        own = opened.plan.frame_of_reference_uid
-        if uid is not None and own is not None and uid != own:
+        if uid and own:
+            assumed = ()
+        if uid and own and uid != own:
             raise FileFormatError(
                 f"needle file '{file.name}', frame_of_reference_uid",
                 got="another frame of reference than the plan's",
                 expected="needles in the frame of the image that was planned on",
-                remedy="Register the control scan to the planning image and carry the needles "
-                "over first.",
+                remedy="Give the control scan itself: --ct with --plan-ct or --registration carries "
+                "its needles over.",
             )
         if "set_aside" in data:
-            return _recognised(data, file)
+            needles, notes = _recognised(data, file)
+            return needles, (*notes, *assumed)
     default = opened.plan.placements[0].applicator.name
     try:
         placed = read_fixed_needles(file, default=default)
@@ -193,7 +202,7 @@ def _needles(
         if error.got != "no needle":
             raise
         placed = ()
-    return tuple(p.needle for p in placed), ()
+    return tuple(p.needle for p in placed), assumed
 
 
 def _recognised(data: dict[str, Any], file: Path) -> tuple[tuple[Needle, ...], tuple[str, ...]]:

@@ -13,7 +13,11 @@ from irplan.cli.console import JSON, QUIET, Console, command
 from irplan.errors import InputError
 
 if TYPE_CHECKING:
-    from irplan.guidance.live import LiveReading
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from irplan.files.needle_stream import NeedleStream
+    from irplan.guidance.live import LiveCheck, LiveReading
 
 #: A stream that brings nothing for so long has lost its needle, s.
 _LOST_S = 1.0
@@ -82,7 +86,7 @@ def _stream(
     from irplan.case.export_case import read_plan_of
     from irplan.case.plan_folder import open_plan_folder
     from irplan.files.needle_stream import NeedleStream
-    from irplan.guidance.live import LiveCheck, needle_from_transform
+    from irplan.guidance.live import LiveCheck
 
     read = read_plan_of(plan)
     if not 1 <= number <= len(read.placements):
@@ -98,12 +102,21 @@ def _stream(
         check = LiveCheck(read.placements[number - 1].needle, labels=structures)
         if check.not_checked:
             console.say(f"  not checked ahead: {', '.join(check.not_checked)}")
+    if seconds is not None and not 0.0 < seconds < 1e7:
+        raise InputError(
+            "--seconds",
+            got=f"{seconds:g}",
+            expected="a time above 0",
+            remedy="Leave it out: Ctrl-C ends the stream.",
+        )
     end = None if seconds is None else time.monotonic() + seconds
-    said, last, lost, readings = "", -1.0, -1.0, 0
+    said, follower = "", None
     with NeedleStream(read, host=host, port=port, connect=connect) as stream:
         verb = "Connecting to" if connect else "Listening on"
         where = f"{stream.address[0]}:{stream.address[1]}"
         console.say(f"{verb} {where}; {len(read.placements)} needles, RAS mm. Ctrl-C ends it.")
+        if track is not None and check is not None:
+            follower = _Follower(console, stream, track, check)
         with suppress(KeyboardInterrupt):  # without --seconds the way to end it
             while end is None or time.monotonic() < end:
                 time.sleep(0.02)
@@ -113,18 +126,61 @@ def _stream(
                 if state != said:
                     console.say(state)
                     said = state
-                pose = None if track is None else stream.latest(track)
-                if check is None or pose is None:
-                    continue
-                if pose.received_s == last:
-                    if last > lost and time.monotonic() - last > _LOST_S:
-                        console.say("  LOST      no pose for a second")
-                        lost = last
-                    continue
-                last, readings = pose.received_s, readings + 1
-                console.say(reading_words(check.read(*needle_from_transform(pose.pose))))
+                if follower is not None:
+                    follower.look()
         streams = list(stream.streams)
-    console.result({"streams": streams, "readings": readings, "dropped": list(stream.dropped)})
+    console.result(
+        {
+            "streams": streams,
+            "readings": 0 if follower is None else follower.readings,
+            "refused_poses": 0 if follower is None else follower.refused,
+            "dropped": list(stream.dropped),
+        }
+    )
+
+
+class _Follower:
+    """Says what one tracked needle does, when it is lost, and what comes instead of it."""
+
+    def __init__(
+        self, console: Console, stream: NeedleStream, name: str, check: LiveCheck
+    ) -> None:
+        self._console, self._stream, self._name, self._check = console, stream, name, check
+        self._last, self._lost = -1.0, -1.0
+        self._others: tuple[str, ...] = ()
+        self._bad = False
+        self.readings, self.refused = 0, 0
+
+    def look(self) -> None:
+        """Read the newest pose, once."""
+        pose = self._stream.latest(self._name)
+        if pose is None:
+            others = self._stream.streams
+            if others and others != self._others:
+                listed = ", ".join(others)
+                self._console.say(f"  WAITING   no stream '{self._name}' yet; there are: {listed}")
+            self._others = others
+        elif pose.received_s != self._last:
+            self._last = pose.received_s
+            self._read(pose.pose)
+        elif self._last > self._lost and time.monotonic() - self._last > _LOST_S:
+            self._console.say("  LOST      no pose for a second")
+            self._lost = self._last
+
+    def _read(self, pose: NDArray[np.float64]) -> None:
+        from irplan.guidance.live import needle_from_transform
+
+        try:
+            reading = self._check.read(*needle_from_transform(pose))
+        except InputError as error:  # a peer's bad pose does not end the stream
+            self.refused += 1
+            if not self._bad:
+                self._console.say(f"  LOST      {error.got}: {error.remedy}")
+            self._bad = True
+            return
+        self._bad = False
+        self.readings += 1
+        self._console.say(reading_words(reading))
 
 
 def reading_words(reading: LiveReading) -> str:

@@ -63,6 +63,8 @@ def write_views(data: dict[str, Any], json_path: str | Path, csv_path: str | Pat
          "gantry_secondary_deg", "travel_deg", "travel_s", "entry_tip_px")
     )  # fmt: skip
     for one in data["needles"]:
+        if "no_view" in one:
+            table.writerow((one["needle"], "no view", "", "", "", "", "", "", ""))
         views = [("bulls_eye", one["bulls_eye"])] if "bulls_eye" in one else []
         views += [(f"progress_{n}", v) for n, v in enumerate(one.get("progress", ()), start=1)]
         for name, v in views:
