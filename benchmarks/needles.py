@@ -1,6 +1,7 @@
 """Needles in 50 simulated scans (25 CT, 25 cone-beam CT), seeds not tuned on.
 
-python -m benchmarks.needles [--ct A:B] [--cbct A:B] [--records FOLDER] [--scans FOLDER] [--json FILE]
+python -m benchmarks.needles [--ct A:B] [--cbct A:B] [--records FOLDER] [--scans FOLDER]
+    [--json FILE]
 
 With ``--records`` each scan's figures are kept in FOLDER: run it in pieces (``--ct 500:505 --cbct
 none``), then whole.  With ``--scans`` the simulated scans are (about 20 MB each; a minute each to

@@ -189,8 +189,8 @@ def _needles(
                 f"needle file '{file.name}', frame_of_reference_uid",
                 got="another frame of reference than the plan's",
                 expected="needles in the frame of the image that was planned on",
-                remedy="Give the control scan itself: --ct with --plan-ct or --registration carries "
-                "its needles over.",
+                remedy="Give the control scan itself: --ct with --plan-ct or --registration "
+                "carries its needles over.",
             )
         if "set_aside" in data:
             needles, notes = _recognised(data, file)

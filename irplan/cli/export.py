@@ -142,9 +142,7 @@ def _stream(
 class _Follower:
     """Says what one tracked needle does, when it is lost, and what comes instead of it."""
 
-    def __init__(
-        self, console: Console, stream: NeedleStream, name: str, check: LiveCheck
-    ) -> None:
+    def __init__(self, console: Console, stream: NeedleStream, name: str, check: LiveCheck) -> None:
         self._console, self._stream, self._name, self._check = console, stream, name, check
         self._last, self._lost = -1.0, -1.0
         self._others: tuple[str, ...] = ()

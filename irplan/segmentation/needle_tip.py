@@ -20,6 +20,17 @@ BEHIND_MM, BEYOND_MM, ACROSS_MM = 30.0, 8.0, 3.2
 #: Standard deviation of the point spread's prior along the slices, over their spacing, and in the
 #: plane, mm: what a box and a Gaussian of usual kernels give, with how far it may be off.
 SLICE_SIGMA, PLANE_SIGMA_MM, SIGMA_SPREAD = 0.36, 0.5, 0.35
+#: The same in the plane over the voxel's size where voxels are cubes, as cone-beam CT has them: a
+#: Hann window that ends near the detector's Nyquist frequency, a pixel and interpolation make 0.83
+#: of a voxel.  Voxels are cubes when their sides agree to `CUBE`.
+CUBE_SIGMA, CUBE = 0.83, 0.02
+#: Metal is seen with this many HU (logarithmic mean and spread): titanium 11,500 to steel 32,000 at
+#: 70 keV (`irplan.phantom.metal.ALLOY_HU`), less where the beam is hardened.
+METAL_HU, METAL_SPREAD = 17000.0, 0.5
+#: Rays along the shaft are hardened and starved of photons until they hardly see how thin it is:
+#: it is widened in the slice's plane by up to about this, mm, and a dark line goes on beyond its
+#: tip, as a share of its brightness.  Zero is expected, with these spreads.
+WIDENING_MM, DARK_LINE = 1.0, 0.2
 #: The model's own error as a share of the metal's brightness.
 MODEL_ERROR = 0.06
 #: Correlation of neighbouring voxels makes errors larger than independent ones.  [M:
@@ -31,7 +42,7 @@ CORRELATION = 2.5
 #: Voxels that are fitted at most (a sample of them where there are more).
 MOST_VOXELS = 2500
 #: Natural steps of the parameters (see `fit_tip`).
-STEPS = (0.2, 0.2, 0.01, 0.01, 0.3, 0.3, 30.0, 0.1, 0.1, 0.2, 0.3)
+STEPS = (0.2, 0.2, 0.01, 0.01, 0.3, 0.3, 30.0, 0.1, 0.1, 0.2, 0.3, 0.05, 0.3)
 #: A fit this good needs no second start.
 GOOD_CHI = 1.6
 #: Least standard deviation that is ever claimed, mm.
@@ -41,15 +52,12 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 @dataclass(frozen=True, eq=False)
 class TipFit:
-    """Result of the fit; `direction` points into the tip, `residual` is reduced chi."""
+    """Result of the fit: `tip` LPS mm; `residual` is reduced chi."""
 
     tip: F64
-    direction: F64
     diameter_mm: float
     diameter_sd_mm: float
     along_sd_mm: float
-    lateral_sd_mm: float
-    angle_sd_deg: float
     residual: float
 
 
@@ -60,12 +68,15 @@ def fit_tip(
 
     Model: a cylinder with a conical end, convolved with a Gaussian point spread that differs along
     and within slices, seen through a scale that ends at ``clip_hu``:
-    I(x) = B + Q G2(r; S_rr + R^2/4) F(s - s_tip - k r), with S the spread's covariance in the
-    needle's frame, k = S_sr / S_rr and F the cone's and cylinder's section convolved with the
-    Gaussian of the rest variance.  Q = HU x pi R^2, B, the tip, the axis, both spreads and the
-    cone's length are fitted by least squares with a soft-L1 loss to the voxels around the tip; the
-    last three have priors.  The thin-cylinder form is good while R is below the spread's width;
-    `MODEL_ERROR` covers the rest.
+    I(x) = B + Q G2(r; S_rr + R^2/4 + W^2 a a') (F(s - s_tip - k r) - D), with S the spread's
+    covariance in the needle's frame, k = S_sr / S_rr and F the cone's and cylinder's section
+    convolved with the Gaussian of the rest variance; W and D are what hardening does: a wider shaft
+    in the slice's plane (a: across the needle in it) and a dark line that goes on beyond the tip.
+    Without them a wide shaft would be taken for a wide point spread, and so for a thin needle with
+    a short cone: tips came out short by 0.4 mm in cone-beam scans.  All are fitted by least squares
+    with a soft-L1 loss to the voxels around the tip; the spreads, the metal's HU, R, the cone's
+    length, W and D have priors.  The thin-cylinder form is good while R is below the spread's
+    width; `MODEL_ERROR` covers the rest.
     """
     way = sign * axis.direction
     guess = axis.point + (axis.end if sign > 0 else axis.start) * axis.direction
@@ -104,8 +115,13 @@ def fit_tip(
     local = np.stack([u, v, way]) @ normal  # slice normal in the needle's frame
     outer = np.outer(local, local)
     rest = np.eye(3) - outer
+    across = np.cross(way, normal)  # its length: sine of the angle between needle and normal
+    across = np.array([u @ across, v @ across])
+    plane = np.outer(across, across)
     prior_z = max(0.45, SLICE_SIGMA * spacing[0])
     prior_p = max(PLANE_SIGMA_MM, 0.5 * float(spacing[1:].max()))
+    if np.ptp(spacing) < CUBE * spacing[0]:
+        prior_p = max(PLANE_SIGMA_MM, CUBE_SIGMA * float(spacing[0]))
     far = hu[(ru * ru + rv * rv > 4.0) | (s > 5.0)]
     base = float(np.median(far)) if len(far) > 5 else axis.base_hu
     noise = max(15.0, 1.4826 * float(np.median(np.abs(far - base)))) if len(far) > 5 else 40.0
@@ -113,21 +129,21 @@ def fit_tip(
     cone0, cone_sd = options.tip_cone
 
     def model(p: F64) -> F64:
-        du, dv, su, sv, tip, log_q, b, log_p, log_z, log_r, cone = p
+        du, dv, su, sv, tip, log_q, b, log_p, log_z, log_r, cone, dark, wider = p
         radius, sp, sz = math.exp(log_r), math.exp(log_p), math.exp(log_z)
         cov = sz * sz * outer + sp * sp * rest + 1e-6 * np.eye(3)
         rr = cov[:2, :2]
         k = np.linalg.solve(rr, cov[:2, 2])
         sigma = math.sqrt(max(0.02, cov[2, 2] - cov[2, :2] @ k))
         a, c = ru - du - su * s, rv - dv - sv * s
-        wide = rr + 0.25 * radius * radius * np.eye(2)
+        wide = rr + 0.25 * radius * radius * np.eye(2) + wider * wider * plane
         det = float(np.linalg.det(wide))
         inv = np.linalg.inv(wide)
         g = np.exp(-0.5 * (inv[0, 0] * a * a + 2.0 * inv[0, 1] * a * c + inv[1, 1] * c * c))
         g /= 2.0 * math.pi * math.sqrt(det)
         along = s - tip - k[0] * a - k[1] * c
         light = math.exp(log_q) * math.pi * radius * radius * g
-        value = b + light * _section(along, abs(cone) * 2.0 * radius, sigma)
+        value = b + light * (_section(along, abs(cone) * 2.0 * radius, sigma) - dark)
         out: F64 = np.minimum(value, clip_hu)
         return out
 
@@ -137,6 +153,9 @@ def fit_tip(
         (8, math.log(prior_z), SIGMA_SPREAD),
         (10, cone0, cone_sd),
         (9, math.log(radius0), 0.5),
+        (5, math.log(METAL_HU), METAL_SPREAD),
+        (11, 0.0, DARK_LINE),
+        (12, 0.0, WIDENING_MM),
     )
 
     def rests(p: F64) -> F64:
@@ -151,12 +170,13 @@ def fit_tip(
             break
         x0 = np.array(
             [0.0, 0.0, 0.0, 0.0, 0.5, metal, base,
-             math.log(prior_p), math.log(prior_z), math.log(radius0), cone0]
+             math.log(prior_p), math.log(prior_z), math.log(radius0), cone0, 0.0, 0.3]
         )  # fmt: skip
         low = [-2, -2, -0.1, -0.1, -8, 7.3, base - 400, math.log(0.2), math.log(0.2),
-               math.log(0.25), 0.1]  # fmt: skip
-        high = [2, 2, 0.1, 0.1, 8, 10.9, base + 400, math.log(1.6), math.log(3.0),
-                math.log(1.8), 2.5]  # fmt: skip
+               math.log(0.25), 0.1, -0.5, 0.0]  # fmt: skip
+        high = [2, 2, 0.1, 0.1, 8, 11.6, base + 400,
+                math.log(max(1.6, 2.0 * prior_p)), math.log(max(3.0, 2.0 * prior_z)),
+                math.log(1.8), 2.5, 0.7, 3.0]  # fmt: skip
         found = least_squares(
             rests, x0, bounds=(low, high), x_scale=STEPS,
             max_nfev=30, ftol=1e-4, xtol=1e-5,
@@ -165,26 +185,21 @@ def fit_tip(
             best = found
     assert best is not None
     p = best.x
-    direction = way + p[2] * u + p[3] * v
-    direction /= np.linalg.norm(direction)
     tip = guess + (p[0] + p[2] * p[4]) * u + (p[1] + p[3] * p[4]) * v + p[4] * way
     count = len(hu)
-    chi = math.sqrt(float((best.fun[:count] ** 2).sum()) / max(1, count - 11))
+    chi = math.sqrt(float((best.fun[:count] ** 2).sum()) / max(1, count - len(p)))
     try:
         jac = np.asarray(best.jac)
         cov = np.linalg.inv(jac.T @ jac) * max(1.0, chi**2) * CORRELATION**2
     except np.linalg.LinAlgError:
-        cov = np.full((11, 11), 1.0)
+        cov = np.ones((len(p), len(p)))
     sd = np.sqrt(np.clip(np.diag(cov), 0.0, 4.0))
     radius = math.exp(p[9])
     return TipFit(
         tip,
-        direction,
         2.0 * radius,
         max(0.15, 2.0 * radius * sd[9]),
         max(LEAST_SD_MM, float(sd[4])),
-        max(LEAST_SD_MM, float(math.hypot(sd[0], sd[1]))),
-        max(0.03, math.degrees(math.hypot(sd[2], sd[3]))),
         chi,
     )
 

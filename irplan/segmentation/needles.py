@@ -20,7 +20,7 @@ from irplan.segmentation.needle_result import (
     NeedleOptions,
     RejectedObject,
 )
-from irplan.segmentation.needle_tip import TipFit, fit_tip
+from irplan.segmentation.needle_tip import LEAST_SD_MM, TipFit, fit_tip
 
 F64 = NDArray[np.float64]
 #: A shaft that ends this near the scan's edge may go on beyond it, mm.
@@ -34,8 +34,11 @@ MOST_BEND = 0.04
 LEAST_FILLED = 0.6
 #: Skin is where the ring around the shaft passes this, HU.
 SKIN_HU = -450.0
-#: Two findings nearer than this along their whole shorter one are one needle, mm.
-SAME_MM = 2.0
+#: Least standard deviation of a direction that is ever claimed, degrees.
+LEAST_SD_DEG = 0.03
+#: Two findings nearer than this along most of the shorter one, or for so long, are one needle, mm:
+#: shafts cannot lie in each other, but the bright halo of a hardened one is taken for another.
+SAME_MM, SAME_FOR_MM = 2.0, 25.0
 
 
 def find_needles(
@@ -124,6 +127,8 @@ def _why_not(axis: ShaftAxis, body: BodyOutline, options: NeedleOptions) -> str:
         return f"{axis.width_mm:.1f} mm wide"
     if axis.bend_mm > max(1.5, MOST_BEND * length):
         return f"bent by {axis.bend_mm:.1f} mm"
+    if axis.peak_hu < options.core_hu:
+        return f"its middle is no brighter than {axis.peak_hu:.0f} HU"
     if axis.filled < LEAST_FILLED:
         return f"metal on {100 * axis.filled:.0f} % of its length only"
     s = np.arange(axis.start, axis.end + 0.5, 1.0)
@@ -176,6 +181,7 @@ def _distinct(
             r = np.linalg.norm(q - t[:, None] * other.direction, axis=1)
             near = (r < SAME_MM) & (t > other.start - 3.0) & (t < other.end + 3.0)
             double |= float(near.mean()) > 0.6
+            double |= float(near.mean()) * (axis.end - axis.start) > SAME_FOR_MM
         if not double:
             out.append(item)
     return out
@@ -211,8 +217,6 @@ def _needle(
         notes.append(f"The shaft is bent by {axis.bend_mm:.1f} mm; the axis is the straight fit.")
     if end != "skin":
         notes.append("The shaft leaves the scan before the skin: the entry point is not seen.")
-    spread = axis.scatter_mm / math.sqrt(max(2, axis.stations))
-    angle = math.degrees(math.sqrt(12.0) * spread / max(10.0, axis.end - axis.start)) * 2.0
     return FoundNeedle(
         as_point(tip, field="tip"),
         as_point(way, field="direction"),
@@ -223,8 +227,8 @@ def _needle(
         fit.diameter_mm,
         fit.diameter_sd_mm,
         fit.along_sd_mm,
-        max(0.08, 4.0 * spread),
-        max(0.03, angle),
+        max(LEAST_SD_MM, axis.lateral_sd_mm),
+        max(LEAST_SD_DEG, axis.angle_sd_deg),
         axis.bend_mm,
         fit.residual,
         tuple(notes),
