@@ -186,7 +186,7 @@ def _notes(scan: ConeBeamScan) -> tuple[str, ...]:
 
 def _registration_note(found: Registration) -> str:
     rows = "; ".join(
-        f"{r.name} {r.value:.2f} {r.unit}"
+        f"{r.name} {r.shown}"
         for r in found.quality.rows
         if r.value is not None and r.key in ("correlation", "bone", "inverse")
     )

@@ -121,7 +121,7 @@ def _stream(
             while end is None or time.monotonic() < end:
                 time.sleep(0.02)
                 state = f"  {stream.peers} connected" + "".join(
-                    f"; {w}" for w in stream.dropped[-1:]
+                    f"; dropped a peer: {w}" for w in stream.dropped[-1:]
                 )
                 if state != said:
                     console.say(state)

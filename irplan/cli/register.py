@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from irplan.cli.console import JSON, QUIET, command
+from irplan.cli.console import EXIT_INPUT, JSON, QUIET, command
 
 _MARKS = {"ok": "ok", "warning": "WARNING", "failed": "FAILED", "not checked": "not checked"}
 
@@ -34,7 +34,8 @@ def register(
 ) -> None:
     """Register a control scan: rigid, then deformable in the organ, and say how good it is.
 
-    A plan is carried over only when no row of the report failed.
+    A plan is carried over only when no row of the report failed.  Exit code 2: one did; report and
+    map are written none the less.
 
     Example:
 
@@ -53,7 +54,7 @@ def register(
             )  # fmt: skip
         console.say(f"Registration: {_MARKS[found.quality.status]}   (research use only)")
         for r in found.quality.rows:
-            value = "-" if r.value is None else f"{r.value:.2f} {r.unit}"
+            value = "-" if r.value is None else r.shown
             console.say(
                 f"  {_MARKS[r.status]:<11}  {r.name}: {value}  (warns at {r.warn:g}, fails at "
                 f"{r.fail:g})" + (f"  {r.note}" if r.note else "")
@@ -67,3 +68,5 @@ def register(
         if out is not None:
             console.say(f"Written: {out}")
         console.result(data)
+    if found.quality.status == "failed":
+        raise typer.Exit(EXIT_INPUT)

@@ -62,9 +62,10 @@ def read_needle_table(path: str | Path) -> tuple[NamedNeedle, ...]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        unread = isinstance(error, OSError) and (error.strerror or "not readable").lower()
         raise FileFormatError(
             f"needle table '{file.name}'",
-            got="a file that cannot be read as UTF-8 text",
+            got=f"a file that cannot be read ({unread or 'not UTF-8 text'})",
             expected="a CSV file",
             remedy="Check the path and save it as CSV in UTF-8.",
         ) from error

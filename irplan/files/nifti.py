@@ -102,6 +102,13 @@ def read_mask_and_notes(path: str | Path, grid: Grid) -> tuple[NDArray[np.bool_]
             remedy="Write the mask as whole numbers.",
         )
     grid.require_same(_grid(array, affine), field=f"mask '{file.name}'")
+    if array.min() < 0:
+        raise InputError(
+            f"mask '{file.name}'",
+            got=f"values from {array.min():g} to {array.max():g}: an image",
+            expected="0 outside and another number inside",
+            remedy="Give the mask, not the scan it was drawn on.",
+        )
     mask: NDArray[np.bool_] = np.ascontiguousarray(array != 0)
     values = np.unique(array[mask])
     notes: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ def carry_plan(
     )
     centre = carry(np.array(plan.target.centroid_mm)[None])[0]
     rows = [
-        f"{r.name} {r.value:.2f} {r.unit}"
+        f"{r.name} {r.shown}"
         for r in registration.quality.rows
         if r.value is not None and r.key in ("correlation", "inverse", "landmarks")
     ]

@@ -52,17 +52,8 @@ def not_assessable(wanted_mm: float, reason: str) -> MarginVerdict:
     return MarginVerdict("not assessable", None, None, wanted_mm, None, reason)
 
 
-def judge_margin(
-    evaluation: PlanEvaluation, *, wanted_mm: float, error_mm: float | None
-) -> MarginVerdict:
-    """The verdict on an evaluation's margin surface.
-
-    ``wanted_mm`` is the margin that counts as complete ablation (a setting; the plan's goal as a
-    rule); ``error_mm`` the error with which zone and target lie on each other (registration, and
-    for a simulated zone the needles' positions), None where nobody stated it.  It shifts the
-    margin by at most its size, which is what the two comparisons take.  Raises `InputError` for
-    an error that is negative or a wanted margin outside 0 to 30 mm.
-    """
+def check_margin_error(wanted_mm: float, error_mm: float | None) -> None:
+    """`InputError` for an error that is negative or a wanted margin outside 0 to 30 mm."""
     if not 0.0 <= wanted_mm <= 30.0:
         raise InputError(
             "wanted_mm", got=f"{wanted_mm}", expected="0 to 30 mm", remedy="Liver: 5 mm is usual."
@@ -74,6 +65,20 @@ def judge_margin(
             expected="an error of 0 mm or more",
             remedy="Give the target registration error of the quality report, in mm.",
         )
+
+
+def judge_margin(
+    evaluation: PlanEvaluation, *, wanted_mm: float, error_mm: float | None
+) -> MarginVerdict:
+    """The verdict on an evaluation's margin surface.
+
+    ``wanted_mm`` is the margin that counts as complete ablation (a setting; the plan's goal as a
+    rule); ``error_mm`` the error with which zone and target lie on each other (registration, and
+    for a simulated zone the needles' positions), None where nobody stated it.  It shifts the
+    margin by at most its size, which is what the two comparisons take.  Raises `InputError` for
+    an error that is negative or a wanted margin outside 0 to 30 mm.
+    """
+    check_margin_error(wanted_mm, error_mm)
     low = evaluation.minimal_margin_mm
     at = evaluation.minimal_margin_at_mm
     worst = 0.0 if error_mm is None else error_mm

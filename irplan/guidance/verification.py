@@ -13,7 +13,12 @@ from irplan.ablation import AblationProblem, AblationResult, Placement
 from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import InputError, IrplanError
 from irplan.geometry import Needle
-from irplan.guidance.margin_verdict import MarginVerdict, judge_margin, not_assessable
+from irplan.guidance.margin_verdict import (
+    MarginVerdict,
+    check_margin_error,
+    judge_margin,
+    not_assessable,
+)
 from irplan.guidance.needle_match import NeedleMatches, match_needles
 from irplan.image import LabelMap, Volume
 from irplan.planning import AblationPlan, PlanEvaluation, evaluate_plan, evaluate_zone
@@ -102,6 +107,7 @@ def verify(
             expected="0 mm or more",
             remedy="Give the error of the tips in mm.",
         )
+    check_margin_error(wanted, registration_error_mm)  # before minutes of simulation
     error = registration_error_mm
     messages: list[str] = []
     doubt = registration_failed

@@ -37,7 +37,15 @@ def as_pairs(
     plan_mm: ArrayLike, control_mm: ArrayLike, *, least: int = 1
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both as (N, 3) float arrays of finite points; `InputError` for anything else."""
-    a, b = (np.asarray(v, dtype=np.float64) for v in (plan_mm, control_mm))
+    try:
+        a, b = (np.asarray(v, dtype=np.float64) for v in (plan_mm, control_mm))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "landmarks",
+            got="points that are not three numbers each",
+            expected="two lists of points x, y, z (LPS mm)",
+            remedy="Mend that landmark.",
+        ) from error
     if a.ndim != 2 or a.shape[1:] != (3,) or a.shape != b.shape or len(a) < least:
         raise InputError(
             "landmarks",

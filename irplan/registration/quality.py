@@ -68,6 +68,13 @@ class QualityRow:
     status: Status
     note: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The value with its unit, in words for a person."""
+        if self.value is None:
+            return "not known"
+        return f"{self.value:.2f}" + ("" if self.unit == "1" else f" {self.unit}")
+
 
 @dataclass(frozen=True)
 class QualityReport:

@@ -380,5 +380,4 @@ def _value(value: float | None) -> float:
 
 
 def _words(r: QualityRow) -> str:
-    value = "not computable" if r.value is None else f"{r.value:.2f} {r.unit}"
-    return f"{r.name}: {value} (fails at {r.fail:g})"
+    return f"{r.name}: {r.shown} (fails at {r.fail:g})"
