@@ -136,7 +136,14 @@ def run_register(
     (`RegistrationError` after the report was written).
     """
     if out is not None:
-        OutputFolder.check(out)
+        OutputFolder.check(out, makes_plan=plan is not None)
+        if plan is not None and out.resolve() in (plan.resolve(), plan.resolve().parent):
+            raise InputError(
+                "--out",
+                got=f"'{out.name}', where the plan to carry over lies",
+                expected="another folder",
+                remedy="The carried plan lies in the control scan's frame: keep both.",
+            )
     made = None if plan is None else read_plan(plan / "plan.json" if plan.is_dir() else plan)
     first, notes = open_image_and_notes(plan_scan, progress=portion(progress, 0.0, 0.08))
     second, more = open_image_and_notes(control_scan, progress=portion(progress, 0.08, 0.15))
@@ -152,7 +159,7 @@ def run_register(
     if made is not None and found.quality.status != "failed":
         carried = carry_plan(made, found, who=who, when=when)
     if out is not None:
-        with OutputFolder(out) as folder:
+        with OutputFolder(out, makes_plan=plan is not None) as folder:
             write_registration(found, folder, data)
             if carried is not None:
                 write_plan(carried, folder / "plan.json")

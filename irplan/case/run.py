@@ -105,7 +105,7 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
     The output folder is checked before any work, and appears only when all of it is written.
     Raises the named `IrplanError` subclasses of each stage.
     """
-    with OutputFolder(request.out) as folder, kernels_warming():
+    with OutputFolder(request.out, makes_plan=True) as folder, kernels_warming():
         volume, notes = open_image_and_notes(
             request.ct, series_uid=request.series_uid, progress=portion(progress, 0.0, 0.05)
         )
@@ -197,7 +197,7 @@ def run_demo(
     from irplan.phantom import TumourSpec, abdominal_ct
     from irplan.segmentation.overlap import dice
 
-    with OutputFolder(out) as folder, kernels_warming():
+    with OutputFolder(out, makes_plan=True) as folder, kernels_warming():
         made = abdominal_ct(
             seed, tumours=(TumourSpec(diameter_mm),), progress=portion(progress, 0.0, 0.15)
         )

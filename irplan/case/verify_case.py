@@ -175,7 +175,7 @@ def _needles(
         return (), ()
     file = request.needles
     own = opened.plan.frame_of_reference_uid
-    assumed = (
+    assumed: tuple[str, ...] = (
         f"Needle file '{file.name}' or the plan names no frame of reference: that they share one "
         "was assumed.",
     )

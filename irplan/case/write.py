@@ -71,7 +71,7 @@ def write_case(
     Returns what the user should know in plain words (why the 3D picture is missing, say).
     Raises `OutputError` where ``out`` cannot be written; any exception leaves nothing behind.
     """
-    with OutputFolder(out) as folder:
+    with OutputFolder(out, makes_plan=True) as folder:
         return write_files(case, folder, picture_3d=picture_3d, progress=progress)
 
 

@@ -44,6 +44,8 @@ class OutputFolder:
     ----------
     path : the folder to make; missing parents are made.  It may not exist, be empty, or be an
         earlier output of irplan to which nothing was added and whose plan is still a draft.
+    makes_plan : a plan is written; else a folder that holds one is not replaced either, draft or
+        not (a plan's own folder given as the output of what is made from it).
     need_bytes : free space demanded on its disk before anything is started.
     keeps_evidence : the caller carries what was reviewed over into the new folder itself.
 
@@ -59,8 +61,10 @@ class OutputFolder:
         *,
         need_bytes: int = DEFAULT_NEED_BYTES,
         keeps_evidence: bool = False,
+        makes_plan: bool = False,
     ) -> None:
         self.path = resolved_path(path)
+        self._makes_plan = makes_plan
         self._keeps_evidence = keeps_evidence
         self._need_bytes = need_bytes
         self._made_parents: list[Path] = []
@@ -68,9 +72,15 @@ class OutputFolder:
         self._inside = False
 
     @classmethod
-    def check(cls, path: str | Path, *, need_bytes: int = DEFAULT_NEED_BYTES) -> None:
+    def check(
+        cls,
+        path: str | Path,
+        *,
+        need_bytes: int = DEFAULT_NEED_BYTES,
+        makes_plan: bool = False,
+    ) -> None:
         """Raise what entering the folder would raise, and leave nothing: ask before long work."""
-        folder = cls(path, need_bytes=need_bytes)
+        folder = cls(path, need_bytes=need_bytes, makes_plan=makes_plan)
         try:
             folder.__enter__()
         finally:
@@ -79,7 +89,9 @@ class OutputFolder:
     def __enter__(self) -> Path:
         try:
             _put_back(self.path)
-            _require_replaceable(self.path, keeps_evidence=self._keeps_evidence)
+            _require_replaceable(
+                self.path, keeps_evidence=self._keeps_evidence, makes_plan=self._makes_plan
+            )
             self._made_parents = make_parents(self.path.parent)
             self._inside = _must_stage_inside(self.path)
             self._stage = _new_stage(self.path, inside=self._inside)
@@ -105,8 +117,9 @@ class OutputFolder:
             if error is None:
                 _write_manifest(stage)
                 _require_replaceable(
-                    self.path, ignore=stage.name, keeps_evidence=self._keeps_evidence
-                )
+                    self.path, ignore=stage.name, keeps_evidence=self._keeps_evidence,
+                    makes_plan=self._makes_plan,
+                )  # fmt: skip
                 if self._inside:
                     _move_into(stage, self.path)
                 else:
@@ -141,7 +154,9 @@ def _require_space(folder: Path, need_bytes: int) -> None:
         )
 
 
-def _require_replaceable(path: Path, *, ignore: str = "", keeps_evidence: bool = False) -> None:
+def _require_replaceable(
+    path: Path, *, ignore: str = "", keeps_evidence: bool = False, makes_plan: bool = False
+) -> None:
     """Raise unless ``path`` is absent, an empty folder or an untouched draft of irplan's."""
     if not path.exists():
         return
@@ -177,6 +192,13 @@ def _require_replaceable(path: Path, *, ignore: str = "", keeps_evidence: bool =
                 remedy=f"A reviewed {what} is evidence and is never overwritten; "
                 "choose another output folder.",
             )
+    if not makes_plan and not keeps_evidence and (path / "plan.json").exists():
+        raise OutputError(
+            "output folder",
+            got=f"'{path.name}', which holds a plan",
+            expected="a new or empty folder, or an earlier output of the same kind",
+            remedy="The plan would be lost: choose another output folder.",
+        )
 
 
 def _is_stage_part(item: Path, folder: Path, ignore: str) -> bool:

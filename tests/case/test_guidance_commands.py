@@ -170,6 +170,12 @@ def test_verify_refuses_what_does_not_belong(folder: Path, tmp_path: Path) -> No
         code=2,
     )  # fmt: skip
     assert "registration_error_mm" in words
+    # a file of `irplan needles` says in which frame its needles lie
+    seen = {"tip_mm": [0, 17, 0], "entry_mm": [0, -40, 0], "tail_mm": [0, -40, 0]}
+    found = {"needles": [seen], "set_aside": [], "frame_of_reference_uid": UID + ".9"}
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    words = run("verify", folder, "--needles", tmp_path / "found.json", "-o", out, code=2)
+    assert "another frame of reference" in words
     assert not out.exists()
 
 
@@ -193,5 +199,6 @@ def test_exports(folder: Path, tmp_path: Path) -> None:
     )
     assert "--out" in run("export", folder, "--to", "csv", code=2)
     assert not (tmp_path / "x").exists()
+    assert "--seconds" in run("export", folder, "--to", "igtl", "--seconds", -1, code=2)
     words = run("export", folder, "--to", "igtl", "--port", 0, "--seconds", 0.1, "--track", "A")
     assert "Listening on 127.0.0.1" in words

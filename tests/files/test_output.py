@@ -109,15 +109,18 @@ class TestFolder:
     @pytest.mark.parametrize("state", ["reviewed", "accepted", "rejected"])
     def test_a_reviewed_plan_is_never_overwritten(self, tmp_path, state):
         out = tmp_path / "out"
-        with OutputFolder(out) as folder:
+        with OutputFolder(out, makes_plan=True) as folder:
             (folder / "plan.json").write_text(json.dumps({"review": {"state": "draft"}}))
-        OutputFolder.check(out)
+        OutputFolder.check(out, makes_plan=True)
+        # what is made from a plan never takes its place (`irplan verify case1 -o case1`)
+        with pytest.raises(OutputError, match="holds a plan"):
+            OutputFolder.check(out)
         (out / "plan.json").write_text(json.dumps({"review": {"state": state}}))
         with pytest.raises(OutputError, match=state):
-            OutputFolder.check(out)
+            OutputFolder.check(out, makes_plan=True)
         (out / "plan.json").write_text("{")
         with pytest.raises(OutputError, match="unreadable"):
-            OutputFolder.check(out)
+            OutputFolder.check(out, makes_plan=True)
 
     def test_a_hand_edited_manifest_cannot_reach_outside(self, tmp_path, monkeypatch):
         out = tmp_path / "out"

@@ -176,7 +176,7 @@ class Reporting:
             from irplan.case.write import write_files
             from irplan.files.output import OutputFolder
 
-            with OutputFolder(folder) as out:
+            with OutputFolder(folder, makes_plan=True) as out:
                 notes = write_files(case, out, picture_3d=True, progress=progress)
                 page = f"<!doctype html><meta charset='utf-8'>{draft_html(state)}"
                 (out / "draft.html").write_text(page, encoding="utf-8", newline="\n")
