@@ -36,9 +36,10 @@ LEAST_FILLED = 0.6
 SKIN_HU = -450.0
 #: Least standard deviation of a direction that is ever claimed, degrees.
 LEAST_SD_DEG = 0.03
-#: Two findings nearer than this along most of the shorter one, or for so long, are one needle, mm:
-#: shafts cannot lie in each other, but the bright halo of a hardened one is taken for another.
-SAME_MM, SAME_FOR_MM = 2.0, 25.0
+#: Two findings nearer than this along most of the shorter one, or for so long at so small an
+#: angle, are one needle, mm and degrees: shafts cannot lie in each other, but the bright halo of a
+#: hardened one is taken for another.  A halo's middle is below `BRIGHT_HU`.
+SAME_MM, SAME_FOR_MM, SAME_DEG, BRIGHT_HU = 2.0, 12.0, 8.0, 2000.0
 
 
 def find_needles(
@@ -127,8 +128,6 @@ def _why_not(axis: ShaftAxis, body: BodyOutline, options: NeedleOptions) -> str:
         return f"{axis.width_mm:.1f} mm wide"
     if axis.bend_mm > max(1.5, MOST_BEND * length):
         return f"bent by {axis.bend_mm:.1f} mm"
-    if axis.peak_hu < options.core_hu:
-        return f"its middle is no brighter than {axis.peak_hu:.0f} HU"
     if axis.filled < LEAST_FILLED:
         return f"metal on {100 * axis.filled:.0f} % of its length only"
     s = np.arange(axis.start, axis.end + 0.5, 1.0)
@@ -167,8 +166,8 @@ def _tip_end(axis: ShaftAxis, body: BodyOutline) -> tuple[float, BodyEnd]:
 def _distinct(
     found: list[tuple[ShaftAxis, float, BodyEnd]],
 ) -> list[tuple[ShaftAxis, float, BodyEnd]]:
-    """One of each: the longer of two that lie along each other."""
-    order = sorted(found, key=lambda f: -(f[0].end - f[0].start))
+    """One of each: the longer of two that lie along each other; one that is dim counts for less."""
+    order = sorted(found, key=lambda f: -(f[0].end - f[0].start) * min(f[0].peak_hu, BRIGHT_HU))
     out: list[tuple[ShaftAxis, float, BodyEnd]] = []
     for item in order:
         axis = item[0]
@@ -181,7 +180,8 @@ def _distinct(
             r = np.linalg.norm(q - t[:, None] * other.direction, axis=1)
             near = (r < SAME_MM) & (t > other.start - 3.0) & (t < other.end + 3.0)
             double |= float(near.mean()) > 0.6
-            double |= float(near.mean()) * (axis.end - axis.start) > SAME_FOR_MM
+            if abs(float(axis.direction @ other.direction)) > math.cos(math.radians(SAME_DEG)):
+                double |= float(near.mean()) * (axis.end - axis.start) > SAME_FOR_MM
         if not double:
             out.append(item)
     return out
