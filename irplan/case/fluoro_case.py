@@ -122,6 +122,13 @@ def _filter(
     each: FluoroFilter
     if request.subtract is not None:
         mask = choose_mask(run)
+        if len(mask) >= len(run):
+            raise InputError(
+                "mask",
+                got=f"all {len(run)} frames named as mask by the file",
+                expected="frames besides the mask",
+                remedy="There is nothing to subtract from; filter the run without --subtract.",
+            )
         each = Subtraction(facts, settings, mask_frames=len(mask), shift=request.subtract,
                            off=request.off, own=dict(request.own))  # fmt: skip
         order = [*mask, *(n for n in range(len(run)) if n not in mask)]

@@ -134,7 +134,7 @@ def _read(path: Path) -> XaRun:
         isocentre,
         technique,
         None,
-        _masks(data, len(values)),
+        _masks(data, len(values), notes),
     )
     del data.PixelData
     return XaRun(run, data, turned, top, tuple(notes))
@@ -204,12 +204,16 @@ def _gaps_told(times: NDArray[np.float64], where: str, notes: list[str]) -> NDAr
     return times
 
 
-def _masks(data: FileDataset, frames: int) -> tuple[int, ...]:
+def _masks(data: FileDataset, frames: int, notes: list[str]) -> tuple[int, ...]:
     with quiet():
         for item in data.get("MaskSubtractionSequence") or []:
             found = item.get("MaskFrameNumbers")
             if found is None:
                 continue
             listed = [found] if isinstance(found, int) else list(found)
-            return tuple(int(n) - 1 for n in listed if 1 <= int(n) <= frames)
+            there = tuple(int(n) - 1 for n in listed if 1 <= int(n) <= frames)
+            if len(there) < len(listed):
+                notes.append(f"{len(listed) - len(there)} of {len(listed)} mask frames that the "
+                             "file names are not in it")  # fmt: skip
+            return there
     return ()

@@ -203,4 +203,4 @@ def choose_mask(run: FluoroSequence, *, most: int = 8) -> tuple[int, ...]:
             return tuple(range(max(1, min(n - 1, most))))
         if n >= most:
             break
-    return tuple(range(min(len(run), most)))
+    return tuple(range(max(1, min(len(run) - 1, most))))

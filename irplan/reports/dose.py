@@ -86,7 +86,7 @@ def check_table(rows: Sequence[Row]) -> Table:
     """Alerts and reference levels."""
     cells = tuple(
         (
-            r.name, "–" if r.value is None else f"{_n(r.value)} {r.unit}", r.limit,
+            r.name, _valued(r), r.limit,
             _STATUS[r.status], r.note, r.source,
         )
         for r in rows
@@ -122,6 +122,14 @@ def _acquired(report: DoseReport, name: str) -> float | None:
         if e.kind not in ("fluoroscopy", "unknown") and (v := getattr(e, name)) is not None
     ]
     return sum(values) if values else None
+
+
+def _valued(row: Row) -> str:
+    if row.value is None:
+        return "–"
+    # what is known but not checked lacks a plane or an event: the note says which
+    least = "at least " if row.status == "not_checked" else ""
+    return f"{least}{_n(row.value)} {row.unit}"
 
 
 def _n(value: float | None) -> str:

@@ -181,12 +181,14 @@ def test_an_enhanced_run_is_read_by_its_groups(run_file: Path, tmp_path: Path) -
 
 def test_a_subtracted_run_is_not_subtracted_again(run_file: Path, tmp_path: Path) -> None:
     mask = Dataset()
-    mask.MaskOperation, mask.MaskFrameNumbers = "AVG_SUB", [1, 2]
+    mask.MaskOperation, mask.MaskFrameNumbers = "AVG_SUB", [1, 2, 99]
     path = changed(
         run_file, MaskSubtractionSequence=[mask], RecommendedViewingMode="SUB",
         DerivationDescription="vendor's filter", WindowCenter=500, WindowWidth=100,
     )  # fmt: skip
     source = read_xa(path)
+    assert source.run.mask_frames == (0, 1)
+    assert any("1 of 3 mask frames" in n for n in source.notes)
     frames = np.full(source.run.frames.shape, 50000.0)
     frames[:, 8:16] = 30000.0
     data = filtered_dataset(source, frames, description="irplan's", subtracted=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import fourier_shift
@@ -9,7 +11,7 @@ from scipy.ndimage import fourier_shift
 from irplan.errors import InputError
 from irplan.fluoroscopy import DETECTORS, Exposure, StreamFacts, scene, simulate
 from irplan.fluoroscopy.anatomy import skull
-from irplan.fluoroscopy.filter import filtered
+from irplan.fluoroscopy.filter import Raw, filtered
 from irplan.fluoroscopy.registration import moved, phase_shift, pixel_shift
 from irplan.fluoroscopy.simulate import photometry
 from irplan.fluoroscopy.subtraction import Subtraction, choose_mask
@@ -72,11 +74,27 @@ def test_mask_choice_and_refusals() -> None:
     arrives = next(n for n in range(14) if made.path("contrast", n).max() > 0.02)
     assert frames[0] == 0
     assert len(frames) <= max(arrives + 1, 1)
+    short = replace(noisy, frames=noisy.frames[:2], times_s=noisy.times_s[:2],
+                    detector_dose_ngy=None)  # fmt: skip
+    assert choose_mask(short) == (0,)  # a frame is left to subtract from
     facts = StreamFacts((192, 192), 5.0, Photometry("display"))
     with pytest.raises(InputError, match="proportion"):
         Subtraction(facts)
     with pytest.raises(InputError, match="rigid"):
         Subtraction(StreamFacts((192, 192)), shift="warp")
+
+
+def test_stages_are_left_out_and_replaced_after_subtraction_too() -> None:
+    rng = np.random.default_rng(3)
+    run = [(rng.poisson(40.0, (64, 64)) * 24.0).astype(np.float32) for _ in range(12)]
+    facts, kinds = StreamFacts((64, 64)), ({}, {"off": ("spatial",)}, {"own": {"spatial": Raw}})
+    each = [Subtraction(facts, shift="none", **kind) for kind in kinds]
+    last = [list(filtered(s, run))[-1] for s in each]
+    assert last[1].std() > 1.2 * last[0].std()
+    assert np.array_equal(last[1], last[2])
+    other = Subtraction(facts, shift="none", off=("spatial",))
+    other.restore(each[1].state())
+    assert np.array_equal(other.step(run[0]), each[1].step(run[0]))
 
 
 def test_another_dose_in_mid_run_is_no_contrast() -> None:
