@@ -72,6 +72,7 @@ def draw(curve: dict[float, tuple[float, float, float, float]], out: Path) -> No
         axes.set_xlabel("d′ of still discs over raw (least)")
         axes.set_ylabel("d′ of moving discs over raw (least)")
         axes.set_title("--show: noise against motion at 10 nGy a frame")
+        axes.margins(x=0.07)
         axes.grid(True, color=style.GRID, linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend()

@@ -34,6 +34,7 @@ from irplan.fluoroscopy.quality.observer import Detectability, hotelling
 OBSERVERS = ("in-place", "trail-aware", "three-frame", "NPWE")
 _IN_PLACE, _TRAIL, _TRAIL_PLACES = 6, 2, 5
 _NPWE_HALF_PX = 24
+_SIDE_PX = 2 * HALF_PATCH_PX + 1
 _NOISE_PITCH_PX = 16
 
 
@@ -182,11 +183,18 @@ def _patches(frame: Frame, centres: NDArray[np.int_], half: int) -> NDArray[np.f
     return out
 
 
+def place_channels(cell: DiscCell) -> NDArray[np.float64]:
+    """Channels of the in-place observer, (pixel of its patch, channel)."""
+    return laguerre_gauss(_SIDE_PX, _IN_PLACE, _width_px(cell))
+
+
+def _width_px(cell: DiscCell) -> float:
+    return 2.2 * cell.radius_px + 3.0  # the disc and what the detector's blur adds
+
+
 @lru_cache(maxsize=64)
 def _channels(cell: DiscCell) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    size = 2 * HALF_PATCH_PX + 1
-    width = 2.2 * cell.radius_px + 3.0  # the disc and what the detector's blur adds
-    place = laguerre_gauss(size, _IN_PLACE, width)
+    size, width, place = _SIDE_PX, _width_px(cell), place_channels(cell)
     step = max(cell.speed_px, 0.6 * cell.radius_px)
     behind = [
         laguerre_gauss(size, _TRAIL, width, centre_px=(0.0, -k * step))
