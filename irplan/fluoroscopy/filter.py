@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -131,6 +132,11 @@ class Chain:
 
 def checked(frame: NDArray[Any], shape: tuple[int, int]) -> Frame:
     """``frame`` as float32; `InputError` for another size, or NaN or infinity in it."""
+    if not isinstance(frame, np.ndarray):
+        raise InputError(
+            "frame", got=f"{type(frame).__name__}", expected="an array of pixels",
+            remedy="A filter's step returns the filtered frame.",
+        )  # fmt: skip
     if frame.shape != shape:
         raise InputError(
             "frame",
@@ -174,7 +180,21 @@ def make_filter(spec: str, facts: StreamFacts) -> FluoroFilter:
         from irplan.fluoroscopy.pipeline import Pipeline
 
         return Pipeline(facts, PRESETS[name])
-    made = find_factory(spec)(facts)
+    return own_filter(spec, facts)
+
+
+def own_filter(own: FilterFactory | str, facts: StreamFacts) -> FluoroFilter:
+    """What a user's factory, or the one "module:function" names, makes of ``facts``.
+
+    Raises `InputError` where it cannot be had, takes something else, or makes no filter.
+    """
+    spec = own if isinstance(own, str) else getattr(own, "__name__", repr(own))
+    factory = find_factory(own) if isinstance(own, str) else own
+    try:
+        inspect.signature(factory).bind(facts)
+    except TypeError as error:
+        raise _no_filter(spec, f"a function of one argument, StreamFacts ({error})") from error
+    made = factory(facts)
     if not all(callable(getattr(made, method, None)) for method in ("step", "state", "restore")):
         raise _no_filter(spec, "a function that returns an object with step, state and restore")
     return made

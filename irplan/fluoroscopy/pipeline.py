@@ -18,7 +18,7 @@ from irplan.fluoroscopy.filter import (
     State,
     StreamFacts,
     checked,
-    find_factory,
+    own_filter,
 )
 from irplan.fluoroscopy.motion_control import MotionControl
 from irplan.fluoroscopy.noise import NoiseModel, block_noise, fit_noise
@@ -74,10 +74,7 @@ class Pipeline:
         self._padded = tuple(-(-n // 8) * 8 for n in facts.shape)
         shape = (self._padded[0], self._padded[1])
         inner = StreamFacts(shape, facts.rate_hz, facts.photometry, facts.pixel_mm)
-        replaced = {
-            k: (find_factory(v) if isinstance(v, str) else v)(inner) for k, v in (own or {}).items()
-        }
-        self._own = replaced
+        self._own = {k: own_filter(v, inner) for k, v in (own or {}).items()}
         self._off = frozenset(off)
         self._temporal = TemporalStage(shape, self.settings.temporal)
         self._spatial = SpatialStage(shape, self.settings.spatial)

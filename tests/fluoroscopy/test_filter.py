@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from irplan.errors import InputError
 from irplan.fluoroscopy import Chain, Recursive, StreamFacts, filtered, make_filter
+from irplan.fluoroscopy.filter import Raw
+from irplan.fluoroscopy.pipeline import Pipeline
 
 
 def not_a_filter(facts: StreamFacts) -> object:
@@ -49,6 +53,24 @@ def test_state_goes_on_where_it_was() -> None:
 def test_filters_that_cannot_be_had(spec: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         make_filter(spec, StreamFacts((8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("own", "word"),
+    [(lambda facts: None, "step"), (lambda: None, "one argument"), (3, "one argument")],
+)
+def test_stages_that_are_no_filters(own: Any, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        Pipeline(StreamFacts((16, 16)), own={"spatial": own})
+
+
+def test_a_stage_that_returns_nothing_is_told() -> None:
+    class Silent(Raw):
+        def step(self, frame: Any) -> Any:
+            return None
+
+    with pytest.raises(InputError, match="NoneType"):
+        Pipeline(StreamFacts((16, 16)), own={"spatial": Silent}).step(np.ones((16, 16), np.float32))
 
 
 def test_frames_of_another_size_or_with_nan() -> None:
