@@ -79,15 +79,17 @@ class CoverageSites:
     target_ml: float
 
     @classmethod
-    def of(cls, target: TargetGeometry, goal_mm: float) -> CoverageSites:
-        """About 4000 points of the target's lattice (all of it where it has fewer)."""
+    def of(
+        cls, target: TargetGeometry, goal_mm: float, most: int | None = COVERAGE_POINTS
+    ) -> CoverageSites:
+        """About ``most`` points of the target's lattice; None: all, as the verdict takes them."""
         within = np.clip(0.5 + (goal_mm - target.outside_mm) / target.cell_mm, 0.0, 1.0)
         either = np.maximum(target.target_weight, np.where(target.in_organ, within, 0.0))
         if goal_mm <= 0.0:
             either = target.target_weight
         keep = np.flatnonzero(either > 0.0)
         # A stride that divides no row of the lattice spreads the points over it.
-        step = max(1, len(keep) // COVERAGE_POINTS)
+        step = 1 if most is None else max(1, len(keep) // most)
         keep = keep[:: step + (step > 1 and step % 2 == 0)]
         volume = float(target.target_weight.sum()) * target.cell_mm**3 / 1000.0
         return cls(

@@ -17,7 +17,13 @@ from irplan.planning.layout import LayoutProblem, Sites, coverage_sites, judging
 from irplan.planning.margins import TargetGeometry, surface_margins
 from irplan.planning.modality import Modality, Tool, UniformEffect
 from irplan.planning.obstacles import ObstacleRaster
-from irplan.planning.optimise_score import Confirmed, CoverageSites, Layout, zone_ml
+from irplan.planning.optimise_score import (
+    COVERAGE_POINTS,
+    Confirmed,
+    CoverageSites,
+    Layout,
+    zone_ml,
+)
 from irplan.planning.paths import PathCandidate, PathSearch
 from irplan.planning.pivots import PivotField, pivot_field
 from irplan.planning.rules import PathRules
@@ -100,7 +106,7 @@ class ProbePlanner:
     _tissue: TissueMap | None = None
     _promising: list[tuple[Tool, int]] | None = None
     _risk: NDArray[np.float64] | None = None
-    _coverage: CoverageSites | None = None
+    _coverage: dict[bool, CoverageSites] = field(default_factory=dict)
     _confirmed: dict[int, Confirmed] = field(default_factory=dict)
 
     def find(self, count: int | None) -> ProbeSearch:
@@ -347,16 +353,19 @@ class ProbePlanner:
         field, level = way.zone(result, layout.placements)
         points = self.target.surface.points_mm[self.counted]
         margin = float(surface_margins(field, level, points, layout.placements).min())
-        target, either = self._coverage_sites().shares(field, level)
-        healthy = max(0.0, zone_ml(field, level) - target * self._coverage_sites().target_ml)
+        sites = self._coverage_sites(fine=True)
+        target, either = sites.shares(field, level)
+        healthy = max(0.0, zone_ml(field, level) - target * sites.target_ml)
         found = Confirmed(layout, result, margin, target, either, healthy)
         self._confirmed[id(layout)] = found
         return found
 
-    def _coverage_sites(self) -> CoverageSites:
-        if self._coverage is None:
-            self._coverage = CoverageSites.of(self.target, self.margin_goal_mm)
-        return self._coverage
+    def _coverage_sites(self, *, fine: bool = False) -> CoverageSites:
+        if fine not in self._coverage:
+            goal = self.margin_goal_mm
+            most = None if fine else COVERAGE_POINTS
+            self._coverage[fine] = CoverageSites.of(self.target, goal, most)
+        return self._coverage[fine]
 
     def _report(self, message: str) -> None:
         """Progress that approaches 0.65, whatever the number of simulations will be."""
