@@ -31,6 +31,7 @@ from irplan.fluoroscopy.bench.suite import run_bench
 from irplan.fluoroscopy.bench.summary import demands, worst_cell
 from irplan.fluoroscopy.devices import Tube
 from irplan.fluoroscopy.filter import Frame, State
+from irplan.fluoroscopy.pipeline import Pipeline
 from irplan.fluoroscopy.quality.observer import Detectability, detectability_ratio
 from irplan.image import FluoroSequence, Photometry
 
@@ -191,6 +192,21 @@ def test_recorded_run_of_white_noise() -> None:
     assert half.frame_correlation == pytest.approx(0.5, abs=0.05)
     with pytest.raises(InputError):
         measure_recorded(replace(run, frames=frames[:4], times_s=run.times_s[:4]), {"raw": Raw})
+
+
+def test_recorded_runs_without_light_or_noise() -> None:
+    rng = np.random.default_rng(4)
+    frames = (rng.poisson(40.0, (24, 64, 64)) * 20).astype(np.uint16)
+    times = np.arange(24) / 15.0
+    dark = frames.copy()
+    dark[15] = 0
+    general = {"general": Pipeline}
+    left = [measure_recorded(FluoroSequence(f, times), general)[0].noise_left
+            for f in (frames, dark)]  # fmt: skip
+    assert left[0] < 0.6
+    assert left[1] == pytest.approx(left[0], abs=0.05)
+    with pytest.raises(InputError, match="all alike"):
+        measure_recorded(FluoroSequence(np.full_like(frames, 500), times), general)
 
 
 def test_whole_benchmark_and_a_peer_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from irplan.fluoroscopy.filter import FilterFactory, StreamFacts
 from irplan.image import FluoroSequence
 
 _WARM_UP, _BLOCK_PX = 6, 16
+_DARK = 16.0  # times less light than usual: the beam was off
 _EVERY = 6  # frames from one look at edges and motion to the next
 
 
@@ -62,7 +63,8 @@ def measure_recorded(
 ) -> tuple[RecordedRow, ...]:
     """Measure every filter on the first ``most_frames`` frames.
 
-    Raises `InputError` for fewer than 16 frames.  For lossy or display-coded runs the numbers hold
+    Frames without light go through the filters and are not measured.  Raises `InputError` for fewer
+    than 16 frames, or frames that are all alike.  For lossy or display-coded runs the numbers hold
     for the picture, not for the detector; callers say so.
     """
     count = min(len(run), most_frames)
@@ -74,7 +76,9 @@ def measure_recorded(
             remedy="Give a run, not single images.",
         )
     raw = [np.asarray(f, np.float32) for f in run.frames[:count]]
-    quiet = _quiet_blocks(raw)
+    light = np.array([float(f.mean()) for f in raw])
+    lit = light > float(np.median(light)) / _DARK  # frames without light say nothing of a filter
+    quiet = _quiet_blocks([f for f, on in zip(raw, lit, strict=True) if on])
     out = []
     for n, (name, factory) in enumerate(filters.items()):
         progress(n / len(filters), f"filter {name}")
@@ -85,7 +89,14 @@ def measure_recorded(
             shown.append(each.step(frame))
             times.append(time.perf_counter() - begun)
         late = int(getattr(each, "latency_frames", 0))
-        pairs = [(raw[k - late], shown[k]) for k in range(_WARM_UP + late, count)]
+        pairs = [(raw[k - late], shown[k]) for k in range(_WARM_UP + late, count) if lit[k - late]]
+        if len(pairs) < 4 or _difference_sd([a for a, _ in pairs], quiet) == 0.0:
+            raise InputError(
+                "run",
+                got="frames without light, or without noise (all alike)",
+                expected="a run as the detector gives it",
+                remedy="Give a run in which the beam was on.",
+            )
         out.append(_row(name, pairs, quiet, 1000.0 * float(np.median(times[2:]))))
     return tuple(out)
 
