@@ -37,7 +37,7 @@ def bench(
     ),
     full_dose: float = typer.Option(40.0, metavar="NGY", help="Full dose at the detector, nGy."),
     level: str = typer.Option(
-        "standard", help="quick (a minute or two), standard (some ten) or full (an hour and more)."
+        "standard", help="quick (a minute or two), standard (tens of minutes) or full (hours)."
     ),
     out: Path | None = typer.Option(None, "-o", "--out", help="Folder for page, JSON, figures."),
     quiet: bool = QUIET,

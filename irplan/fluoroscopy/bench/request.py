@@ -10,7 +10,7 @@ from irplan.errors import InputError
 from irplan.fluoroscopy.bench.disc_runs import DiscCell
 from irplan.fluoroscopy.scenes import SCENES
 
-#: How much is simulated: "quick" a minute or two, "standard" some ten, "full" more than an hour.
+#: How much is simulated: "quick" a minute or two, "standard" tens of minutes, "full" hours.
 Level = Literal["quick", "standard", "full"]
 RAW, RECURSIVE = "raw", "recursive:0.5"
 DEVICE_SCENES = ("abdomen", "cardiac", "neuro", "peripheral")
