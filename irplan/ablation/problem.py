@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Active zones closer than this are refused: their kernels would overlap and the needles touch.
 #: Electrodes of a cluster stand closer than cryoprobes.
-_CLOSEST_MM: dict[Kind, float] = {"cryo": 5.0, "mwa": 5.0, "rfa": 3.0, "ire": 3.0}
+CLOSEST_MM: dict[Kind, float] = {"cryo": 5.0, "mwa": 5.0, "rfa": 3.0, "ire": 3.0}
 #: Voxel sizes the line source was tried on.
 SPACING_LIMITS_MM = (0.25, 4.0)
 #: A voxel may be so many times as long one way as another.
@@ -159,7 +159,7 @@ class AblationProblem:
         """Raise for a pull-back out of the grid, into gas or bone or too close to another probe."""
         notes = []
         moves = pull_backs(self.placements, self.schedules)
-        check_apart(moves, _CLOSEST_MM[self.kind], self.grid)
+        check_apart(moves, CLOSEST_MM[self.kind], self.grid)
         for move in moves:
             for n in range(len(self.placements)):
                 if not move.moved(n):
@@ -286,7 +286,7 @@ def check_placements(placements: Sequence[Placement], grid: Grid) -> None:
         _check_depth(n, placement)
         for m in range(n):
             gap = segment_distance_mm(placement.active_segment, placements[m].active_segment)
-            closest = _CLOSEST_MM[kind]
+            closest = CLOSEST_MM[kind]
             if gap < closest - 1e-6:
                 raise InputError(
                     f"problem.placements[{n}]",

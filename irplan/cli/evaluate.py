@@ -85,6 +85,12 @@ def evaluate(
                 f"alone: {100 * chance.target_only.value:.1f} %"
             )
             console.say(f"    {chance.uncertainty}")
+            if chance.refused:
+                console.say(
+                    f"    {100 * chance.refused / chance.samples:.1f} % of the samples have "
+                    "applicators too close to each other (or in bone or gas) to be simulated: "
+                    "counted as not covered"
+                )
             if chance.fast_error is not None:
                 e = chance.fast_error
                 console.say(

@@ -61,13 +61,13 @@ def lethal_field(
         fall = Volume(-result.field_v_per_cm.array, result.grid, "V/cm")
         level = result.threshold_v_per_cm
         words = f"electroporated: {level:g} V/cm or more{channel}"
-        return _without_channels(fall, placements), -level, words
+        return without_channels(fall, placements), -level, words
     dead = next(z for z in zone_fields(result) if z.name == "arrhenius")
     field = Volume(-dead.signed(), result.grid, "1")
-    return _without_channels(field, placements), 0.0, dead.words + channel
+    return without_channels(field, placements), 0.0, dead.words + channel
 
 
-def _without_channels(field: Volume, placements: Sequence[Placement]) -> Volume:
+def without_channels(field: Volume, placements: Sequence[Placement]) -> Volume:
     """The field with thin bright lines along the needles opened away (grey opening)."""
     from scipy.ndimage import grey_opening
 

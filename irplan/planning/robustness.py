@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from irplan.planning.robustness_result import (
     Share,
     SourceShare,
 )
-from irplan.planning.robustness_sampling import MovedNeedles, Normals, moved_needles
+from irplan.planning.robustness_sampling import MovedNeedles, Normals, moved_needles, too_close
 from irplan.planning.robustness_uncertainty import Uncertainty
 from irplan.planning.rules import PathRules
 
@@ -45,6 +46,9 @@ _NOISE = 9
 _TIME_ERROR_MM = {"cryo": 0.06, "mwa": 0.2, "rfa": 0.2, "ire": 0.2}
 #: Tissue round the active zones in simulations of disturbed needles, mm.
 _ROOM_MM = 75.0
+#: By heat margins are followed from this deep inside the target: it is hottest within, and beside a
+#: cooled shaft the field means little, mm.
+_DEEPEST_MM = 4.0
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -108,7 +112,8 @@ def coverage_probability(
             labels, plan.placements, plan.schedule, spacing_mm=way.final_mm
         )
         result = way.simulate(problem, search=False, progress=portion(progress, 0.0, 0.2))
-    rays = Rays.of(target, rules.subcapsular_depth.value, goal)
+    deepest = _DEEPEST_MM if kind in ("mwa", "rfa") else math.inf
+    rays = Rays.of(target, rules.subcapsular_depth.value, goal, deepest_mm=deepest)
     normals = Normals.drawn(len(plan.placements), count, seed)
     moved = moved_needles(plan.placements, normals, uncertainty)
     sources: tuple[SourceShare, ...] = ()
@@ -129,11 +134,15 @@ def coverage_probability(
             progress=portion(progress, 0.2, 0.5),
         )  # fmt: skip
         margins = model.margins_mm(moved)
+        touching = too_close(plan.placements, moved)
+        free = np.flatnonzero(~touching)
+        refused = count - len(free)
+        check_pairs = min(check_pairs, len(free))
         line = _Line(0.0, 1.0, 0.0)
         if check_pairs:
             # Evenly over the margins the fast mode found: selecting by it does not bias a line.
-            order = np.argsort(margins, kind="stable")
-            which = order[np.linspace(0, count - 1, check_pairs).round().astype(np.int64)]
+            order = free[np.argsort(margins[free], kind="stable")]
+            which = order[np.linspace(0, len(free) - 1, check_pairs).round().astype(np.int64)]
             full = _full(
                 plan, effect, tissues, rays, result, moved, which, portion(progress, 0.5, 1.0)
             )
@@ -141,9 +150,10 @@ def coverage_probability(
         noise = np.random.default_rng([seed, _NOISE]).standard_normal(count)
         plain = margins
         margins = line.at(margins) + line.scatter_mm * noise
+        margins[touching] = rays.offsets_mm[0]
         if checked is not None:
-            covered, model_error = _by_pairs(line, plain, which, full, goal)
-            target_only, _ = _by_pairs(line, plain, which, full, 0.0)
+            covered, model_error = _by_pairs(line, plain, free, which, full, goal)
+            target_only, _ = _by_pairs(line, plain, free, which, full, 0.0)
     if checked is None:
         covered = Share(int(np.count_nonzero(margins >= goal)), count)
         target_only = Share(int(np.count_nonzero(margins >= 0.0)), count)
@@ -242,7 +252,10 @@ def _full(
     def along_rays(run: AblationResult, places: Sequence[Placement]) -> NDArray[np.float64]:
         return effect.at(run, places, points).reshape(shape)
 
-    correction: NDArray[np.float64] | None = None
+    # Cold: the coarse field is corrected place by place.  Else the margin by what the voxels do to
+    # the plan's own: beside a cooled shaft, or on an electrode, the fields' ratio means nothing.
+    correction: NDArray[np.float64] | float | None = None
+    by_place = way.kind == "cryo"
     fine = along_rays(result, plan.placements)
     runs = simulate_many(
         problems(),
@@ -253,11 +266,19 @@ def _full(
     for k, run in enumerate(runs):
         if correction is None:
             plain = along_rays(run, plan.placements)
-            correction = np.clip(fine / np.maximum(plain, LEAST_EFFECT), LEAST, MOST)
+            if by_place:
+                correction = np.clip(fine / np.maximum(plain, LEAST_EFFECT), LEAST, MOST)
+            else:
+                own = rays.smallest(plain, effect.lethal)
+                correction = rays.smallest(fine, effect.lethal) - own
             continue
         place = done[k - 1]
         places = moved.placements(plan.placements, int(which[place]))
-        out[place] = rays.smallest(along_rays(run, places) * correction, effect.lethal)
+        found = along_rays(run, places)
+        if by_place:
+            out[place] = rays.smallest(found * correction, effect.lethal)
+        else:
+            out[place] = rays.smallest(found, effect.lethal) + correction
     return out
 
 
@@ -295,6 +316,7 @@ def _compared(
 def _by_pairs(
     line: _Line,
     fast: NDArray[np.float64],
+    free: NDArray[np.int64],
     which: NDArray[np.int64],
     full: NDArray[np.float64],
     goal: float,
@@ -302,16 +324,17 @@ def _by_pairs(
     """Share that reaches ``goal``, and the standard error of its correction by the pairs.
 
     The difference estimator of survey sampling (Saerndal, Swensson and Wretman 1992, eq. 6.3.4):
-    what the line expects of all samples, plus what full physics says beyond it on the pairs,
-    which lie evenly over the ranks.  Half a pair is added to the error, so that pairs that all
-    agree are not taken for certainty.
+    what the line expects of all ``free`` samples, plus what full physics says beyond it on the
+    pairs, which lie evenly over their ranks; the other samples are not covered.  Half a pair is
+    added to the error, so that pairs that all agree are not taken for certainty.
     """
     from scipy.special import ndtr
 
     expected = ndtr((line.at(fast) - goal) / max(line.scatter_mm, 1e-3))
     rest = (full >= goal).astype(np.float64) - expected[which]  # NaN (refused): not covered
-    value = float(np.clip(expected.mean() + rest.mean(), 0.0, 1.0))
-    error = float(np.hypot(rest.std(ddof=1) / np.sqrt(len(rest)), 0.5 / len(rest)))
+    share = len(free) / len(fast)
+    value = share * float(np.clip(expected[free].mean() + rest.mean(), 0.0, 1.0))
+    error = share * float(np.hypot(rest.std(ddof=1) / np.sqrt(len(rest)), 0.5 / len(rest)))
     return Share(round(value * len(fast)), len(fast)), error
 
 
@@ -331,16 +354,21 @@ def _sources(
     count = min(SHARE_SAMPLES, len(normals.perfusion))
     some = normals.first(count)
     other = Normals.drawn(len(model.placements), count, seed + 1)
-    base = model.margins_mm(moved_needles(model.placements, some, uncertainty))
+    moved = moved_needles(model.placements, some, uncertainty)
+    base = model.margins_mm(moved)
     noise = np.random.default_rng([seed, _NOISE]).standard_normal(count)
+
+    def likely(fast: NDArray[np.float64], needles: MovedNeedles) -> float:
+        reached = line.at(fast) + line.scatter_mm * noise >= goal
+        return float(np.mean(reached & ~too_close(model.placements, needles)))
+
     effects, without = [], []
     for source in uncertainty.active:
         swapped = moved_needles(model.placements, some.swapped(other, source), uncertainty)
         effects.append(float(np.mean((base - model.margins_mm(swapped)) ** 2)))
         sure = moved_needles(model.placements, some, uncertainty.without(source))
-        margins = line.at(model.margins_mm(sure)) + line.scatter_mm * noise
-        without.append(float(np.mean(margins >= goal)))
-    gain = probability - float(np.mean(line.at(base) + line.scatter_mm * noise >= goal))
+        without.append(likely(model.margins_mm(sure), sure))
+    gain = probability - likely(base, moved)
     without = [min(1.0, max(0.0, w + gain)) for w in without]
     total = max(sum(effects), 1e-12)
     return tuple(

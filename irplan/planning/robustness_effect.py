@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation import AblationResult, CryoResult, HeatResult, Placement, tissue
-from irplan.planning.modality import LETHAL_RISE_K, LOG_DOSE_PER_K, Modality
+from irplan.image import Volume
+from irplan.planning.modality import (
+    LETHAL_RISE_K,
+    LOG_DOSE_PER_K,
+    Modality,
+    without_channels,
+)
 from irplan.planning.surfaces import sample
 
 #: Nothing that is superposed is smaller, in its own unit.
@@ -57,7 +63,9 @@ class AddedEffect:
         inside = -sample(zone, points_mm, -_OUTSIDE)
         by_dose = LETHAL_RISE_K + inside / LOG_DOSE_PER_K
         edge = np.abs(zone.array) < _EDGE
-        hottest = result.maximum_c
+        # A cooled shaft's cold line goes with the needle's channel, as the zone has it.
+        turned = Volume(-result.maximum_c.array, result.grid, "degC")
+        hottest = Volume(-without_channels(turned, placements).array, result.grid, "degC")
         shift = LETHAL_RISE_K - float(np.median(hottest.array[edge])) + _BODY_C if edge.any() else 0
         rise = sample(hottest, points_mm, _BODY_C) - _BODY_C + shift
         return np.maximum(np.where(inside >= 0.0, np.maximum(by_dose, rise), by_dose), LEAST_EFFECT)

@@ -38,15 +38,26 @@ class Rays:
     offsets_mm: NDArray[np.float64]
 
     @classmethod
-    def of(cls, target: TargetGeometry, subcapsular_mm: float, margin_mm: float) -> Rays:
-        """From inside the target (minus its radius) to 8 mm beyond the margin, every mm."""
+    def of(
+        cls,
+        target: TargetGeometry,
+        subcapsular_mm: float,
+        margin_mm: float,
+        *,
+        deepest_mm: float = math.inf,
+    ) -> Rays:
+        """From inside the target (minus its radius) to 8 mm beyond the margin, every mm.
+
+        ``deepest_mm``: no deeper than this; a smaller margin is then that much below zero.
+        """
         counted = counted_points(target, subcapsular_mm)
         points, normals = target.surface.points_mm[counted], target.surface.normals[counted]
         step = max(1, math.ceil(len(points) / RAYS))
         points, normals = points[::step], normals[::step]
         volume = float(target.target_weight.sum()) * target.cell_mm**3
         radius = (3.0 * volume / (4.0 * math.pi)) ** (1.0 / 3.0)
-        offsets = np.arange(-max(1.0, math.floor(radius)), margin_mm + BEYOND_MM + 0.5)
+        depth = max(1.0, math.floor(min(radius, deepest_mm)))
+        offsets = np.arange(-depth, margin_mm + BEYOND_MM + 0.5)
         return cls(points[:, None] + offsets[:, None] * normals[:, None], offsets)
 
     def smallest(self, cold_c: NDArray[np.float64], drop_c: float) -> float:

@@ -75,8 +75,8 @@ class CoverageProbability:
     that cover the target itself.  Where the fast mode was held against full physics both are
     corrected by what the pairs say, and ``model_error`` is the standard error of that correction
     of the probability.  ``margin_quantiles_mm`` maps a fraction to the smallest margin's
-    quantile.  ``refused`` samples could not be simulated (needles that touch, an active zone in
-    bone or gas) and count as not covered.
+    quantile.  ``refused`` samples cannot be simulated (active zones closer to each other than a
+    simulation takes; in the full mode also one in bone or gas) and count as not covered.
     """
 
     margin_mm: float

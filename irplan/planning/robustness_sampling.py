@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.ablation import Placement
+from irplan.ablation.problem import CLOSEST_MM
+from irplan.ablation.segments import segment_distance_mm
 from irplan.geometry import Needle, as_point
 from irplan.planning.robustness_uncertainty import Uncertainty
 
@@ -86,6 +88,26 @@ class MovedNeedles:
             )
             out.append(replace(placement, needle=needle))
         return tuple(out)
+
+
+def too_close(placements: Sequence[Placement], moved: MovedNeedles) -> NDArray[np.bool_]:
+    """(n,) samples in which two active zones lie closer than a simulation takes (`CLOSEST_MM`)."""
+    out = np.zeros(moved.tip_mm.shape[1], dtype=bool)
+    active = [np.array([p.applicator.tip_offset_mm, p.applicator.active_length_mm])
+              for p in placements]  # fmt: skip
+    ends = [
+        np.stack([tips - a[0] * ways, tips - a.sum() * ways], axis=1)
+        for tips, ways, a in zip(moved.tip_mm, moved.direction, active, strict=True)
+    ]
+    closest = CLOSEST_MM[placements[0].applicator.kind]
+    for b in range(len(placements)):
+        for a in range(b):
+            # Active zones of which the middles lie farther apart than this cannot touch.
+            reach = 0.5 * (active[a][1] + active[b][1]) + closest
+            apart = np.linalg.norm((ends[a] - ends[b]).mean(axis=1), axis=1)
+            for n in np.flatnonzero((apart < reach) & ~out).tolist():
+                out[n] = segment_distance_mm(ends[a][n], ends[b][n]) < closest
+    return out
 
 
 def needle_frame(placement: Placement) -> NDArray[np.float64]:

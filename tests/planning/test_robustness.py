@@ -180,7 +180,7 @@ def test_pairs_take_off_an_optimistic_fast_mode() -> None:
         fast, full = drawn(2401)
         which = np.argsort(fast)[np.linspace(0, 2400, 60).round().astype(int)]
         line, _ = _compared(fast[which], full[which], 0.0)
-        share, error = _by_pairs(line, fast, which, full[which], 0.0)
+        share, error = _by_pairs(line, fast, np.arange(len(fast)), which, full[which], 0.0)
         found.append(share.value)
         inside += abs(share.value - truth) <= 1.96 * error
     assert np.mean(found) == pytest.approx(truth, abs=0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import rice
 
 from irplan.ablation import (
     AblationProblem,
@@ -19,6 +20,7 @@ from irplan.planning.margins import TargetGeometry, measure_margins
 from irplan.planning.modality import modality
 from irplan.planning.plan import AblationPlan, Provenance, Target
 from irplan.planning.robustness import coverage_probability
+from irplan.planning.robustness_sampling import Normals, moved_needles, too_close
 from irplan.planning.robustness_uncertainty import Uncertainty, preset
 
 GRID = Grid.from_spacing((64, 64, 64), (2.0,) * 3, (-63.0, -63.0, -63.0))
@@ -86,3 +88,15 @@ def test_electroporation_leaves_the_tissue_as_it_is() -> None:
         plan, labels, target, preset("robot"), result=result, samples=50, check_pairs=0
     )
     assert not {s.name for s in found.sources} & {"perfusion_factor", "conductivity_factor"}
+
+
+def test_needles_that_touch_are_not_covered() -> None:
+    """Two rigid shifts along one line: the gap is normal, so the share below 5 mm is known."""
+    antenna = applicator("mwa-17g-cooled-2450")
+    two = [Placement(Needle((x, 0.0, 10.0), (x, 0.0, -55.0)), antenna) for x in (-4.0, 4.0)]
+    moved = moved_needles(two, Normals.drawn(2, 4000, 1), SIDEWAYS)
+    near = too_close(two, moved)
+    gap = np.linalg.norm((moved.tip_mm[0] - moved.tip_mm[1])[:, :2], axis=1)  # parallel needles
+    assert np.array_equal(near, gap < 5.0)
+    # A Rice distribution: 8 mm between the means, sqrt(2) x 2 mm in each direction.
+    assert near.mean() == pytest.approx(rice.cdf(5.0, 8.0 / 8.0**0.5, scale=8.0**0.5), abs=0.02)
