@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from irplan.errors import InputError
 from irplan.geometry import Grid
 from irplan.image import LabelMap, Volume, structure
 from irplan.planning import TargetGeometry, measure_margins
@@ -157,3 +158,13 @@ def test_surface_cut_by_the_grid_is_closed() -> None:
     surface = level_surface(field.array, GRID, -20.0)
     edges = np.sort(surface.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     assert np.all(np.unique(edges, axis=0, return_counts=True)[1] == 2)
+
+
+def test_a_single_thick_voxel_has_no_surface() -> None:
+    grid = Grid.from_spacing((30, 30, 30), (3.0, 1.6, 1.6))
+    whole = np.ones(grid.shape, bool)
+    labels = LabelMap.from_masks(grid, [(structure("body"), whole), (structure("liver"), whole)])
+    one = np.zeros(grid.shape, bool)
+    one[15, 15, 15] = True
+    with pytest.raises(InputError, match="no surface"):
+        TargetGeometry.from_mask(one, labels, "liver")

@@ -183,7 +183,7 @@ def test_parts_of_a_target(small: Scene) -> None:
         ({"modality": "mwa", "probes": 4}, "1 to 3 for mwa"),
         ({"modality": "ire", "probes": 1}, "2 to 6 for ire"),
         ({"modality": "ire", "schedule": Schedule.constant_power(50.0, 5.0)}, "90 pulses"),
-        ({"modality": "mwa", "objective": "robust"}, "cryo"),
+        ({"modality": "mwa", "schedule": Schedule.constant_power(500.0, 5.0)}, "at most 100 W"),
         ({"objective": "cheapest"}, "fewest"),
         ({"alternatives": 0}, "1 to 6"),
         ({"uncertainty": "guess"}, "robot"),
@@ -194,6 +194,12 @@ def test_parts_of_a_target(small: Scene) -> None:
 def test_contradictions_are_refused(options: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         PlanOptions(**options)  # type: ignore[arg-type]
+
+
+def test_only_tools_that_take_the_power() -> None:
+    """Of 65 and 100 W antennas the stronger one is left at 90 W."""
+    tools = modality("mwa", schedule=Schedule.constant_power(90.0, 5.0)).tools
+    assert [t.applicator.name for t in tools] == ["mwa-14g-cooled-2450"]
 
 
 def test_target_in_gas_is_named(small: Scene) -> None:

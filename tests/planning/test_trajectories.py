@@ -144,6 +144,17 @@ def test_encased_in_bone_names_the_rule(scene: Callable[..., Scene]) -> None:
     assert "Nearest miss" in str(error)
 
 
+def test_target_in_a_forbidden_structure_is_named(scene: Callable[..., Scene]) -> None:
+    """Whatever else blocks more paths: the rule of the nearest one, and where the target lies."""
+    s = scene()
+    inside = s.labels.with_mask(structure("gallbladder"), s.target)
+    with pytest.raises(NoAdmissiblePathError) as caught:
+        find_paths(inside, s.target)
+    assert "every point tried lies in or within 5 mm of gallbladder" in caught.value.got
+    assert "the nearest breaks 'gallbladder closer than 5 mm'" in caught.value.got
+    assert "no direction helps" in caught.value.nearest_miss
+
+
 def test_not_looked_for_is_never_clear(scene: Callable[..., Scene]) -> None:
     s = scene()
     keep = tuple(x for x in s.labels.labels if x.name != "gallbladder")
