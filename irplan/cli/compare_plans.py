@@ -28,12 +28,15 @@ def compare_plans(
 
         found = compare_files(a, b)
         console.say(f"A: {a}\nB: {b}")
-        console.say(f"{'':<52} {'A':>22} {'B':>22} {'B - A':>8}")
-        for term in (*found.plan_terms, *found.judged_terms):
+        terms = (*found.plan_terms, *found.judged_terms)
+        names = [t.name + (f", {t.unit}" if t.unit else "") for t in terms]
+        wide = max([20, *map(len, names)])
+        own, other = (max([8, *(len(getattr(t, k)) for t in terms)]) for k in ("a", "b"))
+        console.say(f"{'':<{wide}} {'A':>{own}} {'B':>{other}} {'B - A':>8}")
+        for name, term in zip(names, terms, strict=True):
             gap = "" if term.difference is None else f"{term.difference:+.1f}"
             console.say(
-                f"{(term.name + (', ' + term.unit if term.unit else ''))[:52]:<52} "
-                f"{term.a[:22]:>22} {term.b[:22]:>22} {gap:>8}  {term.verdict}"
+                f"{name:<{wide}} {term.a:>{own}} {term.b:>{other}} {gap:>8}  {term.verdict}"
             )
         for pair in found.needles:
             if pair.tip_mm is None:

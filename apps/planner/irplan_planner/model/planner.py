@@ -38,7 +38,7 @@ class Planner:
 
     ``wake`` is called from worker threads when `poll` should run on the caller's thread.
     ``background``: what follows from a command (simulation after undo, preparing edits, access map,
-    probability of coverage) is worked out by itself.
+    probability of coverage by cold) is worked out by itself.
     """
 
     def __init__(self, *, wake: Callable[[], None] = lambda: None, background: bool = True) -> None:
@@ -114,4 +114,4 @@ class Planner:
         """Nothing has been asked for a while: work out what is shown beside the plan."""
         if self._background and self.desk.live is None and self.desk.jobs.idle:
             self.plans.access()
-            self.plans.coverage()
+            self.plans.coverage(by_itself=True)

@@ -186,13 +186,16 @@ class Planning:
 
         desk.work("Access map", "background", work, done, latest=True)
 
-    def coverage(self, uncertainty: str = "ct-laser") -> None:
-        """Probability of coverage when needles miss (a background job; cold only)."""
+    def coverage(self, uncertainty: str = "ct-laser", *, by_itself: bool = False) -> None:
+        """Probability of coverage when needles miss (a background job).
+
+        ``by_itself``: nobody asked; heat and electroporation, which take a minute, are left then.
+        """
         desk, state = self._desk, self._desk.state
         plan, labels, found = state.plan, state.labels, state.simulation
         if plan is None or labels is None or found is None or found.geometry is None:
             return
-        if plan.placements[0].applicator.kind != "cryo" or not found.exact:
+        if not found.exact or (by_itself and plan.placements[0].applicator.kind != "cryo"):
             return
         key, geometry = state.simulated_from, found.geometry
         if desk.extras.coverage is not None and desk.extras.coverage[0] == key:

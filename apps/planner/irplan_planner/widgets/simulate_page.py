@@ -82,8 +82,6 @@ def coverage_words(planner: Any) -> str:
     state, extra = planner.state, planner.desk.extras.coverage
     if state.plan is None or planner.desk.placements != state.plan.placements:
         return ""  # of where the needle was
-    if state.plan.placements[0].applicator.kind != "cryo":
-        return "Probability of coverage: here for cold alone (else: irplan evaluate --robust)."
     running = any(j.title == "Probability of coverage" for j in planner.desk.jobs.active())
     if extra is None or extra[0] != state.simulated_from:
         return "Probability of coverage: being worked out." if running else ""
