@@ -65,7 +65,9 @@ class Driver:
         self.app.processEvents()
 
     def idle(self) -> None:
-        self.wait(lambda: self.window.desk.jobs.idle)
+        """Wait for what was asked for, not for what is worked out beside it (probabilities)."""
+        jobs = self.window.desk.jobs
+        self.wait(lambda: all(j.lane == "background" for j in jobs.active()))
 
     def shot(self, name: str) -> None:
         self.shots += 1
