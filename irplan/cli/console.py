@@ -91,7 +91,10 @@ def command(*, quiet: bool, as_json: bool) -> Iterator[Console]:
             ),
             as_json,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        # In compiled code a Ctrl-C comes out as a SystemError that it caused.
+        if isinstance(error, SystemError) and not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
         typer.echo("\nCancelled. Nothing was written; run the command again to finish.", err=True)
         if as_json:
             typer.echo(json.dumps({"error": {"kind": "Cancelled", "exit_code": EXIT_CANCELLED}}))
