@@ -146,30 +146,38 @@ def kept(folder: Path | None, name: str, work: Callable[[], dict[str, Any]]) -> 
     So a long benchmark can be run in pieces, and goes on where it was stopped.  Records know
     nothing of the code that made them: start a new folder after a change.
     """
-    file = None if folder is None else folder / f"{name}.json"
-    if file is not None and file.is_file():
-        out: dict[str, Any] = json.loads(file.read_text())
-        return out
-    out = work()
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(out))
-        part.replace(file)
-    return out
+    return _once(
+        None if folder is None else folder / f"{name}.json",
+        work,
+        lambda file: json.loads(file.read_text()),
+        lambda file, out: file.write_text(json.dumps(out)),
+    )
 
 
 def pickled(folder: Path | None, name: str, work: Callable[[], T]) -> T:
     """As `kept`, for what is no JSON.  The records are Python pickles: read only your own."""
-    file = None if folder is None else folder / f"{''.join(_plain(c) for c in name)}.pkl"
+    return _once(
+        None if folder is None else folder / f"{''.join(_plain(c) for c in name)}.pkl",
+        work,
+        lambda file: pickle.loads(file.read_bytes()),
+        lambda file, out: file.write_bytes(pickle.dumps(out)),
+    )
+
+
+def _once(
+    file: Path | None,
+    work: Callable[[], T],
+    read: Callable[[Path], T],
+    write: Callable[[Path, T], object],
+) -> T:
+    """What ``file`` holds, or what ``work`` returns, whole in ``file`` from then on."""
     if file is not None and file.is_file():
-        kept_before: T = pickle.loads(file.read_bytes())
-        return kept_before
+        return read(file)
     out = work()
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
-        part.write_bytes(pickle.dumps(out))
+        write(part, out)
         part.replace(file)
     return out
 
