@@ -164,7 +164,7 @@ class EditSession:
         h = np.asarray(new.grid.spacing_mm, np.float32)
         corner = np.array([a for a, _ in frame.box])
         shape = frame.before.shape[1:]
-        values = np.zeros((*shape, len(fine) + 3), np.float32)
+        values = np.empty((*shape, 3), np.float32)
         quiet = np.zeros(shape, np.uint8)
         out = np.empty_like(fine)
         with thread_cap(self._threads), turn():

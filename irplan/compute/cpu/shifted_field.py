@@ -160,6 +160,21 @@ def at_rest(new: Any, rest: Any, tolerance: Any) -> Any:
     return out
 
 
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+def _between(values: Any, qz: Any, qy: Any, c: Any, b: Any, row: Any) -> None:
+    """row[x] = values between slices qz, qz + 1 (part c) and rows qy, qy + 1 (part b)."""
+    one = np.float32(1.0)
+    up, on = min(qz + 1, values.shape[0] - 1), min(qy + 1, values.shape[1] - 1)
+    first, second, third, fourth = (
+        values[qz, qy], values[qz, on], values[up, qy], values[up, on]
+    )  # fmt: skip
+    for x in range(row.shape[0]):
+        for n in range(row.shape[1]):
+            near = (one - b) * first[x, n] + b * second[x, n]
+            far = (one - b) * third[x, n] + b * fourth[x, n]
+            row[x, n] = (one - c) * near + c * far
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST, parallel=True)
 def carried(
     old: Any, h: Any, corner: Any, ratio: Any, values: Any, quiet: Any, held: Any,
@@ -167,58 +182,54 @@ def carried(
 ) -> None:  # fmt: skip
     """out[f] = the fine old field f carried along plus the coarse change.
 
-    ``values`` (coarse slice, row, column, fields + 3) holds the change and the displacement, its
-    first voxel at the fine index ``corner`` and ``ratio`` fine voxels an edge.  Held voxels and
-    those beyond the coarse box keep ``old``; ``quiet`` ones are at rest; all stay within ``lowest``
-    and ``highest``.
+    ``values`` (coarse slice, row, column, fields + 3) holds the change and the displacement (where
+    3 wide: the latter alone, nothing changes beyond moving), its first voxel at the fine index
+    ``corner`` and ``ratio`` fine voxels an edge.  Held voxels and those beyond the coarse box keep
+    ``old``; ``quiet`` ones are at rest; all stay within ``lowest`` and ``highest``.
     """
     count, nz, ny, nx = old.shape
-    cz, cy, cx = quiet.shape
+    cz, cy, cx, wide = values.shape
+    known = wide - 3
     one = np.float32(1.0)
-    wide = values.shape[3]
     for plane in prange(nz):
         i = np.int64(plane)
-        value = np.empty(wide, np.float32)
+        row, value = np.empty((cx, wide), np.float32), np.empty(wide, np.float32)
         for j in range(ny):
-            beyond = (
+            if (
                 i < corner[0] or j < corner[1]
                 or i > corner[0] + ratio * (cz - 1) or j > corner[1] + ratio * (cy - 1)
-            )  # fmt: skip
+            ):  # fmt: skip
+                out[:, i, j] = old[:, i, j]
+                continue
+            qz, qy = (i - corner[0]) // ratio, (j - corner[1]) // ratio
+            c = np.float32(i - corner[0] - ratio * qz) / np.float32(ratio)
+            b = np.float32(j - corner[1] - ratio * qy) / np.float32(ratio)
+            _between(values, qz, qy, c, b, row)
             for k in range(nx):
-                if beyond or k < corner[2] or k > corner[2] + ratio * (cx - 1) or held[i, j, k]:
+                if k < corner[2] or k > corner[2] + ratio * (cx - 1) or held[i, j, k]:
                     for f in range(count):
                         out[f, i, j, k] = old[f, i, j, k]
                     continue
-                qz, qy, qx = (
-                    (i - corner[0]) // ratio, (j - corner[1]) // ratio, (k - corner[2]) // ratio
-                )  # fmt: skip
+                qx = (k - corner[2]) // ratio
                 if quiet[qz, qy, qx]:
                     for f in range(count):
                         out[f, i, j, k] = rest  # the move leaves nothing here
                     continue
-                c = np.float32(i - corner[0] - ratio * qz) / np.float32(ratio)
-                b = np.float32(j - corner[1] - ratio * qy) / np.float32(ratio)
                 a = np.float32(k - corner[2] - ratio * qx) / np.float32(ratio)
-                value[:] = np.float32(0.0)
-                for m in range(8):
-                    w = (
-                        (c if m >= 4 else one - c)
-                        * (b if m // 2 % 2 == 1 else one - b)
-                        * (a if m % 2 == 1 else one - a)
-                    )
-                    if w > np.float32(0.0):
-                        near = values[qz + m // 4, qy + m // 2 % 2, qx + m % 2]
-                        for n in range(wide):
-                            value[n] += w * near[n]
-                iz, c = _foot(np.float32(i) + value[count] / h[0], nz)
-                iy, b = _foot(np.float32(j) + value[count + 1] / h[1], ny)
-                ix, a = _foot(np.float32(k) + value[count + 2] / h[2], nx)
+                beyond = min(qx + 1, cx - 1)
+                for n in range(wide):
+                    value[n] = (one - a) * row[qx, n] + a * row[beyond, n]
+                iz, cc = _foot(np.float32(i) + value[known] / h[0], nz)
+                iy, bb = _foot(np.float32(j) + value[known + 1] / h[1], ny)
+                ix, aa = _foot(np.float32(k) + value[known + 2] / h[2], nx)
                 for f in range(count):
-                    t = value[f]
+                    t = np.float32(0.0)
                     for m in range(2):
-                        wz = c if m == 1 else one - c
+                        wz = cc if m == 1 else one - cc
                         for n in range(2):
-                            w = wz * (b if n == 1 else one - b)
-                            row = old[f, iz + m, iy + n]
-                            t += w * ((one - a) * row[ix] + a * row[ix + 1])
+                            w = wz * (bb if n == 1 else one - bb)
+                            near = old[f, iz + m, iy + n]
+                            t += w * ((one - aa) * near[ix] + aa * near[ix + 1])
+                    if known > 0:
+                        t += value[f]
                     out[f, i, j, k] = min(max(t, lowest[f]), highest[f])

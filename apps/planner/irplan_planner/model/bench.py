@@ -72,7 +72,9 @@ class Bench:
             state.simulated_from, self.target,
         )  # fmt: skip
 
-    def judged(self, found: Simulation, plan: AblationPlan, state: CaseState) -> Simulation:
+    def judged(
+        self, found: Simulation, plan: AblationPlan, state: CaseState, progress: Progress
+    ) -> Simulation:
         """The same with the rows of the verdict and the needles' paths."""
         from irplan.planning.clearance import ClearanceMeter
         from irplan.planning.evaluate import evaluate_plan
@@ -86,7 +88,9 @@ class Bench:
         if self.raster is None or self.meter is None:
             self.raster = build_raster(labels, mask, PathRules())
             self.meter = ClearanceMeter.from_raster(self.raster)
+        progress(0.2, "needles' paths")
         paths = describe_needles(self.raster, self.meter, [p.needle for p in found.placements])
+        progress(0.4, "margins and organs")
         shown = replace(plan, placements=found.placements)
         rows = evaluate_plan(
             shown, found.result, self.labels, mask, paths=paths, target=self.target

@@ -249,7 +249,7 @@ class Editing:
         assert plan is not None
 
         def work(progress: Progress) -> Simulation:
-            return self._bench_of(state, progress).judged(found, plan, state)
+            return self._bench_of(state, progress).judged(found, plan, state, progress)
 
         def done(judged: Simulation) -> None:
             if not self._wanted(found.placements, state):

@@ -46,7 +46,7 @@ class SharedScene(QObject):
         self.show_lines = True
         self.ui_scale = 1.0
         """How much thicker lines and larger handles are drawn than on a usual screen."""
-        self._cache = LineCache()
+        self._caches = {"target": LineCache(), "zone": LineCache()}
         self._frames: dict[ViewName, Frame | None] = {}
         self._frames_of: tuple[object, ...] | None = None
         self._target: tuple[Target, float, tuple[Level, ...]] | None = None
@@ -118,22 +118,27 @@ class SharedScene(QObject):
 
     def levels(self) -> tuple[Level, ...]:
         """Surfaces that slices cut: target, its margin, zone or the moment that is scrubbed to."""
+        return (*self._target_levels(), *self._zone_levels())
+
+    def _target_levels(self) -> tuple[Level, ...]:
+        state = self.planner.state
+        if state.target is None or state.volume is None:
+            return ()
+        goal = state.plan.margin_goal_mm if state.plan else self._goal()
+        if self._target is None or self._target[:2] != (state.target, goal):
+            self._caches["target"].clear()
+            self._target = (state.target, goal, target_levels(state.target, state.grid, goal))
+        return self._target[2]
+
+    def _zone_levels(self) -> tuple[Level, ...]:
         state, found = self.planner.state, self.planner.desk.simulation
-        out: list[Level] = []
-        if state.target is not None and state.volume is not None:
-            goal = state.plan.margin_goal_mm if state.plan else self._goal()
-            if self._target is None or self._target[:2] != (state.target, goal):
-                self._target = (state.target, goal, target_levels(state.target, state.grid, goal))
-            out += self._target[2]
         if self.time_s is not None and self.planner.desk.extras.time_course is not None:
             key, course = self.planner.desk.extras.time_course
             if key == state.simulated_from:
                 if self._time is None or self._time[0] != self.time_s:
                     self._time = (self.time_s, isotherms_of(course.at_time(self.time_s)))
-                return (*out, *self._time[1])
-        if found is not None and state.plan is not None:
-            out += self.zone(found)
-        return tuple(out)
+                return self._time[1]
+        return () if found is None or state.plan is None else self.zone(found)
 
     def zone(self, found: Simulation) -> tuple[Level, ...]:
         """Isotherms and lethal zone of a simulation."""
@@ -142,7 +147,7 @@ class SharedScene(QObject):
             return ()
         if self._zone is None or self._zone[0] is not found.result:
             placements = self.planner.desk.placements
-            self._cache.clear()  # it holds the fields of what is no more
+            self._caches["zone"].clear()  # it holds the fields of what is no more
             self._zone = (found.result, zone_levels(found.result, plan.lethal, placements))
         return self._zone[1]
 
@@ -150,23 +155,27 @@ class SharedScene(QObject):
         options = self.planner.state.options
         return 5.0 if options is None else options.margin_mm
 
-    def lines_key(self) -> tuple[object, ...]:
-        """What the lines depend on besides the frame; the same tuple, the same lines."""
+    def lines_key(self) -> tuple[tuple[object, ...], ...]:
+        """What the target's and the zone's lines depend on besides the frame."""
         if not self.show_lines:
             return ()
         state, desk = self.planner.state, self.planner.desk
         found = desk.simulation
         goal = state.plan.margin_goal_mm if state.plan else self._goal()
         return (
-            id(state.target), goal, None if found is None else id(found.result), state.plan is None,
-            self.time_s, id(desk.extras.time_course),
+            (id(state.target), goal),
+            (
+                None if found is None else id(found.result), state.plan is None, self.time_s,
+                id(desk.extras.time_course),
+            ),
         )  # fmt: skip
 
-    def outlines(self, frame: Frame) -> tuple[Outline, ...]:
-        """Lines of all levels on a frame."""
+    def outlines(self, frame: Frame, part: str) -> tuple[Outline, ...]:
+        """Lines on a frame, of the "target" (with its margin) or the "zone"."""
         if not self.show_lines:
             return ()
-        return tuple(self._cache.outline(level, frame) for level in self.levels())
+        levels = self._target_levels() if part == "target" else self._zone_levels()
+        return tuple(self._caches[part].outline(level, frame) for level in levels)
 
     def needles(self, frame: Frame) -> tuple[NeedleView, ...]:
         """Planned needles, then those that lie, on a frame."""

@@ -55,6 +55,7 @@ class SlicePicture(QWidget):
         self._pixels: NDArray[np.uint32] | None = None
         self._base: QPixmap | None = None
         self._base_key: tuple[Any, ...] = ()
+        self._layers: dict[str, tuple[tuple[Any, ...], QPixmap]] = {}
         self._kept: tuple[Any, ...] = ()
         self._drag: tuple[str, Any] | None = None
         self._trail: list[tuple[float, float]] = []
@@ -180,23 +181,44 @@ class SlicePicture(QWidget):
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
 
     def _drawn(self, frame: Frame) -> QPixmap:
-        """All but the crosshair: picture, lines, needles, words."""
-        ratio = self.devicePixelRatioF()
-        base = QPixmap(self.size() * ratio)
-        base.setDevicePixelRatio(ratio)
-        base.fill(QColor("black"))
-        self._make_image(frame)
-        below = QPainter(base)
-        below.setFont(self.font())
-        self._picture(below, frame)
-        below.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for outline in self.scene.outlines(frame):
-            self._outline(below, outline)
-        for view in self.scene.needles(frame):
-            self._needle(below, view)
-        self._words(below, frame)
-        below.end()
+        """All but the crosshair, in layers; what did not change below is not drawn again.
+
+        The picture with the target's lines, over it the zone's lines, over them needles and words.
+        """
+        scene, whole = self.scene, self._key(frame)
+        target, zone = scene.lines_key() or ((), ())
+        base: QPixmap = self._layer("zone", (whole[:5], target, zone), frame).copy()
+        painter = QPainter(base)
+        painter.setFont(self.font())
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for view in scene.needles(frame):
+            self._needle(painter, view)
+        self._words(painter, frame)
+        painter.end()
         return base
+
+    def _layer(self, name: str, key: tuple[Any, ...], frame: Frame) -> QPixmap:
+        """The picture with the target's lines ("target"), or with the zone's too ("zone")."""
+        known = self._layers.get(name)
+        if known is not None and known[0] == key:
+            return known[1]
+        if name == "zone":
+            drawn: QPixmap = self._layer("target", key[:2], frame).copy()
+            painter = QPainter(drawn)
+        else:
+            ratio = self.devicePixelRatioF()
+            drawn = QPixmap(self.size() * ratio)
+            drawn.setDevicePixelRatio(ratio)
+            drawn.fill(QColor("black"))
+            self._make_image(frame)
+            painter = QPainter(drawn)
+            self._picture(painter, frame)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for outline in self.scene.outlines(frame, name):
+            self._outline(painter, outline)
+        painter.end()
+        self._layers[name] = (key, drawn)
+        return drawn
 
     def _empty(self, painter: QPainter) -> None:
         seen = self.scene.planner.desk.glance

@@ -25,7 +25,7 @@ from irplan_planner.widgets.opengl import opengl_trouble
 from irplan_planner.widgets.scene import SharedScene
 
 #: Changes are gathered this long, and this long while a needle moves in another view, ms.
-SOON_MS, LIVE_MS = 15, 160
+SOON_MS, LIVE_MS = 15, 220
 
 
 class View3D(QWidget):
