@@ -10,13 +10,12 @@ from typing import Any
 
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, XRayRadiationDoseSRStorage, generate_uid
 
 from irplan.dicom.dose_units import factor
 from irplan.dicom.rdsr import read_dose
 from irplan.errors import DicomError
 from irplan.procedure.dose import DoseReport, event_sum
+from tests.dicom.made_rdsr import code, coded, container, item, num, save, totals
 
 # file -> (stated DAP Gy.m2, RP Gy, fluoro s, frames, events), typed from `dcmdump`-like listings
 STATED = {
@@ -27,13 +26,13 @@ STATED = {
 }
 
 
-def raw_numbers(path: Path, container: str, concept: str) -> list[float]:
+def raw_numbers(path: Path, within: str, concept: str) -> list[float]:
     """Values of a concept in each container of the top level, in the file's own unit."""
     out = []
-    for item in pydicom.dcmread(path).ContentSequence:
-        if item.ConceptNameCodeSequence[0].CodeValue != container:
+    for top in pydicom.dcmread(path).ContentSequence:
+        if top.ConceptNameCodeSequence[0].CodeValue != within:
             continue
-        for child in item.ContentSequence:
+        for child in top.ContentSequence:
             if child.ConceptNameCodeSequence[0].CodeValue == concept:
                 out += [float(m.NumericValue) for m in child.MeasuredValueSequence]
     return out
@@ -123,60 +122,7 @@ def test_units(unit: str, kind: Any, expected: float | None) -> None:
     assert got is None if expected is None else got == pytest.approx(expected)
 
 
-# ---- a report of no vendor, to spoil
-
-
-def code(value: str, meaning: str = "") -> Dataset:
-    out = Dataset()
-    out.CodeValue, out.CodingSchemeDesignator, out.CodeMeaning = value, "DCM", meaning or value
-    return out
-
-
-def item(kind: str, concept: str, **values: Any) -> Dataset:
-    out = Dataset()
-    out.RelationshipType, out.ValueType = "CONTAINS", kind
-    out.ConceptNameCodeSequence = [code(concept)]
-    for name, value in values.items():
-        setattr(out, name, value)
-    return out
-
-
-def num(concept: str, value: Any, unit: str | None) -> Dataset:
-    measured = Dataset()
-    measured.NumericValue = value
-    if unit is not None:
-        measured.MeasurementUnitsCodeSequence = [code(unit)]
-    return item("NUM", concept, MeasuredValueSequence=[measured])
-
-
-def coded(concept: str, value: str) -> Dataset:
-    return item("CODE", concept, ConceptCodeSequence=[code(value)])
-
-
-def container(concept: str, *children: Dataset) -> Dataset:
-    return item("CONTAINER", concept, ContentSequence=list(children))
-
-
-def save(path: Path, *children: Dataset, **changes: Any) -> Path:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = XRayRadiationDoseSRStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    data.SpecificCharacterSet = "ISO_IR 192"
-    data.SOPClassUID, data.Modality = XRayRadiationDoseSRStorage, "SR"
-    data.PatientName, data.Manufacturer = "山田^太郎", "Unheard of"
-    data.ValueType = "CONTAINER"
-    data.ConceptNameCodeSequence = [code("113701")]
-    data.ContentSequence = [coded("121058", "113704"), *children]
-    for name, value in changes.items():
-        setattr(data, name, value)
-    data.save_as(path, enforce_file_format=True)
-    return path
-
-
-def totals(plane: str, dap: float, unit: str = "Gy.m2") -> Dataset:
-    return container("113702", coded("113764", plane), num("113722", dap, unit))
+# ---- reports of no vendor, spoilt
 
 
 def codes(report: DoseReport) -> set[str]:

@@ -7,7 +7,6 @@ All of it comes from one phantom and its plan, moved so that the tumour lies whe
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -250,13 +249,26 @@ def _run(inputs: Inputs, to: Path) -> None:
 
 
 def _dose(inputs: Inputs, to: Path) -> None:
+    """Two events of one plane, their sum as the total; the pages' patient and study."""
     del inputs
-    data = Path(os.environ.get("IRPLAN_DATA", ROOT.parent / "shared" / "data"))
-    import pydicom
+    from tests.dicom.made_rdsr import coded, container, item, num, save
 
-    report = pydicom.dcmread(data / "rdsr" / "siemens_axiom_example_procedure.dcm")
-    report.PatientID = "P1"  # the pages' patient: the log refuses another one's
-    report.save_as(to)
+    events = [
+        container(
+            "113706", coded("113764", "113622"), coded("113721", kind), num("122130", dap, "Gy.m2"),
+            num("113738", kerma, "Gy"), num("113733", 77.0, "kV"),
+            item("DATETIME", "111526", DateTime=f"2026113010{minute}00"),
+        )
+        for kind, dap, kerma, minute in (("P5-06000", 2e-4, 0.010, 15), ("113611", 1e-4, 0.004, 22))
+    ]  # fmt: skip
+    whole = container(
+        "113702", coded("113764", "113622"), num("113722", 3e-4, "Gy.m2"),
+        num("113725", 0.014, "Gy"), num("113730", 74.0, "s"),
+    )  # fmt: skip
+    save(to, whole, *events, PatientID="P1", StudyInstanceUID=generate_uid(),
+         SeriesInstanceUID=generate_uid(), SOPInstanceUID=generate_uid(),
+         StudyDate="20261130", StudyTime="101500", ContentDate="20261130", ContentTime="103000",
+         SpecificCharacterSet="ISO_IR 192")  # fmt: skip
 
 
 def _segments(inputs: Inputs, to: Path) -> None:
