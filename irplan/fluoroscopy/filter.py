@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from irplan.errors import InputError
+from irplan.fluoroscopy.own_code import OwnFilter, own_code
 from irplan.fluoroscopy.settings import PRESETS
 from irplan.image import FluoroSequence, Photometry
 
@@ -194,10 +195,11 @@ def own_filter(own: FilterFactory | str, facts: StreamFacts) -> FluoroFilter:
         inspect.signature(factory).bind(facts)
     except TypeError as error:
         raise _no_filter(spec, f"a function of one argument, StreamFacts ({error})") from error
-    made = factory(facts)
+    with own_code(spec, "start"):
+        made = factory(facts)
     if not all(callable(getattr(made, method, None)) for method in ("step", "state", "restore")):
         raise _no_filter(spec, "a function that returns an object with step, state and restore")
-    return made
+    return OwnFilter(spec, made)
 
 
 def find_factory(spec: str) -> FilterFactory:
@@ -205,10 +207,11 @@ def find_factory(spec: str) -> FilterFactory:
     name, _, rest = spec.partition(":")
     if not rest:
         raise _no_filter(spec, f"raw, recursive:GAIN, {', '.join(PRESETS)}, or module:function")
-    try:
-        found: FilterFactory = getattr(importlib.import_module(name), rest)
-    except (ImportError, AttributeError) as error:
-        raise _no_filter(spec, f"a function that can be imported ({error})") from error
+    with own_code(spec, "import"):
+        try:
+            found: FilterFactory = getattr(importlib.import_module(name), rest)
+        except (ImportError, AttributeError) as error:
+            raise _no_filter(spec, f"a function that can be imported ({error})") from error
     return found
 
 

@@ -100,3 +100,29 @@ def test_nothing_is_left_where_the_video_fails(
     assert done.exit_code != 0
     assert "video" in done.output
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def make_filter(facts):\n    return Own()\n", "NameError in its start"),
+        ("def make_filter(facts:\n", "SyntaxError in its import"),
+        ("class Own:\n    def step(self, frame):\n        return frame[0, 0, 0]\n"
+         "    def state(self):\n        return {}\n    def restore(self, state):\n        pass\n"
+         "def make_filter(facts):\n    return Own()\n", "IndexError in its step"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_ones_own_filter_names_its_line(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, words: str
+) -> None:
+    name = f"own_{words.split()[0].lower()}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    there = sorted(tmp_path.iterdir())
+    stage = ["--stage", f"spatial={name}:make_filter"]
+    done = RUN.invoke(app, ["fluoro", "run", str(run_file), "-o", str(tmp_path / "o.dcm"), *stage])
+    assert done.exit_code == 2, done.output
+    assert words in " ".join(done.output.split())
+    assert f"{name}.py" in done.output.replace("\n", "")
+    assert "Traceback" not in done.output
+    assert [p for p in sorted(tmp_path.iterdir()) if p.name != "__pycache__"] == there
