@@ -19,8 +19,9 @@ STATION_MM, ACROSS_MM, REACH_MM = 1.0, 0.5, 5.0
 WINDOW_MM = 2.5
 #: A station belongs to the shaft when its middle is this share of the shaft's usual brightness.
 PRESENT = 0.45
-#: How far beyond its ends a candidate may turn out to go on, mm, and the gaps allowed there.
-EXTEND_MM, GAP_MM = 25.0, 6.0
+#: How far beyond its ends a candidate may turn out to go on in one turn, mm, and the gaps allowed
+#: there.  A hardened shaft is bright near its tip only, so turns go on while it does.
+EXTEND_MM, GAP_MM, MOST_TURNS = 25.0, 6.0, 10
 #: The middles' deviations are averaged over pieces of this length, mm: streaks that cross the shaft
 #: shift neighbouring stations together.  What is left of them in the straight line makes its errors
 #: `UNSEEN` times what the pieces tell.  [M: cone-beam scenes 40 to 44 of benchmarks/needles.py, 11
@@ -57,7 +58,8 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
 
     At stations 1 mm apart the brightness above half of its range (less the surroundings) is
     averaged within 2.5 mm of the last middle; a line is fitted with weights that leave outliers
-    out (Tukey's biweight), three times over.
+    out (Tukey's biweight), three times over, and again while the shaft goes on beyond what was
+    looked at.
     """
     point, way = line.point.copy(), line.direction.copy()
     start, end = line.start, line.end
@@ -66,8 +68,9 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
     radius = np.hypot(gu, gv)
     ring = (radius > 3.6) & (radius <= REACH_MM)
     result = None
-    for turn in range(3):
-        reach = EXTEND_MM if turn < 2 else 8.0
+    left = 3
+    for _ in range(MOST_TURNS):
+        reach = EXTEND_MM if left > 1 else 8.0
         s = np.arange(start - reach, end + reach + 0.5, STATION_MM)
         u, v = frame(way)
         places = (
@@ -103,6 +106,9 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
         point = point + fit[0, 0] * u + fit[0, 1] * v
         way = way + fit[1, 0] * u + fit[1, 1] * v
         way /= np.linalg.norm(way)
+        left -= 1
+        if left == 1 and (lo <= 1 or hi >= len(s) - 2):  # it may go on
+            left = 2
         start, end = float(s[lo]), float(s[hi])
         rest = mid[use] - (fit[0] + s[use][:, None] * fit[1])
         sd = _line_sd(s[use], rest, weight)
@@ -120,6 +126,8 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
             float(np.median(base[use])),
             float(np.median(core[use])),
         )
+        if left == 0:
+            break
     return result
 
 
@@ -131,15 +139,17 @@ def frame(way: F64) -> tuple[F64, F64]:
     return u, np.cross(way, u)
 
 
-def sample(volume: Volume, points: F64, outside: float = -1024.0) -> F64:
-    """(N,) trilinear HU at (N, 3) LPS points, at most 3500; ``outside`` beyond the scan."""
+def sample(
+    volume: Volume, points: F64, outside: float = -1024.0, top_hu: float = 3500.0
+) -> F64:
+    """(N,) trilinear HU at (N, 3) LPS points, at most ``top_hu``; ``outside`` beyond the scan."""
     index = volume.grid.lps_to_index(points)
     low = np.maximum(0, np.floor(index.min(axis=0)).astype(int) - 1)
     high = np.minimum(volume.grid.shape, np.ceil(index.max(axis=0)).astype(int) + 2)
     if np.any(high <= low):
         return np.full(len(points), outside)
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    part = np.minimum(volume.array[box].astype(np.float32), 3500.0)
+    part = np.minimum(volume.array[box].astype(np.float32), top_hu)
     out: F64 = ndimage.map_coordinates(
         part, (index - low).T, order=1, mode="constant", cval=outside, output=np.float64
     )

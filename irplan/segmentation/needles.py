@@ -20,6 +20,7 @@ from irplan.segmentation.needle_result import (
     NeedleOptions,
     RejectedObject,
 )
+from irplan.segmentation.needle_ridge import prominence
 from irplan.segmentation.needle_tip import LEAST_SD_MM, TipFit, fit_tip
 
 F64 = NDArray[np.float64]
@@ -32,6 +33,9 @@ BLOOM_MM = 2.6
 MOST_BEND = 0.04
 #: Share of stations that must show metal.
 LEAST_FILLED = 0.6
+#: Least `prominence` of a needle.  [M: cone-beam scenes with needles near the slices' plane, or of
+#: thick steel beside thin titanium: needles 0.29 to 0.95, lines in their halos -0.35 to 0.02]
+LEAST_PROMINENCE = 0.12
 #: Skin is where the ring around the shaft passes this, HU.
 SKIN_HU = -450.0
 #: Least standard deviation of a direction that is ever claimed, degrees.
@@ -81,6 +85,8 @@ def find_needles(
             continue
         axis = refine_axis(volume, line)
         reason = "no thin straight shaft" if axis is None else _why_not(axis, body, options)
+        if axis is not None and not reason and prominence(volume, axis) < LEAST_PROMINENCE:
+            reason = "a halo: it rises towards brighter metal beside it"
         if reason or axis is None:
             if line.length_mm >= 0.5 * options.min_length_mm:
                 rejected.append(_rejected(line, axis, reason))
