@@ -139,9 +139,7 @@ def frame(way: F64) -> tuple[F64, F64]:
     return u, np.cross(way, u)
 
 
-def sample(
-    volume: Volume, points: F64, outside: float = -1024.0, top_hu: float = 3500.0
-) -> F64:
+def sample(volume: Volume, points: F64, outside: float = -1024.0, top_hu: float = 3500.0) -> F64:
     """(N,) trilinear HU at (N, 3) LPS points, at most ``top_hu``; ``outside`` beyond the scan."""
     index = volume.grid.lps_to_index(points)
     low = np.maximum(0, np.floor(index.min(axis=0)).astype(int) - 1)

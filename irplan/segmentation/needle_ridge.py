@@ -24,7 +24,7 @@ def prominence(volume: Volume, axis: ShaftAxis) -> float:
     A needle's does.  A shaft near the slice's plane of a cone-beam scan is told by the few views
     that look along it, and through so much metal they see no difference any more: it is smeared in
     that plane, and lines beside it are as bright as metal, but they rise towards it.
-    1: stands alone; 0 or less: on a slope.  Within ``axis``, LPS mm; about 10 ms for 100 mm.
+    1: stands alone; 0 or less: on a slope.  Cost: about 10 ms for 100 mm.
     """
     s = np.arange(axis.start + 2.0, axis.end - 1.5, 1.0)
     t = np.arange(-BESIDE_MM, BESIDE_MM + 0.5 * STEP_MM, STEP_MM)
