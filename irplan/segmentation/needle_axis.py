@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ EXTEND_MM, GAP_MM, MOST_TURNS = 25.0, 6.0, 10
 #: `UNSEEN` times what the pieces tell.  [M: cone-beam scenes 40 to 44 of benchmarks/needles.py, 11
 #: needles: with 12 mm the errors have 1.4 (across) and 1.6 (angle) times the size; 5 mm 1.8, 1.9]
 PIECE_MM, UNSEEN = 12.0, 1.5
+#: What lies beyond a gap of at least this at the tip's end, mm, is other metal when it is at most
+#: so long, mm, and a line that crosses at this angle or more, degrees, passes so near it, mm.
+OTHER_GAP_MM, OTHER_LONG_MM, CROSSING_DEG, OTHER_MM = 2.0, 12.0, 15.0, 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,8 @@ class ShaftAxis:
     ``width_mm`` narrowest full width at half maximum across, ``bend_mm`` largest smooth deviation,
     ``lateral_sd_mm`` standard deviation of its ends across it (both components together),
     ``angle_sd_deg`` of its direction.
-    ``base_hu`` what surrounds it (median), ``peak_hu`` the middle's (median).
+    ``base_hu`` what surrounds it (median), ``peak_hu`` the middle's (median); ``seen`` whether each
+    station from ``start`` to ``end``, `STATION_MM` apart, shows it.
     """
 
     point: F64
@@ -51,6 +56,7 @@ class ShaftAxis:
     filled: float
     base_hu: float
     peak_hu: float
+    seen: NDArray[np.bool_]
 
 
 def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
@@ -125,10 +131,45 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
             float(use.sum() / max(1, hi - lo + 1)),
             float(np.median(base[use])),
             float(np.median(core[use])),
+            strong[lo : hi + 1],
         )
         if left == 0:
             break
     return result
+
+
+def shaft_to_tip(axis: ShaftAxis, sign: float, lines: Sequence[Candidate]) -> ShaftAxis:
+    """``axis`` without a piece at its tip's end (``sign`` +1: the axis's end) of other metal.
+
+    Beyond a gap, within `OTHER_MM` of one of ``lines`` that crosses: a needle or clip that the
+    axis's prolongation meets.
+    """
+    seen = axis.seen if sign > 0 else axis.seen[::-1]
+    dark = np.flatnonzero(~seen)
+    if len(dark) == 0:
+        return axis
+    piece = len(seen) - 1 - int(dark[-1])
+    last = int(np.flatnonzero(seen[: dark[-1]])[-1])  # station before the gap
+    gap = len(seen) - 1 - last - piece
+    if gap * STATION_MM < OTHER_GAP_MM or piece * STATION_MM > OTHER_LONG_MM:
+        return axis
+    at = axis.end if sign > 0 else axis.start
+    middle = axis.point + (at - sign * 0.5 * piece * STATION_MM) * axis.direction
+    if not any(_crosses(line, axis, middle) for line in lines):
+        return axis
+    cut = (len(seen) - 1 - last) * STATION_MM
+    keep = seen[: last + 1]
+    if sign > 0:
+        return replace(axis, end=axis.end - cut, seen=keep)
+    return replace(axis, start=axis.start + cut, seen=keep[::-1])
+
+
+def _crosses(line: Candidate, axis: ShaftAxis, point: F64) -> bool:
+    """Whether ``line`` passes ``point`` of the axis at an angle."""
+    if abs(float(line.direction @ axis.direction)) > math.cos(math.radians(CROSSING_DEG)):
+        return False
+    s = float(np.clip((point - line.point) @ line.direction, line.start, line.end))
+    return float(np.linalg.norm(line.point + s * line.direction - point)) < OTHER_MM
 
 
 def frame(way: F64) -> tuple[F64, F64]:

@@ -11,7 +11,13 @@ from irplan import __version__
 from irplan.compute import Progress, no_progress
 from irplan.geometry import as_point
 from irplan.image import Volume
-from irplan.segmentation.needle_axis import ShaftAxis, frame, refine_axis, sample
+from irplan.segmentation.needle_axis import (
+    ShaftAxis,
+    frame,
+    refine_axis,
+    sample,
+    shaft_to_tip,
+)
 from irplan.segmentation.needle_body import BodyOutline, body_outline
 from irplan.segmentation.needle_candidates import Candidate, find_lines
 from irplan.segmentation.needle_result import (
@@ -92,7 +98,7 @@ def find_needles(
                 rejected.append(_rejected(line, axis, reason))
             continue
         kept.append((axis, *_tip_end(axis, body)))
-    kept = _distinct(kept)
+    kept = [(shaft_to_tip(axis, sign, lines), sign, end) for axis, sign, end in _distinct(kept)]
     rejected = _distinct_objects(rejected)
     needles = []
     for number, (axis, sign, end) in enumerate(kept):
