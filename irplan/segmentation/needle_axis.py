@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,16 +20,16 @@ WINDOW_MM = 2.5
 #: A station belongs to the shaft when its middle is this share of the shaft's usual brightness.
 PRESENT = 0.45
 #: How far beyond its ends a candidate may turn out to go on in one turn, mm, and the gaps allowed
-#: there.  A hardened shaft is bright near its tip only, so turns go on while it does.
-EXTEND_MM, GAP_MM, MOST_TURNS = 25.0, 6.0, 10
+#: there.  A hardened shaft is bright near its tip only: turns go on while it grows by so much.
+EXTEND_MM, GAP_MM, GROWS_MM, MOST_TURNS = 25.0, 6.0, 3.0, 10
 #: The middles' deviations are averaged over pieces of this length, mm: streaks that cross the shaft
 #: shift neighbouring stations together.  What is left of them in the straight line makes its errors
 #: `UNSEEN` times what the pieces tell.  [M: cone-beam scenes 40 to 44 of benchmarks/needles.py, 11
 #: needles: with 12 mm the errors have 1.4 (across) and 1.6 (angle) times the size; 5 mm 1.8, 1.9]
 PIECE_MM, UNSEEN = 12.0, 1.5
-#: What lies beyond a gap of at least this at the tip's end, mm, is other metal when it is at most
-#: so long, mm, and a line that crosses at this angle or more, degrees, passes so near it, mm.
-OTHER_GAP_MM, OTHER_LONG_MM, CROSSING_DEG, OTHER_MM = 2.0, 12.0, 15.0, 5.0
+#: A piece at the tip's end that is at most so long, beyond a gap of at least this, is other metal,
+#: mm.  [M: 250 needles of tuning scenes: two gaps there, one before a clip, one before a needle]
+OTHER_LONG_MM, OTHER_GAP_MM = 12.0, 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +63,7 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
 
     At stations 1 mm apart the brightness above half of its range (less the surroundings) is
     averaged within 2.5 mm of the last middle; a line is fitted with weights that leave outliers
-    out (Tukey's biweight), three times over, and again while the shaft goes on beyond what was
-    looked at.
+    out (Tukey's biweight), three times over, and again while that makes the shaft longer.
     """
     point, way = line.point.copy(), line.direction.copy()
     start, end = line.start, line.end
@@ -113,7 +111,7 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
         way = way + fit[1, 0] * u + fit[1, 1] * v
         way /= np.linalg.norm(way)
         left -= 1
-        if left == 1 and (lo <= 1 or hi >= len(s) - 2):  # it may go on
+        if left == 1 and s[hi] - s[lo] > end - start + GROWS_MM:
             left = 2
         start, end = float(s[lo]), float(s[hi])
         rest = mid[use] - (fit[0] + s[use][:, None] * fit[1])
@@ -138,38 +136,23 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
     return result
 
 
-def shaft_to_tip(axis: ShaftAxis, sign: float, lines: Sequence[Candidate]) -> ShaftAxis:
-    """``axis`` without a piece at its tip's end (``sign`` +1: the axis's end) of other metal.
+def shaft_to_tip(axis: ShaftAxis, sign: float) -> tuple[ShaftAxis, float]:
+    """``axis`` without metal beyond its tip (``sign`` +1: the axis's end), and mm that it reached.
 
-    Beyond a gap, within `OTHER_MM` of one of ``lines`` that crosses: a needle or clip that the
-    axis's prolongation meets.
+    A short piece beyond a gap is another needle or a clip that the axis's prolongation meets.
     """
     seen = axis.seen if sign > 0 else axis.seen[::-1]
     dark = np.flatnonzero(~seen)
     if len(dark) == 0:
-        return axis
+        return axis, 0.0
     piece = len(seen) - 1 - int(dark[-1])
-    last = int(np.flatnonzero(seen[: dark[-1]])[-1])  # station before the gap
-    gap = len(seen) - 1 - last - piece
-    if gap * STATION_MM < OTHER_GAP_MM or piece * STATION_MM > OTHER_LONG_MM:
-        return axis
-    at = axis.end if sign > 0 else axis.start
-    middle = axis.point + (at - sign * 0.5 * piece * STATION_MM) * axis.direction
-    if not any(_crosses(line, axis, middle) for line in lines):
-        return axis
-    cut = (len(seen) - 1 - last) * STATION_MM
-    keep = seen[: last + 1]
+    keep = int(np.flatnonzero(seen[: dark[-1]])[-1]) + 1  # stations before the gap
+    cut = (len(seen) - keep) * STATION_MM
+    if piece * STATION_MM > OTHER_LONG_MM or cut - piece * STATION_MM < OTHER_GAP_MM:
+        return axis, 0.0
     if sign > 0:
-        return replace(axis, end=axis.end - cut, seen=keep)
-    return replace(axis, start=axis.start + cut, seen=keep[::-1])
-
-
-def _crosses(line: Candidate, axis: ShaftAxis, point: F64) -> bool:
-    """Whether ``line`` passes ``point`` of the axis at an angle."""
-    if abs(float(line.direction @ axis.direction)) > math.cos(math.radians(CROSSING_DEG)):
-        return False
-    s = float(np.clip((point - line.point) @ line.direction, line.start, line.end))
-    return float(np.linalg.norm(line.point + s * line.direction - point)) < OTHER_MM
+        return replace(axis, end=axis.end - cut, seen=seen[:keep]), cut
+    return replace(axis, start=axis.start + cut, seen=seen[:keep][::-1]), cut
 
 
 def frame(way: F64) -> tuple[F64, F64]:

@@ -98,11 +98,12 @@ def find_needles(
                 rejected.append(_rejected(line, axis, reason))
             continue
         kept.append((axis, *_tip_end(axis, body)))
-    kept = [(shaft_to_tip(axis, sign, lines), sign, end) for axis, sign, end in _distinct(kept)]
+    kept = _distinct(kept)
     rejected = _distinct_objects(rejected)
     needles = []
     for number, (axis, sign, end) in enumerate(kept):
         progress(0.6 + 0.4 * number / len(kept), "fitting needles")
+        axis, beyond = shaft_to_tip(axis, sign)
         fit = fit_tip(volume, axis, sign, options, clip)
         if fit is None:
             middle = axis.point + 0.5 * (axis.start + axis.end) * axis.direction
@@ -111,7 +112,7 @@ def find_needles(
                                "too few voxels around its tip")
             )  # fmt: skip
             continue
-        needles.append(_needle(volume, axis, sign, end, fit, body))
+        needles.append(_needle(volume, axis, sign, end, fit, body, beyond))
     needles.sort(key=lambda n: -n.length_mm)
     progress(1.0, "done")
     return NeedleFindings(
@@ -215,7 +216,13 @@ def _distinct_objects(found: list[RejectedObject]) -> list[RejectedObject]:
 
 
 def _needle(
-    volume: Volume, axis: ShaftAxis, sign: float, end: BodyEnd, fit: TipFit, body: BodyOutline
+    volume: Volume,
+    axis: ShaftAxis,
+    sign: float,
+    end: BodyEnd,
+    fit: TipFit,
+    body: BodyOutline,
+    beyond_mm: float,
 ) -> FoundNeedle:
     tail_at = axis.start if sign > 0 else axis.end
     tail = axis.point + tail_at * axis.direction
@@ -227,6 +234,11 @@ def _needle(
     notes = []
     if axis.bend_mm > 1.0:
         notes.append(f"The shaft is bent by {axis.bend_mm:.1f} mm; the axis is the straight fit.")
+    if beyond_mm > 0.0:
+        notes.append(
+            f"After a gap, up to {beyond_mm:.0f} mm beyond the tip, there is more metal on the axis: "
+            "taken for another object."
+        )
     if end != "skin":
         notes.append("The shaft leaves the scan before the skin: the entry point is not seen.")
     return FoundNeedle(
