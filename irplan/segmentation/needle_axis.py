@@ -26,7 +26,9 @@ EXTEND_MM, GAP_MM, GROWS_MM, MOST_TURNS = 25.0, 6.0, 3.0, 10
 #: shift neighbouring stations together.  What is left of them in the straight line makes its errors
 #: `UNSEEN` times what the pieces tell.  [M: cone-beam scenes 40 to 44 of benchmarks/needles.py, 11
 #: needles: with 12 mm the errors have 1.4 (across) and 1.6 (angle) times the size; 5 mm 1.8, 1.9]
-PIECE_MM, UNSEEN = 12.0, 1.5
+#: A course that leans all along the shaft leaves nothing for the pieces to show: the direction's
+#: error is `LEANING` times larger still.
+PIECE_MM, UNSEEN, LEANING = 12.0, 1.5, 1.5
 #: A piece at the tip's end that is at most so long, beyond a gap of at least this, is other metal,
 #: mm.  [M: 250 needles of tuning scenes: two gaps there, one before a clip, one before a needle]
 OTHER_LONG_MM, OTHER_GAP_MM = 12.0, 2.0
@@ -125,7 +127,7 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
             _narrow_width(half[use], gu, gv),
             _bend(s[use], rest, weight),
             2.0 * sd,
-            math.degrees(math.sqrt(12.0) * sd / max(10.0, end - start)),
+            math.degrees(LEANING * math.sqrt(12.0) * sd / max(10.0, end - start)),
             float(use.sum() / max(1, hi - lo + 1)),
             float(np.median(base[use])),
             float(np.median(core[use])),

@@ -236,8 +236,8 @@ def _needle(
         notes.append(f"The shaft is bent by {axis.bend_mm:.1f} mm; the axis is the straight fit.")
     if beyond_mm > 0.0:
         notes.append(
-            f"After a gap, up to {beyond_mm:.0f} mm beyond the tip, there is more metal on the axis: "
-            "taken for another object."
+            f"Up to {beyond_mm:.0f} mm beyond the tip, after a gap, there is more metal on the "
+            "axis: taken for another object."
         )
     if end != "skin":
         notes.append("The shaft leaves the scan before the skin: the entry point is not seen.")
