@@ -61,17 +61,24 @@ def body_outline(volume: Volume) -> BodyOutline:
     shape = [max(1, n // f) for n, f in zip(volume.grid.shape, steps, strict=True)]
     array = volume.array[tuple(slice(0, n * f) for n, f in zip(shape, steps, strict=True))]
     blocks = array.reshape(shape[0], steps[0], shape[1], steps[1], shape[2], steps[2])
-    # one plane of each slab stands for it: means over rows and columns only
-    low = np.clip(blocks[:, steps[0] // 2], -1024, 500).astype(np.float32).mean(axis=(2, 4))
+    # one plane of each slab stands for it: means over rows and columns only, of what was scanned:
+    # a rim of half-empty blocks round a truncated body would look like its skin
+    plane = np.clip(blocks[:, steps[0] // 2], -1024, 500).astype(np.float32)
+    seen = plane > NOT_SCANNED_HU
+    count = np.count_nonzero(seen, axis=(2, 4))
+    total = np.where(seen, plane, np.float32(0.0)).sum(axis=(2, 4))
+    low = np.where(count > 0, total / np.maximum(1, count), np.float32(-1024.0))
     affine = volume.grid.affine.copy()
     affine[:3, :3] *= steps
     affine[:3, 3] = volume.grid.index_to_lps(
         [steps[0] // 2, (steps[1] - 1) / 2, (steps[2] - 1) / 2]
     )
     grid = Grid((shape[0], shape[1], shape[2]), affine)
-    scanned = filled_slices(low > NOT_SCANNED_HU)
+    scanned = filled_slices(count > 0)
     tissue = low > TISSUE_HU
-    body = largest_part(opened(_padded(tissue), OPENING_MM, grid.spacing_mm))
+    # what was not scanned counts as tissue there: opening must not gnaw at a truncated body's rim
+    body = opened(_padded(tissue | ~scanned), OPENING_MM, grid.spacing_mm)
+    body = largest_part(body & _padded(scanned))
     # a needle in the slice's plane may cut the body there by its dark streaks
     body = ndimage.binary_closing(body, np.ones((5, 1, 1), dtype=bool))
     body = filled_slices(body)[_INNER]
