@@ -26,7 +26,7 @@ from irplan.segmentation.needle_result import (
     NeedleOptions,
     RejectedObject,
 )
-from irplan.segmentation.needle_ridge import prominence
+from irplan.segmentation.needle_ridge import Ridge, ridge
 from irplan.segmentation.needle_tip import LEAST_SD_MM, TipFit, fit_tip
 
 F64 = NDArray[np.float64]
@@ -39,17 +39,16 @@ BLOOM_MM = 2.6
 MOST_BEND = 0.04
 #: Share of stations that must show metal.
 LEAST_FILLED = 0.6
-#: Least `prominence` of a needle.  [M: cone-beam scenes with needles near the slices' plane, or of
+#: Least `Ridge.share` of a needle.  [M: cone-beam scenes with needles near the slices' plane, or of
 #: thick steel beside thin titanium: needles 0.29 to 0.95, lines in their halos -0.35 to 0.02]
-LEAST_PROMINENCE = 0.12
+LEAST_RISE = 0.12
 #: Skin is where the ring around the shaft passes this, HU.
 SKIN_HU = -450.0
 #: Least standard deviation of a direction that is ever claimed, degrees.
 LEAST_SD_DEG = 0.03
 #: Two findings nearer than this along most of the shorter one, or for so long at so small an
-#: angle, are one needle, mm and degrees: shafts cannot lie in each other, but the bright halo of a
-#: hardened one is taken for another.  A halo's middle is below `BRIGHT_HU`.
-SAME_MM, SAME_FOR_MM, SAME_DEG, BRIGHT_HU = 2.0, 12.0, 8.0, 2000.0
+#: angle, are one needle, mm and degrees: shafts cannot lie in each other.
+SAME_MM, SAME_FOR_MM, SAME_DEG = 2.0, 12.0, 8.0
 
 
 def find_needles(
@@ -83,7 +82,7 @@ def find_needles(
     progress(0.4, "outlining the body")
     body = body_outline(volume)
     progress(0.6, "fitting needles")
-    kept: list[tuple[ShaftAxis, float, BodyEnd]] = []
+    kept: list[tuple[ShaftAxis, Ridge]] = []
     rejected: list[RejectedObject] = []
     for line in lines:
         if _free_of_body(line, body):
@@ -91,19 +90,21 @@ def find_needles(
             continue
         axis = refine_axis(volume, line)
         reason = "no thin straight shaft" if axis is None else _why_not(axis, body, options)
-        if axis is not None and not reason and prominence(volume, axis) < LEAST_PROMINENCE:
+        stands = None if axis is None or reason else ridge(volume, axis)
+        if stands is not None and stands.share < LEAST_RISE:
             reason = "a halo: it rises towards brighter metal beside it"
-        if reason or axis is None:
+        if reason or axis is None or stands is None:
             if line.length_mm >= 0.5 * options.min_length_mm:
                 rejected.append(_rejected(line, axis, reason))
             continue
-        kept.append((axis, *_tip_end(axis, body)))
-    kept = _distinct(kept)
+        kept.append((axis, stands))
+    shafts = _distinct(kept)
     rejected = _distinct_objects(rejected)
     needles = []
-    for number, (axis, sign, end) in enumerate(kept):
-        progress(0.6 + 0.4 * number / len(kept), "fitting needles")
-        axis, beyond = shaft_to_tip(axis, sign)
+    for number, shaft in enumerate(shafts):
+        progress(0.6 + 0.4 * number / len(shafts), "fitting needles")
+        sign, end = _tip_end(shaft, body)
+        axis, beyond = shaft_to_tip(shaft, sign)
         fit = fit_tip(volume, axis, sign, options, clip)
         if fit is None:
             middle = axis.point + 0.5 * (axis.start + axis.end) * axis.direction
@@ -176,18 +177,18 @@ def _tip_end(axis: ShaftAxis, body: BodyOutline) -> tuple[float, BodyEnd]:
     return (1.0, first) if last == "inside" else (-1.0, last)
 
 
-def _distinct(
-    found: list[tuple[ShaftAxis, float, BodyEnd]],
-) -> list[tuple[ShaftAxis, float, BodyEnd]]:
-    """One of each: the longer of two that lie along each other; one that is dim counts for less."""
-    order = sorted(found, key=lambda f: -(f[0].end - f[0].start) * min(f[0].peak_hu, BRIGHT_HU))
-    out: list[tuple[ShaftAxis, float, BodyEnd]] = []
-    for item in order:
-        axis = item[0]
+def _distinct(found: list[tuple[ShaftAxis, Ridge]]) -> list[ShaftAxis]:
+    """One of each two that lie along each other: the longer and higher ridge.
+
+    A line that leads from one needle over to its neighbour at a small angle is a lower one.
+    """
+    order = sorted(found, key=lambda f: -(f[0].end - f[0].start) * f[1].rise_hu)
+    out: list[ShaftAxis] = []
+    for axis, _ in order:
         s = np.linspace(axis.start, axis.end, 20)
         points = axis.point + s[:, None] * axis.direction
         double = False
-        for other, _, _ in out:
+        for other in out:
             q = points - other.point
             t = q @ other.direction
             r = np.linalg.norm(q - t[:, None] * other.direction, axis=1)
@@ -196,7 +197,7 @@ def _distinct(
             if abs(float(axis.direction @ other.direction)) > math.cos(math.radians(SAME_DEG)):
                 double |= float(near.mean()) * (axis.end - axis.start) > SAME_FOR_MM
         if not double:
-            out.append(item)
+            out.append(axis)
     return out
 
 
