@@ -40,7 +40,10 @@ def scene() -> Volume:
     clip = MetalWire(((40.0, 20.0, 10.0), (44.0, 26.0, 12.0)), 1.5)
     rod = MetalWire(((0.0, 50.0, -50.0), (0.0, 50.0, 50.0)), 5.5, "titanium")
     cable = MetalWire(tuple((x, -82.0, 20.0 + 8.0 * np.sin(x / 20.0)) for x in range(-40, 41, 5)))
-    return scan_with_metal(_body(), (*NEEDLES, clip, rod, cable), noise_hu=15.0, seed=1)
+    ahead = np.array(NEEDLES[0].needle.tip_mm) + 9.0 * NEEDLES[0].needle.direction
+    side = np.array([4.0, 0.0, 1.0])
+    stop = MetalWire((tuple(ahead - side), tuple(ahead + side)), 1.5)
+    return scan_with_metal(_body(), (*NEEDLES, clip, stop, rod, cable), noise_hu=15.0, seed=1)
 
 
 def test_every_needle_is_found_and_nothing_else(scene: Volume) -> None:
@@ -59,6 +62,7 @@ def test_every_needle_is_found_and_nothing_else(scene: Volume) -> None:
         x, y, _ = n.entry_mm  # on the skin's ellipse, within 1 mm
         assert abs(np.hypot(x / 95.0, y / 75.0) - 1.0) < 0.014
         assert abs(n.diameter_mm - made.diameter_mm) < 4.0 * n.diameter_sd_mm
+    assert ["another object" in " ".join(n.notes) for n in found.needles].count(True) == 1
     reasons = " ".join(r.reason for r in found.rejected)
     assert "outside the body" in reasons
 
@@ -100,6 +104,29 @@ def test_a_hardened_shaft_keeps_its_tip() -> None:
     assert abs(along) < 0.4
     assert abs(along) < 2.0 * found[0].tip_along_sd_mm
     assert abs(found[0].diameter_mm - made.diameter_mm) < 2.0 * found[0].diameter_sd_mm
+
+
+def test_a_halo_is_no_needle() -> None:
+    """Rays along a shaft in the slice's plane that see no photon smear it there (cone-beam CT).
+
+    The smear is a blur of 6 mm across the needle (along x), so strong that lines beside it pass
+    1300 HU.
+    """
+    base = _body((0.9, 0.9, 0.9))
+    made = MetalNeedle(Needle((5.2, 12.3, 0.4), (5.2, -73.0, 0.4)), 2.41, 2.6, 30.0)
+    sharp = scan_with_metal(
+        base, [made], noise_hu=0.0, streaks=False, highest_hu=32767.0,
+        sharpness=ScanSharpness(1.5),
+    )  # fmt: skip
+    metal = sharp.array.astype(np.float32) - base.array
+    metal *= 0.3
+    metal += 3.0 * ndimage.gaussian_filter1d(metal, 6.0 / 0.9, axis=2)
+    hu = base.array + metal + np.random.default_rng(3).normal(0.0, 25.0, metal.shape)
+    found = find_needles(Volume(hu.astype(np.float32), base.grid, "HU"))
+    assert len(found.needles) == 1
+    assert np.linalg.norm(np.array(found.needles[0].tip_mm) - made.needle.tip_mm) < 1.0
+    assert found.needles[0].exit == "skin"
+    assert "a halo" in " ".join(r.reason for r in found.rejected)
 
 
 def test_voxels_of_any_size_are_fitted() -> None:
