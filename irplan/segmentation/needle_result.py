@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,10 @@ class NeedleOptions:
     min_length_mm : shortest piece taken for a needle, 10 to 200 mm.
     min_depth_mm : least length inside the body, 3 to 100 mm.
     max_diameter_mm : thickest shaft, 0.5 to 6 mm.
+    faint_hu : the first two for a second look in cone-beam CT, far from what the first found; each
+        at most as high.  Bone is paler there, and a thin shaft near the slice's plane, which few
+        views tell, hardly reaches 1300 HU.  [M: simulated scans: bone and contrast below 700 HU; a
+        1.27 mm titanium needle had 14 voxels above 1300 HU and none of 2000]
     tip_cone : length of the pointed end over the diameter, expected value and spread.  [S: trocar
         and cone tips 0.7 to 1.5 diameters long]
 
@@ -40,6 +45,7 @@ class NeedleOptions:
     min_length_mm: float = 20.0
     min_depth_mm: float = 10.0
     max_diameter_mm: float = 3.6
+    faint_hu: tuple[float, float] = (1000.0, 1300.0)
     tip_cone: tuple[float, float] = (1.1, 0.35)
 
     def __post_init__(self) -> None:
@@ -58,6 +64,15 @@ class NeedleOptions:
                     expected=f"{low:g} to {high:g} {unit}",
                     remedy="Give a value in that range.",
                 )
+
+
+#: Voxels are cubes, as cone-beam CT has them, when their sides agree to this share.
+CUBE = 0.02
+
+
+def is_cone_beam(spacing_mm: Sequence[float]) -> bool:
+    """Whether a scan is taken for cone-beam CT: its voxels are cubes."""
+    return float(np.ptp(spacing_mm)) < CUBE * float(spacing_mm[0])
 
 
 @dataclass(frozen=True)

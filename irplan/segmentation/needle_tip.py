@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from irplan.image import Volume
 from irplan.segmentation.needle_axis import ShaftAxis, frame
-from irplan.segmentation.needle_result import NeedleOptions
+from irplan.segmentation.needle_result import NeedleOptions, is_cone_beam
 
 F64 = NDArray[np.float64]
 #: Part of the scan that is fitted: this far behind and beyond the first guess, and across, mm.
@@ -22,8 +22,8 @@ BEHIND_MM, BEYOND_MM, ACROSS_MM = 30.0, 8.0, 3.2
 SLICE_SIGMA, PLANE_SIGMA_MM, SIGMA_SPREAD = 0.36, 0.5, 0.35
 #: The same in the plane over the voxel's size where voxels are cubes, as cone-beam CT has them: a
 #: Hann window that ends near the detector's Nyquist frequency, a pixel and interpolation make 0.83
-#: of a voxel.  Voxels are cubes when their sides agree to `CUBE`.
-CUBE_SIGMA, CUBE = 0.83, 0.02
+#: of a voxel.
+CUBE_SIGMA = 0.83
 #: Metal is seen with this many HU (logarithmic mean and spread): titanium 11,500 to steel 32,000 at
 #: 70 keV (`irplan.phantom.metal.ALLOY_HU`), less where the beam is hardened.
 METAL_HU, METAL_SPREAD = 17000.0, 0.5
@@ -124,7 +124,7 @@ def fit_tip(
     plane = np.outer(across, across)
     prior_z = max(0.45, SLICE_SIGMA * spacing[0])
     prior_p = max(PLANE_SIGMA_MM, 0.5 * float(spacing[1:].max()))
-    if np.ptp(spacing) < CUBE * spacing[0]:
+    if is_cone_beam(volume.grid.spacing_mm):
         prior_p = max(PLANE_SIGMA_MM, CUBE_SIGMA * float(spacing[0]))
     far = hu[(ru * ru + rv * rv > 4.0) | (s > 5.0)]
     base = float(np.median(far)) if len(far) > 5 else axis.base_hu

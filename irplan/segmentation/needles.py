@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from irplan.segmentation.needle_result import (
     NeedleFindings,
     NeedleOptions,
     RejectedObject,
+    is_cone_beam,
 )
 from irplan.segmentation.needle_ridge import Ridge, ridge
 from irplan.segmentation.needle_tip import LEAST_SD_MM, TipFit, fit_tip
@@ -41,7 +43,9 @@ MOST_BEND = 0.04
 LEAST_FILLED = 0.6
 #: Least `Ridge.share` of a needle.  [M: cone-beam scenes with needles near the slices' plane, or of
 #: thick steel beside thin titanium: needles 0.29 to 0.95, lines in their halos -0.35 to 0.02]
-LEAST_RISE = 0.12
+LEAST_RISE = 0.2
+#: The same of one found at the second look, and how far from others it must keep, mm.
+FAINT_RISE, FAINT_FAR_MM = 0.5, 8.0
 #: Skin is where the ring around the shaft passes this, HU.
 SKIN_HU = -450.0
 #: Least standard deviation of a direction that is ever claimed, degrees.
@@ -70,35 +74,31 @@ def find_needles(
 
     An empty result means: looked for and none found.
     """
+    cone_beam = is_cone_beam(volume.grid.spacing_mm)
+    metal, core = options.faint_hu
+    faint = replace(
+        options, metal_hu=min(metal, options.metal_hu), core_hu=min(core, options.core_hu)
+    )
+    least = faint.core_hu if cone_beam else options.core_hu
     progress(0.0, "looking for metal")
     highest = float(volume.array.max())
     clip, clipped = _scale_end(volume, highest)
     notes: list[str] = []
-    if highest < options.core_hu:
+    if highest < least:
         progress(1.0, "done")
-        notes.append(f"No voxel reaches {options.core_hu:.0f} HU: there is no metal in this scan.")
+        notes.append(f"No voxel reaches {least:.0f} HU: there is no metal in this scan.")
         return NeedleFindings((), (), True, highest, clipped, options, __version__, tuple(notes))
     lines = find_lines(volume, options)
     progress(0.4, "outlining the body")
     body = body_outline(volume)
     progress(0.6, "fitting needles")
-    kept: list[tuple[ShaftAxis, Ridge]] = []
     rejected: list[RejectedObject] = []
-    for line in lines:
-        if _free_of_body(line, body):
-            rejected.append(_rejected(line, None, "outside the body"))
-            continue
-        axis = refine_axis(volume, line)
-        reason = "no thin straight shaft" if axis is None else _why_not(axis, body, options)
-        stands = None if axis is None or reason else ridge(volume, axis)
-        if stands is not None and stands.share < LEAST_RISE:
-            reason = "a halo: it rises towards brighter metal beside it"
-        if reason or axis is None or stands is None:
-            if line.length_mm >= 0.5 * options.min_length_mm:
-                rejected.append(_rejected(line, axis, reason))
-            continue
-        kept.append((axis, stands))
-    shafts = _distinct(kept)
+    shafts = _distinct(_shafts(volume, lines, body, options, rejected))
+    if cone_beam:
+        lines = [line for line in find_lines(volume, faint) if not _beside(line, shafts)]
+        more = _shafts(volume, lines, body, faint, [])
+        more = [m for m in more if m[1].share >= FAINT_RISE and not _beside(m[0], shafts)]
+        shafts += _distinct(more)
     rejected = _distinct_objects(rejected)
     needles = []
     for number, shaft in enumerate(shafts):
@@ -123,6 +123,41 @@ def find_needles(
 
 
 BodyEnd = str
+
+
+def _shafts(
+    volume: Volume, lines: list[Candidate], body: BodyOutline, options: NeedleOptions,
+    rejected: list[RejectedObject],
+) -> list[tuple[ShaftAxis, Ridge]]:  # fmt: skip
+    """The lines that are needles; what is none is added to ``rejected``."""
+    kept = []
+    for line in lines:
+        if _free_of_body(line, body):
+            rejected.append(_rejected(line, None, "outside the body"))
+            continue
+        axis = refine_axis(volume, line)
+        reason = "no thin straight shaft" if axis is None else _why_not(axis, body, options)
+        stands = None if axis is None or reason else ridge(volume, axis)
+        if stands is not None and stands.share < LEAST_RISE:
+            reason = "a halo: it rises towards brighter metal beside it"
+        if reason or axis is None or stands is None:
+            if line.length_mm >= 0.5 * options.min_length_mm:
+                rejected.append(_rejected(line, axis, reason))
+            continue
+        kept.append((axis, stands))
+    return kept
+
+
+def _beside(axis: ShaftAxis | Candidate, shafts: list[ShaftAxis]) -> bool:
+    """Whether a faint line comes within `FAINT_FAR_MM` of one that was found before."""
+    s = np.linspace(axis.start, axis.end, 40)
+    points = axis.point + s[:, None] * axis.direction
+    for other in shafts:
+        q = points - other.point
+        t = np.clip(q @ other.direction, other.start, other.end)
+        if np.linalg.norm(q - t[:, None] * other.direction, axis=1).min() < FAINT_FAR_MM:
+            return True
+    return False
 
 
 def _scale_end(volume: Volume, highest: float) -> tuple[float, bool]:
