@@ -138,7 +138,7 @@ def test_voxels_of_any_size_are_fitted() -> None:
 
 
 def test_a_faint_needle_of_a_cone_beam_scan_is_found() -> None:
-    """A thin shaft that few views tell passes 1300 HU in few voxels; it is no scan without metal."""
+    """A thin shaft that few views tell passes 1300 HU in few voxels; it is metal all the same."""
     base = _body((0.9, 0.9, 0.9))
     made = MetalNeedle(Needle((5.2, 12.3, 0.4), (-20.2, -70.0, 3.4)), 1.27, 1.4, 30.0)
     sharp = scan_with_metal(
