@@ -80,6 +80,19 @@ def test_scales_of_screens() -> None:
     assert "font-size: 32px" in theme.style_sheet(theme.scale_for(3840, 2160))
 
 
+def test_a_window_whose_monitor_is_gone_comes_to_one_that_is_there(
+    window: PlannerWindow, qtbot: Any
+) -> None:
+    there = window.screen().availableGeometry()
+    window.setGeometry(there.right() + 400, 0, 2 * there.width(), 2 * there.height())
+    window.windowHandle().screenChanged.emit(window.screen())
+    least = window.minimumSizeHint  # of widgets made for the smaller monitor, not for the large one
+    qtbot.waitUntil(lambda: window.width() == max(there.width(), least().width()), timeout=5000)
+    assert window.height() == max(there.height(), least().height())
+    assert (window.pos() - there.topLeft()).manhattanLength() <= 8  # a frame's width
+    assert window.scene.ui_scale == theme.scale_for(there.width(), there.height())
+
+
 def test_a_click_moves_the_crosshair_of_all_views(window: PlannerWindow, qtbot: Any) -> None:
     view = window.views["axial"]
     point = np.array([-40.0, 10.0, 5.0])

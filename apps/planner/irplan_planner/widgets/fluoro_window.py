@@ -6,7 +6,13 @@ import time
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+    QShortcut,
+)
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -21,6 +27,7 @@ from irplan_planner.model.fluoro_bench import STAGES, Choice, FluoroBench, Regio
 from irplan_planner.widgets import parts, theme
 from irplan_planner.widgets.bars import banner
 from irplan_planner.widgets.fluoro_view import FluoroView, Layout, NoisePlot
+from irplan_planner.widgets.monitor import OnMonitor
 
 #: Sliders wait this long before the run is filtered anew; figures are taken this often, ms.
 WAIT_MS, FIGURES_MS = 150, 400
@@ -49,6 +56,7 @@ class FluoroWindow(QMainWindow):
         """Frames that playback had to leave out to keep to the run's rate."""
         self._began, self._from = 0.0, 0
         self._build()
+        self.monitor = OnMonitor(self, lambda k: self.side.setFixedWidth(round(330 * k)))
         self.bench.listen(self._changed)
         self.view.drawn.connect(self._region)
         self._player = QTimer(self)
@@ -144,21 +152,14 @@ class FluoroWindow(QMainWindow):
 
     def fit_to_screen(self) -> None:
         """Sizes for the screen the window is on."""
-        screen = self.screen()
-        if screen is None:
-            return
-        size = screen.availableGeometry()
-        scale = theme.scale_for(size.width(), size.height())
-        self.setStyleSheet(theme.style_sheet(scale))
-        self.side.setFixedWidth(round(330 * scale))
-        self.resize(min(size.width(), round(1500 * scale)), min(size.height(), round(880 * scale)))
+        self.monitor.fit()
 
     def _shortcuts(self) -> None:
         keys: dict[str, Any] = {
             "Space": self.play.toggle,
             "Left": lambda: self.slider.setValue(self.slider.value() - 1),
             "Right": lambda: self.slider.setValue(self.slider.value() + 1),
-            "D": self._next_layout, "Ctrl+O": self._open,
+            "D": self._next_layout, "Ctrl+O": self._open, "F12": self.monitor.next,
         }  # fmt: skip
         for sequence, action in keys.items():
             QShortcut(QKeySequence(sequence), self).activated.connect(action)

@@ -88,14 +88,21 @@ class View3D(QWidget):
         self.plotter.interactor.installEventFilter(self)
         self._stack.addWidget(self.plotter.interactor)
         self._stack.setCurrentWidget(self.plotter.interactor)
-        self.plotter.add_text(
-            "3-D",
-            position="upper_left",
-            font_size=round(8 * self.scene.ui_scale),
-            color="white",
-            name="title",
-        )
+        self._title()
         self.refresh()
+
+    def rescale(self) -> None:
+        """Words of the size that the monitor wants (`SharedScene.ui_scale`)."""
+        if self.plotter is not None:
+            self._title()
+            self._legend()
+            self.draw()
+
+    def _title(self) -> None:
+        self.plotter.add_text(
+            "3-D", position="upper_left", font_size=round(8 * self.scene.ui_scale),
+            color="white", name="title", render=False,
+        )  # fmt: skip
 
     def close_view(self) -> None:
         """Let VTK go."""

@@ -10,11 +10,8 @@ from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
-    QGuiApplication,
     QKeySequence,
-    QScreen,
     QShortcut,
-    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QFrame,
@@ -31,6 +28,7 @@ from irplan_planner.model.planner import Planner
 from irplan_planner.model.steps import STEPS
 from irplan_planner.widgets import parts, theme
 from irplan_planner.widgets.bars import StatusBar, TopBar, banner
+from irplan_planner.widgets.monitor import OnMonitor
 from irplan_planner.widgets.results import Results
 from irplan_planner.widgets.scene import SharedScene
 from irplan_planner.widgets.slice_view import SliceView
@@ -74,7 +72,7 @@ class PlannerWindow(QMainWindow):
         self._large: str | None = None
         self._asking: QWidget | None = None
         self._closing = False
-        self._follows_screen = False
+        self.monitor = OnMonitor(self, self._scaled)
         self._volume: object = None
         self._build()
         self.scene.changed.connect(self.top.refresh)
@@ -135,38 +133,19 @@ class PlannerWindow(QMainWindow):
 
     def fit_to_screen(self) -> None:
         """Sizes for the screen the window is on."""
-        screen = self.screen()
-        if screen is None:
-            return
-        self._scale_for(screen)
-        size, scale = screen.availableGeometry(), self.scene.ui_scale
-        self.resize(min(size.width(), round(1500 * scale)), min(size.height(), round(880 * scale)))
+        self.monitor.fit()
 
-    def _scale_for(self, screen: QScreen) -> None:
-        size = screen.availableGeometry()
-        scale = theme.scale_for(size.width(), size.height())
-        self.setStyleSheet(theme.style_sheet(scale))
+    def _scaled(self, scale: float) -> None:
         self.steps.setFixedWidth(round(288 * scale))
         self.top.opacity.setFixedWidth(round(110 * scale))
         self.scene.ui_scale = scale
+        self.view3d.rescale()
         self.scene.changed.emit()
-
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        if not self._follows_screen and self.windowHandle() is not None:
-            self._follows_screen = True  # moved to another monitor: sizes for that one
-            self.windowHandle().screenChanged.connect(self._scale_for)
 
     def next_screen(self) -> None:
         """To the next monitor, filling it."""
-        screens = QGuiApplication.screens()
-        if len(screens) < 2:
+        if not self.monitor.next():
             self.desk.say("There is one monitor.", "plain")
-            return
-        screen = screens[(screens.index(self.screen()) + 1) % len(screens)]
-        self.showNormal()
-        self.setGeometry(screen.availableGeometry())
-        self._scale_for(screen)
 
     def _every(self, ms: int, action: Any) -> QTimer:
         timer = QTimer(self)
