@@ -137,9 +137,15 @@ def _smooth_profile(
 
 
 def _rib_hulls(image: WorkingImage, body: Mask, bone: Mask) -> Mask:
-    """Per slice: hull of the bone within +-20 mm; in front of it, of the bone to 80 mm above."""
+    """Per slice: hull of the bone within +-20 mm, and what the bone to 80 mm above spans.
+
+    The latter counts in front, which the costal arch leaves open, and at the flanks 10 mm inside
+    the skin: below the last rib the hull of the bone that is left is a spine with stumps, and a
+    right lobe that reaches there lay outside it.
+    """
     near, above = round(image.voxels(RIB_SLAB_MM)), round(image.voxels(ARCH_MM))
     hulls = np.zeros_like(body)
+    inner = _deeper(body, SOFT_WALL_MM - WALL_MM, image)
     # How many of the slices up to here hold bone: a difference tells whether a slab does.
     count = np.zeros((body.shape[0] + 1, *body.shape[1:]), dtype=np.int16)
     np.cumsum(bone, axis=0, dtype=np.int16, out=count[1:])
@@ -148,7 +154,7 @@ def _rib_hulls(image: WorkingImage, body: Mask, bone: Mask) -> Mask:
         hull = _hull(count[top] > count[low])
         if hull.any():
             arch = _hull(count[min(k + above + 1, body.shape[0])] > count[low])
-            hull |= arch & _before(hull, image)
+            hull |= arch & (_before(hull, image) | inner[k])
         area = np.count_nonzero(body[k])
         if area and np.count_nonzero(hull) >= CAGE_FRACTION * area:
             hulls[k] = hull & body[k]
