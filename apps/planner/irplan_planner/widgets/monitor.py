@@ -21,6 +21,7 @@ class OnMonitor(QObject):
         super().__init__(window)
         self._window, self._scaled = window, scaled
         self._handle: QWindow | None = None
+        self._now: float | None = None
         window.installEventFilter(self)
 
     def fit(self) -> None:
@@ -59,8 +60,10 @@ class OnMonitor(QObject):
     def _scale(self, screen: QScreen) -> float:
         size = screen.availableGeometry()
         scale = theme.scale_for(size.width(), size.height())
-        self._window.setStyleSheet(theme.style_sheet(scale))
-        self._scaled(scale)
+        if scale != self._now:
+            self._now = scale
+            self._window.setStyleSheet(theme.style_sheet(scale))
+            self._scaled(scale)
         return scale
 
     def _moved(self, screen: QScreen) -> None:
