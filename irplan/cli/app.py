@@ -112,8 +112,3 @@ app.command(epilog=RESEARCH_USE_ONLY)(info)
 app.command(epilog=RESEARCH_USE_ONLY)(deid)
 app.add_typer(pacs, epilog=RESEARCH_USE_ONLY)
 app.command(epilog=RESEARCH_USE_ONLY)(gateway)
-
-
-def main() -> None:
-    """Run the command line (the ``irplan`` script)."""
-    app()

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import _thread
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, NoReturn
 
 import typer
 
 from irplan import errors
+from irplan.cli import interrupts
 from irplan.compute.progress import Progress, no_progress
 
 EXIT_INPUT = 2
 EXIT_NO_PLAN = 3
 EXIT_OUTPUT = 4
 EXIT_MISSING = 5
-EXIT_CANCELLED = 130
+EXIT_CANCELLED = interrupts.EXIT_CANCELLED
 #: Without a terminal: how often a stage that goes on tells where it is, s.
 _EVERY_S = 20.0
 
@@ -75,43 +73,38 @@ def exit_code(error: errors.IrplanError) -> int:
 @contextmanager
 def command(*, quiet: bool, as_json: bool) -> Iterator[Console]:
     """Run a command's body: a user's mistake becomes four lines and an exit code, no traceback."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.unraisablehook = _keep_interrupts
+    interrupts.listen()
     try:
         yield Console(quiet, as_json)
-    except errors.IrplanError as error:
-        _fail(error, as_json)
-    except MemoryError:
-        _fail(
-            errors.InputError(
-                "memory",
-                got="less than this case needs",
-                expected="about 4 GB for 512 x 512 x 130 voxels",
-                remedy="Close other programs, or crop the scan.",
-            ),
-            as_json,
-        )
-    except (KeyboardInterrupt, SystemError) as error:
-        # In compiled code a Ctrl-C comes out as a SystemError that it caused.
-        if isinstance(error, SystemError) and not isinstance(error.__cause__, KeyboardInterrupt):
+    except typer.Exit:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, errors.CancelledError):
+            _fail(error, as_json)
+        elif interrupts.behind(error):
+            _cancelled(as_json)
+        elif isinstance(error, errors.IrplanError):
+            _fail(error, as_json)
+        elif isinstance(error, MemoryError):
+            _fail(_memory(), as_json)
+        else:
             raise
-        typer.echo("\nCancelled. Nothing was written; run the command again to finish.", err=True)
-        if as_json:
-            typer.echo(json.dumps({"error": {"kind": "Cancelled", "exit_code": EXIT_CANCELLED}}))
-        raise typer.Exit(EXIT_CANCELLED) from None
 
 
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    del signum, frame
-    raise KeyboardInterrupt  # clean up exactly as for Ctrl-C
+def _cancelled(as_json: bool) -> NoReturn:
+    typer.echo(interrupts.CANCELLED, err=True)
+    if as_json:
+        typer.echo(json.dumps({"error": {"kind": "Cancelled", "exit_code": EXIT_CANCELLED}}))
+    raise typer.Exit(EXIT_CANCELLED)
 
 
-def _keep_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
-    """A Ctrl-C that lands in a destructor or callback would be printed and lost: raise it again."""
-    if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
-    else:
-        sys.__unraisablehook__(unraisable)
+def _memory() -> errors.InputError:
+    return errors.InputError(
+        "memory",
+        got="less than this case needs",
+        expected="about 4 GB for 512 x 512 x 130 voxels",
+        remedy="Close other programs, or crop the scan.",
+    )
 
 
 def _fail(error: errors.IrplanError, as_json: bool) -> NoReturn:

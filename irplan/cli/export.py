@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from irplan.cli import interrupts
 from irplan.cli.console import JSON, QUIET, Console, command
 from irplan.errors import InputError
 
@@ -128,6 +129,7 @@ def _stream(
                     said = state
                 if follower is not None:
                     follower.look()
+        interrupts.answered()
         streams = list(stream.streams)
     console.result(
         {

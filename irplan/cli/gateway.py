@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from irplan.cli import interrupts
 from irplan.cli.console import JSON, QUIET, command
 
 
@@ -68,6 +69,7 @@ def gateway(
             console.say(f"Review page {running.page.address}   (research use only)")
             threading.Event().wait()
         except KeyboardInterrupt:
+            interrupts.answered()
             console.say("Stopping; what is unfinished is taken up at the next start.")
         finally:
             running.stop()

@@ -1,6 +1,8 @@
 """Exit codes, error output and help of the command line."""
 
+import contextlib
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,29 @@ def test_ctrl_c_says_that_nothing_was_written(capsys: pytest.CaptureFixture[str]
         raise KeyboardInterrupt
     assert stop.value.exit_code == 130
     assert "Nothing was written" in capsys.readouterr().err
+
+
+def _interrupted(then: Exception) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    raise then
+
+
+@pytest.mark.parametrize("error", [ImportError("initialization failed"), errors.InputError])
+def test_what_comes_out_of_an_interrupted_import_is_cancelled(
+    capsys: pytest.CaptureFixture[str], error: Exception | type[errors.InputError]
+) -> None:
+    """Compiled modules turn a Ctrl-C into errors of their own, with or without its cause."""
+    raised = error if isinstance(error, Exception) else error("extra", **ARGS)
+    with pytest.raises(typer.Exit) as stop, command(quiet=False, as_json=False):
+        _interrupted(raised)
+    assert stop.value.exit_code == 130
+    assert "Nothing was written" in capsys.readouterr().err
+
+
+def test_an_error_of_ours_without_an_interrupt_stays_a_fault() -> None:
+    with pytest.raises(ImportError), command(quiet=False, as_json=False):
+        raise ImportError("initialization failed")
 
 
 def test_memory_error_is_an_input_error(capsys: pytest.CaptureFixture[str]) -> None:
