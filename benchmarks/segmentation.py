@@ -65,8 +65,10 @@ def ideal_click(
     """The deepest point of the largest wrong region, and whether it is liver."""
     best: tuple[float, NDArray[np.int64], bool] | None = None
     step = volume.grid.spacing_mm
+    box = ndimage.find_objects(ndimage.binary_dilation(found | truth).view(np.uint8))[0]
+    first = np.array([b.start for b in box])
     for wrong, inside in ((truth & ~found, True), (found & ~truth, False)):
-        depth = ndimage.distance_transform_edt(wrong, step)
+        depth = ndimage.distance_transform_edt(wrong[box], step)
         labels, count = ndimage.label(depth > 2.5)  # rims are no region
         if count == 0:
             continue
@@ -75,7 +77,7 @@ def ideal_click(
         k = int(sizes.argmax())
         at = np.unravel_index(int(np.argmax(np.where(labels == k, depth, 0.0))), depth.shape)
         if best is None or sizes[k] > best[0]:
-            best = (float(sizes[k]), np.array(at), inside)
+            best = (float(sizes[k]), first + np.array(at), inside)
     if best is None:
         raise LookupError("no region of error deeper than 2.5 mm is left")
     return [float(v) for v in volume.grid.index_to_lps(best[1])], best[2]
