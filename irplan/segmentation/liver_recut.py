@@ -35,6 +35,9 @@ CLAIM_DEPTHS, CLAIM_MORE_MM = 1.3, 3.0
 SPREAD_DEPTHS, SPREAD_MORE_MM = {True: 3.0, False: 2.0}, 4.0
 #: Share of the intensity evidence that counts beside the click.
 LOCAL_EVIDENCE = 0.15
+#: Between two clicks of opposite labels the geodesically nearer one speaks: its share is
+#: 1 / (1 + (own way / other's way)^this).  Without it a click would undo an earlier one's region.
+RIVALRY = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +76,9 @@ def recut(
     The click's depth is its distance to the present surface; it speaks for tissue within 3 depths
     (2 for a click outside) + 4 mm by geodesic distance on the supervoxel graph (a step costs its
     length, more across a change of intensity), and not for places deeper than 1.3 depths + 3 mm.
-    A click inside only adds, one outside only takes away.  The cut runs on working voxels within
-    at most 35 mm, its surroundings held.
+    Where an earlier click of the other label is nearer, that one speaks.  A click inside only adds,
+    one outside only takes away.  The cut runs on working voxels within at most 35 mm, its
+    surroundings held.
     """
     click = clicks[-1]
     spacing = image.spacing_mm
@@ -99,6 +103,7 @@ def recut(
     path = np.minimum(path, np.where(distance <= SEED_MM + spacing, distance, np.inf))
     said = 1.0 / (1.0 + np.exp(np.clip((path - spread) / (0.15 * spread), -30.0, 30.0)))
     said *= depth <= claim
+    said *= _nearer(path, _rival_mm(clicks, pieces, image, box, sd_hu))
     sign = 1.0 if click.inside else -1.0
     gain = LOCAL_EVIDENCE * np.clip(evidence[box], -CLICK_NATS, CLICK_NATS)
     # What nobody contradicts stays as it is: the present label counts where the click is silent.
@@ -118,6 +123,32 @@ def recut(
     changing = np.zeros_like(mask)
     changing[box] = distance <= reach + spacing
     return Recut(out, changing)
+
+
+def _nearer(path: NDArray[np.float64], rival: NDArray[np.float64]) -> NDArray[np.float64]:
+    share = np.zeros_like(rival)
+    near = np.isfinite(rival)
+    share[near] = np.minimum(path[near], 1e6) / np.maximum(rival[near], 1e-3)
+    return 1.0 / (1.0 + share**RIVALRY)
+
+
+def _rival_mm(
+    clicks: tuple[Click, ...],
+    pieces: Supervoxels,
+    image: WorkingImage,
+    box: tuple[slice, slice, slice],
+    sd_hu: float,
+) -> NDArray[np.float64]:
+    """Geodesic distance of each voxel to the nearest earlier click of the other label, mm."""
+    out = np.full(pieces.labels.shape, np.inf)
+    for other in clicks[:-1]:
+        if other.inside == clicks[-1].inside:
+            continue
+        at = np.rint(image.grid.lps_to_index(other.point_mm)).astype(int) - [b.start for b in box]
+        if np.all((at >= 0) & (at < out.shape)) and pieces.labels[tuple(at)] >= 0:
+            away = geodesic_mm(pieces, int(pieces.labels[tuple(at)]), image.spacing_mm, sd_hu)
+            out = np.minimum(out, np.append(away, np.inf)[pieces.labels])
+    return out
 
 
 def _tidy(

@@ -110,3 +110,16 @@ def test_two_close_clicks_of_opposite_kind_both_hold(portal, session):
     now = session.click(a, False).click(b, True)
     assert not now.result.mask[_voxel(grid, a)]
     assert now.result.mask[_voxel(grid, b)]
+
+
+def test_a_click_leaves_what_lies_nearer_to_an_earlier_one_of_the_other_kind(portal, session):
+    grid = portal.phantom.volume.grid
+    a = np.array(grid.index_to_lps(np.argwhere(portal.liver).mean(axis=0).round()))
+    one = session.click(a, False)
+    hole = np.argwhere(session.result.mask & ~one.result.mask)
+    at = np.array([grid.index_to_lps(v) for v in hole])
+    b = at[np.abs(np.linalg.norm(at - a, axis=1) - 9.0).argmin()]
+    back = one.click(b, True).result.mask[tuple(hole.T)]
+    near = np.linalg.norm(at - a, axis=1) < np.linalg.norm(at - b, axis=1)
+    assert back[near].mean() < 0.5  # without the rule .99
+    assert back[~near].mean() > 0.9
