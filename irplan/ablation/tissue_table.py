@@ -129,6 +129,7 @@ TISSUE_OF_STRUCTURE: Mapping[str, str] = MappingProxyType(
         "portal_vein": "vessel",
         "hepatic_vein": "vessel",
         "vessel": "vessel",
+        "vessel_in_part": "vessel",
         "artery": "vessel",
         "vena_cava": "vessel",
         "gallbladder": "gallbladder",

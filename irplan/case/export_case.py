@@ -21,9 +21,9 @@ Way = Literal["slicer", "csv", "glb", "robot"]
 #: Structures of a headset's scene and how much of them is seen through, front to back.
 _SHOWN = (
     ("body", 0.12), ("liver", 0.30), ("bone", 0.55), ("portal_vein", 0.8), ("hepatic_vein", 0.8),
-    ("vessel", 0.8), ("artery", 0.8), ("vena_cava", 0.8), ("gallbladder", 0.7),
-    ("kidney_left", 0.6), ("kidney_right", 0.6), ("stomach", 0.4), ("bowel", 0.4),
-    ("spleen", 0.5), ("lung", 0.2),
+    ("vessel", 0.8), ("vessel_in_part", 0.8), ("artery", 0.8), ("vena_cava", 0.8),
+    ("gallbladder", 0.7), ("kidney_left", 0.6), ("kidney_right", 0.6), ("stomach", 0.4),
+    ("bowel", 0.4), ("spleen", 0.5), ("lung", 0.2),
 )  # fmt: skip
 
 
@@ -121,7 +121,9 @@ def _surfaces(opened: PlanFolder, progress: Progress) -> list[ScenePart]:
         if labels.checked(name):
             mask = labels.array > 0 if name == "body" else labels.mask(name)
             if name == "liver":
-                mask = labels.mask("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
+                mask = labels.mask(
+                    "liver", "tumour", "portal_vein", "hepatic_vein", "vessel", "vessel_in_part"
+                )
             r, g, b = (c / 255.0 for c in structure(name).colour)
             masks.append((name, mask, (r, g, b, alpha), 6.0 if name == "body" else 3.0))
     for n, (name, mask, rgba, voxel) in enumerate(masks):

@@ -213,7 +213,7 @@ def run_demo(
             picture_3d=picture_3d,
             progress=portion(progress, 0.15, 1.0),
         )
-    organ = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
+    organ = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel", "vessel_in_part")
     overlap = dice(outcome.case.labels.mask(*organ), made.labels.mask(*organ))
     note = (
         f"synthetic patient, seed {seed}; liver found against the known truth: Dice {overlap:.3f}"

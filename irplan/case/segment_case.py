@@ -228,11 +228,18 @@ def _rows(request: SegmentRequest, found: Found) -> tuple[StructureRow, ...]:
                 rows.append(StructureRow(name, None, "not_checked", "not looked for, or unsure"))
             continue
         volume_ml = float(counts[labels.label(name).value]) * ml
-        if volume_ml > 0.0:
+        if name == "vessel_in_part":
+            note = "some were found; of the liver's veins any may be missing"
+            rows.append(StructureRow(name, volume_ml, "not_checked", note))
+        elif volume_ml > 0.0:
             rows.append(StructureRow(name, volume_ml, "ok"))
         else:
             rows.append(StructureRow(name, 0.0, "warning", "looked for, not found"))
-    missing = [n for n in request.wanted if not labels.checked(n) and n not in request.structures]
+    missing = [
+        n
+        for n in request.wanted
+        if not labels.checked(n) and n not in request.structures and n != "vessel_in_part"
+    ]
     if missing:
         rows.append(StructureRow("others", None, "not_checked", ", ".join(missing)))
     for name, segment_ml in ({} if found.segments is None else found.segments.volumes_ml).items():

@@ -18,12 +18,14 @@ from irplan.segmentation.vessel_tree import VesselKind
 #: Word of the command line -> structures.
 GROUPS: dict[str, tuple[str, ...]] = {
     "liver": ("liver",),
-    "vessels": ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava"),
+    "vessels": (
+        "portal_vein", "hepatic_vein", "vessel", "vessel_in_part", "artery", "vena_cava",
+    ),
     "tumour": ("tumour",),
     "obstacles": (
         "gallbladder", "bone", "lung", "gas", "stomach", "bowel", "kidney_left", "kidney_right",
-        "spleen", "heart", "skin", "diaphragm", "pancreas", "bile_duct", "vessel", "artery",
-        "vena_cava",
+        "spleen", "heart", "skin", "diaphragm", "pancreas", "bile_duct", "vessel",
+        "vessel_in_part", "artery", "vena_cava",
     ),
     "all": tuple(x.name for x in STRUCTURES),
 }  # fmt: skip

@@ -36,8 +36,8 @@ from irplan.viz.style import png_bytes
 NOMINAL_HU = {
     "body": 20, "fat": -100, "muscle": 55, "lung": -800, "gas": -950, "bone": 450, "liver": 100,
     "stomach": 30, "bowel": 30, "gallbladder": 10, "tumour": 70, "portal_vein": 165,
-    "hepatic_vein": 160, "vessel": 160, "artery": 180, "vena_cava": 150, "kidney_left": 160,
-    "kidney_right": 160, "spleen": 110,
+    "hepatic_vein": 160, "vessel": 160, "vessel_in_part": 160, "artery": 180, "vena_cava": 150,
+    "kidney_left": 160, "kidney_right": 160, "spleen": 110,
 }  # fmt: skip
 #: Predicted pictures are about this wide, pixels.
 _PICTURE_PX = 420

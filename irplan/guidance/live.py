@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from irplan.errors import InputError
 from irplan.geometry import Needle, Point3, as_point
 from irplan.image import LabelMap
-from irplan.planning.rules import PathRules
+from irplan.planning.rules import PathRules, looked_for
 
 #: Labels are looked up this often along the way ahead, mm.
 STEP_MM = 0.5
@@ -224,7 +224,5 @@ def _obstacle_names(labels: LabelMap) -> tuple[str, ...]:
 
 def _not_checked(labels: LabelMap | None) -> tuple[str, ...]:
     return tuple(
-        o.name
-        for o in PathRules().obstacles
-        if labels is None or not any(labels.checked(n) for n in o.structures)
+        o.name for o in PathRules().obstacles if labels is None or not looked_for(o, labels)
     )

@@ -38,6 +38,8 @@ STRUCTURES: tuple[Label, ...] = (
     _s(22, "diaphragm", "5798000", "Diaphragm", (170, 90, 80)),
     _s(23, "pancreas", "15776009", "Pancreas", (249, 180, 111)),
     _s(24, "bile_duct", "28273000", "Bile duct", (0, 145, 30)),
+    # Vessels of which some may be missing: to be avoided, yet never "checked and clear".
+    _s(25, "vessel_in_part", "113257007", "Structure of cardiovascular system", (130, 120, 230)),
 )
 
 

@@ -39,6 +39,8 @@ from irplan.phantom.result import (
 from irplan.phantom.tissues import PHASES, TISSUES, Phase, tissue
 from irplan.phantom.variant import FAT_HU, KERNELS, PLAIN, Variant
 
+#: Structures that the phantom does not have; its vessels are all known.
+UNDRAWN = ("bile_duct", "vessel_in_part")
 #: Contents of a stomach that is not as drawn, HU [S: food 40-70, dilute oral contrast 150-300].
 STOMACH_HU = {"food": 58.0, "contrast": 220.0}
 LEAST_HEIGHT_MM = 20.0
@@ -169,7 +171,7 @@ def abdominal_ct(
         hu16, labels, organ, grid = _from_the_front(hu16, labels, organ, grid)
     return Phantom(
         Volume(hu16, grid, "HU"),
-        LabelMap(labels, grid, tuple(s for s in STRUCTURES if s.name != "bile_duct")),
+        LabelMap(labels, grid, tuple(s for s in STRUCTURES if s.name not in UNDRAWN)),
         organ,
         facts,
         settings,

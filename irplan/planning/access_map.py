@@ -161,7 +161,7 @@ def access_map(
     needed = tuple(o.name for o in raster.not_checked if o.needed)
     if needed:
         messages.append(
-            f"Not looked for in this image: {', '.join(needed)}. No path is called clear."
+            f"Not looked for, or found only in part: {', '.join(needed)}. No path is called clear."
         )
     if raster.organ_name is None:
         messages.append(

@@ -23,7 +23,7 @@ from irplan.planning.obstacles import ObstacleRaster, build_raster, large_vessel
 from irplan.planning.paths import PathCandidate
 from irplan.planning.plan import AblationPlan
 from irplan.planning.robustness_result import CoverageProbability
-from irplan.planning.rules import PathRules
+from irplan.planning.rules import Obstacle, PathRules, looked_for
 from irplan.planning.target import as_target_mask
 from irplan.planning.trajectories import describe_needles
 from irplan.planning.verdicts import (
@@ -46,7 +46,7 @@ ICE_STRUCTURES = (
     "kidney_right", "spleen", "pancreas", "bone", SKIN,
 )  # fmt: skip
 #: Vessels of the label map, any of which can be the large one beside the target.
-VESSELS = ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava")
+VESSELS = ("portal_vein", "hepatic_vein", "vessel", "vessel_in_part", "artery", "vena_cava")
 
 
 def evaluate_plan(
@@ -289,7 +289,9 @@ def vessels_near(
     gap = float(capped_distance_mm(large, grid.spacing_mm, 20.0)[target[part]].min())
     # Half a voxel on either side is not gap; 0 = it touches.
     gap = max(0.0, gap - float(np.mean(grid.spacing_mm)))
-    return NearVessels(gap, local.grid.index_to_lps(np.argwhere(large)))
+    veins = next((o for o in rules.obstacles if o.name == "vessel"), None)
+    complete = veins is None or looked_for(veins, labels)
+    return NearVessels(gap, local.grid.index_to_lps(np.argwhere(large)), complete)
 
 
 def _volumes_ml(result: CryoResult, plan: AblationPlan) -> dict[str, float]:
@@ -312,8 +314,13 @@ def _volume_ml(array: NDArray[Any], voxel_mm3: float, level: float) -> float:
 def not_checked_messages(raster: ObstacleRaster) -> tuple[str, ...]:
     """One message for each needed group of obstacles that nobody looked for."""
     return tuple(
-        f"{o.name.capitalize()} was not looked for in this image: paths are not known to be clear "
-        "of it."
+        f"{o.name.capitalize()} was {_how(o, raster)} in this image: paths are not known to be "
+        "clear of it."
         for o in raster.not_checked
         if o.needed
     )
+
+
+def _how(obstacle: Obstacle, raster: ObstacleRaster) -> str:
+    seen = any(o.name == obstacle.name for o in raster.obstacles)
+    return "found only in part" if seen else "not looked for"

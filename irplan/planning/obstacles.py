@@ -21,7 +21,7 @@ from irplan.errors import GridMismatchError
 from irplan.geometry import Grid
 from irplan.image import LabelMap
 from irplan.planning.distance import bounding_box, capped_distance_mm, grown_box
-from irplan.planning.rules import Obstacle, PathRules
+from irplan.planning.rules import Obstacle, PathRules, looked_for
 from irplan.planning.skin import skin_points
 
 #: Voxel of the raster where nothing else is asked for, mm, and the number of voxels above which it
@@ -52,7 +52,7 @@ class ObstacleRaster:
     path is seen all along (`build_raster` with ``end_at_unknown``);
     ``labels`` the cropped label map on its own voxels with vessels below the diameter rule turned
     into organ; ``obstacles`` the groups that were looked for, in the order of the bits;
-    ``not_checked`` the groups of which no structure was looked for.
+    ``not_checked`` the groups that were not looked for, or only in part (`looked_for`).
     """
 
     words: NDArray[np.uint32]
@@ -99,7 +99,9 @@ def organ_mask(labels: LabelMap, target: NDArray[np.bool_], organ: str) -> NDArr
     part = grown_box(box, ORGAN_CLOSING_MM + 2.0, grid.spacing_mm, grid.shape)
     near = capped_distance_mm(solid[part], grid.spacing_mm, ORGAN_CLOSING_MM) < np.inf
     closed = ~(capped_distance_mm(~near, grid.spacing_mm, ORGAN_CLOSING_MM) < np.inf)
-    fill = labels.mask("portal_vein", "hepatic_vein", "vessel", "artery", "bile_duct")[part]
+    fill = labels.mask(
+        "portal_vein", "hepatic_vein", "vessel", "vessel_in_part", "artery", "bile_duct"
+    )[part]
     solid[part] |= closed & fill
     return solid
 
@@ -310,7 +312,10 @@ def _reachable(
 def _split(
     labels: LabelMap, rules: PathRules, organ: str | None
 ) -> tuple[list[Obstacle], list[Obstacle]]:
-    """Groups of which a structure was looked for, and groups of which none was."""
+    """Groups of which a structure was looked for, and groups not (wholly) looked for.
+
+    Vessels that were seen in part are in both: avoided, and never clear (`looked_for`).
+    """
     checked: list[Obstacle] = []
     missing: list[Obstacle] = []
     for o in rules.obstacles:
@@ -318,7 +323,10 @@ def _split(
         if not names:
             continue
         rest = Obstacle(o.name, names, o.hard_mm, o.soft_mm, o.needed, o.source)
-        (checked if any(labels.checked(n) for n in names) else missing).append(rest)
+        if any(labels.checked(n) for n in names):
+            checked.append(rest)
+        if not looked_for(rest, labels):
+            missing.append(rest)
     return checked, missing
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from irplan.errors import InputError
+from irplan.image import LabelMap
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,20 @@ class Obstacle:
             )
 
 
+#: Structures that are avoided where they were found, yet show only part of their group.
+_IN_PART = ("vessel_in_part", "artery", "vena_cava")
+
+
+def looked_for(obstacle: Obstacle, labels: LabelMap, organ: str | None = None) -> bool:
+    """Whether ``labels`` show all of a group, so that a path far from it is clear of it.
+
+    True when any of its structures was looked for (other than ``organ``, the target's own), save
+    for those that are only part of the vessels: arteries (in the arterial phase veins are not
+    enhanced), the cava, and vessels of which some may be missing.
+    """
+    return any(labels.checked(n) for n in obstacle.structures if n != organ and n not in _IN_PART)
+
+
 #: Radius of a 17 G probe, 0.75 mm [V], plus 1.25 mm of safety for wall and bending [S].
 _SHAFT = "needle radius 0.75 mm [V] + safety 1.25 mm [S]"
 _ORGAN = "planning specification: 5 mm hard, 10 mm soft [S]"
@@ -79,7 +94,7 @@ OBSTACLES: tuple[Obstacle, ...] = (
     Obstacle("gallbladder", ("gallbladder",), 5.0, 10.0, True, _ORGAN),
     Obstacle(
         "vessel",
-        ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava"),
+        ("portal_vein", "hepatic_vein", "vessel", "vessel_in_part", "artery", "vena_cava"),
         2.0,
         5.0,
         True,

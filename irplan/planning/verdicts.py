@@ -19,7 +19,7 @@ from irplan.planning.margins import MarginReport, TargetGeometry
 from irplan.planning.paths import UNKNOWN, PathCandidate
 from irplan.planning.plan import AblationPlan
 from irplan.planning.robustness_result import CoverageProbability
-from irplan.planning.rules import PathRules
+from irplan.planning.rules import PathRules, looked_for
 from irplan.planning.surfaces import sample
 
 #: Share of target + margin that must lie in the lethal zone (issue "planning", numbers).
@@ -41,11 +41,13 @@ _BODY_C = 37.0
 class NearVessels:
     """Large vessels round the target: distance of the nearest (+inf: none within 20 mm), voxels.
 
-    ``points_mm`` (n, 3) are the LPS centres of all their voxels within some 20 mm.
+    ``points_mm`` (n, 3) are the LPS centres of all their voxels within some 20 mm.  ``complete``
+    is False where vessels were seen in part only: a nearer one may be missing.
     """
 
     distance_mm: float
     points_mm: NDArray[np.float64]
+    complete: bool = True
 
 
 def margin_rows(
@@ -168,6 +170,9 @@ def vessel_row(vessels: NearVessels | None, rules: PathRules, *, thermal: bool =
     words = f">= {limit.value:g} mm, else high-risk class"
     if vessels is None:
         return Row(name, None, "mm", words, "not_checked", "no vessel was looked for", limit.source)
+    unsure = "of the liver's veins some may be missing"
+    if not np.isfinite(vessels.distance_mm) and not vessels.complete:
+        return Row(name, None, "mm", words, "not_checked", f"none was seen; {unsure}", limit.source)
     if not np.isfinite(vessels.distance_mm):
         note = f"none of {rules.min_vessel_diameter.value:g} mm or more within 20 mm"
         return Row(name, 20.0, "mm", words, "ok", "at least; " + note, limit.source)
@@ -178,6 +183,9 @@ def vessel_row(vessels: NearVessels | None, rules: PathRules, *, thermal: bool =
         else "its wall lies beside the target (blood flow does not weaken the field)"
     )
     note = f"high-risk class: {why}" if near else ""
+    if not near and not vessels.complete:
+        return Row(name, vessels.distance_mm, "mm", words, "not_checked",
+                   f"at most; {unsure}", limit.source)  # fmt: skip
     return Row(
         name, vessels.distance_mm, "mm", words, "warning" if near else "ok", note, limit.source
     )
@@ -277,10 +285,12 @@ def needle_rows(
         rows.append(_obstacle_row(n, path, rules))
     for o in rules.obstacles:
         names = [s for s in o.structures if s != organ]
-        if o.needed and names and not any(labels.checked(s) for s in names):
+        if o.needed and names and not looked_for(o, labels, organ):
+            part = any(labels.checked(s) for s in names)
             rows.append(
                 Row(f"needles to {o.name}", None, "mm", f">= {o.hard_mm:g} mm", "not_checked",
-                    "not looked for in this image: not known to be clear", o.source)
+                    f"{'found only in part' if part else 'not looked for'} in this image: not "
+                    "known to be clear", o.source)
             )  # fmt: skip
     return rows
 

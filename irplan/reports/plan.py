@@ -367,6 +367,8 @@ def _structures(case: PlannedAblation) -> tuple[Structure, ...]:
     known = {x.name: x.value for x in labels.labels}
     out = []
     for name in dict.fromkeys([*(x.name for x in STRUCTURES), *known]):
+        if name not in known and name == "vessel_in_part":
+            continue  # a word for doubt, not a structure to look for
         if name not in known:
             out.append(Structure(sentence(name), "not checked", "–"))
         elif count[known[name]] == 0:

@@ -61,7 +61,8 @@ def segment_abdomen(
 
     A voxel carries one label; a later one of this list covers an earlier one: body (its surface
     is the skin), bowel, stomach, liver, vessel (veins inside the liver and great vessels near it;
-    ``artery`` instead where the phase shows arteries only), gallbladder, gas, lung, bone, kidneys,
+    instead ``artery`` where the phase shows arteries only, ``vessel_in_part`` where the liver's
+    veins were not seen, or not all), gallbladder, gas, lung, bone, kidneys,
     spleen, heart (each only where it could be assessed), tumour.  ``tumour`` is ``target_mask`` as
     given, also where it leaves the liver; vessels inside it count as tumour.
     ``clicks`` correct the liver (see `segment_liver`).
@@ -196,23 +197,29 @@ class _Native:
 def _vessels(
     volume: Volume, liver: LiverSegmentation, organs: Mask, native: _Native, warnings: list[str]
 ) -> tuple[Label, Mask] | None:
-    """Vessels and the name they may carry: ``vessel`` only where veins could be seen too."""
+    """Vessels and the name they may carry: ``vessel`` only where veins could be seen too.
+
+    ``artery`` in the arterial phase, ``vessel_in_part`` where the liver's veins could not be seen
+    or not all: with these two the group stays "not checked" (`irplan.planning.rules`).
+    """
     stages = liver.stages
     inner = segment_liver_vessels(volume, liver.mask)
     outer = segment_great_vessels(
         stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks, organs
     )
-    warnings += [finding.note for finding in (inner, outer) if finding.mask is None]
+    warnings += [finding.note for finding in (inner, outer) if finding.note]
     found = np.zeros(native.crop.grid.shape, dtype=bool)
     if inner.mask is not None:
         found |= inner.mask[native.part]
     if outer.mask is not None:
         found |= stages.image.give(outer.mask, native.crop.grid)
     arterial = outer.blood_hu - liver.mean_hu > ARTERIAL_HU
-    if inner.mask is not None and not arterial:
+    if inner.mask is not None and inner.complete and not arterial:
         return structure("vessel"), found
-    if outer.mask is None:
+    if outer.mask is None and inner.mask is None:
         return None
+    if not arterial:
+        return structure("vessel_in_part"), found
     warnings.append(
         f"Only arteries were found (blood {outer.blood_hu:.0f} HU, liver {liver.mean_hu:.0f} HU): "
         "portal and hepatic veins are not enhanced in this phase and were not checked."

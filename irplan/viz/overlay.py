@@ -26,9 +26,13 @@ WINDOW_HU, LEVEL_HU = 400.0, 40.0
 SLAB_MM, FAINT_MM = 2.5, 30.0
 #: Line of each drawn structure: names in the label map, colour, legend.
 STRUCTURES = (
-    (("liver", "tumour", "portal_vein", "hepatic_vein", "vessel"), style.LIVER, "Liver"),
     (
-        ("portal_vein", "hepatic_vein", "vessel", "artery", "vena_cava"),
+        ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel", "vessel_in_part"),
+        style.LIVER,
+        "Liver",
+    ),
+    (
+        ("portal_vein", "hepatic_vein", "vessel", "vessel_in_part", "artery", "vena_cava"),
         style.VESSEL,
         "Vessels",
     ),

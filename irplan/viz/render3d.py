@@ -47,10 +47,10 @@ _ORGANS: tuple[tuple[tuple[str, ...], float, float, float, str | None, str], ...
     (("vena_cava",), 1.5, 1.2, 1.0, "#3f63b5", "Vena cava"),
     (("hepatic_vein",), 1.0, 0.6, 1.0, "#5f7fe0", "Hepatic veins"),
     (("portal_vein",), 1.0, 0.6, 1.0, "#1fa3d8", "Portal vein"),
-    (("vessel",), 1.0, 0.6, 1.0, "#4d74d6", "Other vessels"),
+    (("vessel", "vessel_in_part"), 1.0, 0.6, 1.0, "#4d74d6", "Other vessels"),
     (("artery",), 1.0, 0.6, 1.0, "#d82c3c", "Arteries"),
 )
-_LIVER = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel")
+_LIVER = ("liver", "tumour", "portal_vein", "hepatic_vein", "vessel", "vessel_in_part")
 _LIVER_COLOUR = "#c4623f"
 _BONE_COLOUR = "#efe6cf"
 _SKIN_COLOUR = "#e8bfa3"

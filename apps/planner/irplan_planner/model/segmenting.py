@@ -20,7 +20,7 @@ from irplan_planner.model.state import CaseState, Target, next_revision
 #: What the liver may take when it grows, and what it leaves when it shrinks.
 SOFT = ("body", "fat", "muscle", "liver")
 #: Structures whose voxels lie in the organ.
-IN_LIVER = ("tumour", "vessel", "portal_vein", "hepatic_vein")
+IN_LIVER = ("tumour", "vessel", "vessel_in_part", "portal_vein", "hepatic_vein")
 #: Radius of the brush, mm.
 BRUSH_MM = (1.0, 30.0)
 #: Where the long parts of the chain are, for the worker process.

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 #: Shown structures: key -> (names, voxel mm, smoothing mm, colour, opacity).
 ORGANS: Final[Mapping[str, tuple[tuple[str, ...], float, float, str, float]]] = {
-    "liver": (("liver", "tumour", "vessel", "portal_vein", "hepatic_vein"), 4.0, 2.0,
-              "#e08a62", 0.42),
-    "vessels": (("vessel", "portal_vein", "hepatic_vein", "artery", "vena_cava"), 2.0, 1.2,
-                "#6d8dff", 1.0),
+    "liver": (("liver", "tumour", "vessel", "vessel_in_part", "portal_vein", "hepatic_vein"),
+              4.0, 2.0, "#e08a62", 0.42),
+    "vessels": (("vessel", "vessel_in_part", "portal_vein", "hepatic_vein", "artery", "vena_cava"),
+                2.0, 1.2, "#6d8dff", 1.0),
     "bone": (("bone",), 4.5, 1.8, "#e9e2cc", 0.45),
     "gallbladder": (("gallbladder",), 2.5, 1.5, "#86d45c", 1.0),
 }  # fmt: skip
