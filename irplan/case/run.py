@@ -27,6 +27,7 @@ from irplan.planning.case import (
 from irplan.planning.obstacles import organ_mask, target_organ
 from irplan.planning.target import component_of
 from irplan.segmentation import segment_abdomen, target_from_point
+from irplan.segmentation.vessels import VesselMode, check_vessel_mode
 
 #: Share of a target that must lie in the segmented liver; a tumour that bulges from it keeps this.
 LEAST_IN_LIVER = 0.25
@@ -52,11 +53,21 @@ class PlanRequest:
     picture_3d: bool = True
     labels: Path | None = None
     """Structures on the CT's grid instead of a segmentation of it (`irplan segment`)."""
+    vessel_mode: VesselMode = "fast"
+    """How veins in the liver are sought (`segment_liver_vessels`), where it is segmented."""
     cbct: CbctInput | None = None
     """The scan is a cone-beam CT: what else is known of it."""
     options: PlanOptions = field(default_factory=PlanOptions)
 
     def __post_init__(self) -> None:
+        check_vessel_mode(self.vessel_mode)
+        if self.vessel_mode != "fast" and (self.labels is not None or self.cbct is not None):
+            raise InputError(
+                "--vessel-mode",
+                got=f"{self.vessel_mode} with {'--labels' if self.labels else '--cbct'}",
+                expected="a CT that is segmented here",
+                remedy="Leave one of the two out; 'irplan segment' has --vessel-mode as well.",
+            )
         if self.cbct is not None and self.cbct.target is not None:
             self._require_prior_target_alone()
             return
@@ -125,6 +136,7 @@ def run_plan(request: PlanRequest, *, progress: Progress = no_progress) -> Outco
             folder,
             notes=(*notes, *target_notes),
             outside_liver=request.outside_liver,
+            vessel_mode=request.vessel_mode,
             picture_3d=request.picture_3d,
             progress=portion(progress, 0.05, 1.0),
         )
@@ -252,10 +264,16 @@ def _plan_and_write(
     outside_liver: bool,
     picture_3d: bool,
     unknown: NDArray[np.bool_] | None = None,
+    vessel_mode: VesselMode = "fast",
     progress: Progress,
 ) -> Outcome:
     if given is None:
-        abdomen = segment_abdomen(volume, target_mask=target, progress=portion(progress, 0.0, 0.3))
+        abdomen = segment_abdomen(
+            volume,
+            target_mask=target,
+            vessel_mode=vessel_mode,
+            progress=portion(progress, 0.0, 0.3),
+        )
         labels, liver, warnings = abdomen.labels, abdomen.liver.mask, abdomen.warnings
     else:
         labels, warnings = paint_target(given, target, target_organ(given, target)), ()

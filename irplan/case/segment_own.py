@@ -59,7 +59,12 @@ def segment_own(request: SegmentRequest, volume: Volume, progress: Progress) -> 
     clicks = check_clicks(given, volume.grid)
     rest = set(request.wanted) - {"liver", "tumour"}
     if rest:
-        abdomen = segment_abdomen(volume, clicks=clicks, progress=portion(progress, 0.0, 0.9))
+        abdomen = segment_abdomen(
+            volume,
+            clicks=clicks,
+            vessel_mode=request.vessel_mode,
+            progress=portion(progress, 0.0, 0.9),
+        )
         liver, labels = abdomen.liver, abdomen.labels
         warnings = list(abdomen.warnings)
         labels = _with_layers(rest, labels, liver, warnings)
@@ -114,6 +119,7 @@ def _provenance(
         "vessel_clicks": [
             {"kind": kind, "point_mm": [float(v) for v in p]} for kind, p in request.vessels
         ],
+        "vessel_mode": request.vessel_mode,
         "landmarks": {name: [float(v) for v in p] for name, p in request.landmarks},
         "liver_mean_hu": liver.mean_hu,
         "liver_sd_hu": liver.sd_hu,
@@ -156,12 +162,13 @@ def _with_kinds(
     request: SegmentRequest, labels: LabelMap, liver: LiverSegmentation, warnings: list[str]
 ) -> LabelMap:
     """Vessels under the names that clicks give them; portal and hepatic veins near the liver."""
-    vessels = labels.mask("vessel")
+    source = "vessel_in_part" if labels.checked("vessel_in_part") else "vessel"
+    vessels = labels.mask(source)
     if not vessels.any():
         raise InputError(
             "--portal / --hepatic / --artery / --cava",
             got="points in a scan where veins "
-            + ("were not found" if labels.checked("vessel") else "could not be assessed"),
+            + ("were not found" if labels.checked(source) else "could not be assessed"),
             expected="veins brighter than the liver (portal or delayed phase)",
             remedy="Leave the points out, or give a scan of another phase.",
         )
@@ -169,10 +176,10 @@ def _with_kinds(
     found = name_vessels(vessels, liver.mask, labels.grid, clicks)
     for kind, mask in found.items():
         labels = labels.with_mask(structure(kind), mask)
-    share = 100.0 * float(labels.mask("vessel").sum()) / float(vessels.sum())
+    share = 100.0 * float(labels.mask(source).sum()) / float(vessels.sum())
     warnings.append(
         f"Vessel kinds spread from {len(clicks)} points; {share:.0f} % of the vessels stay "
-        "'vessel' (in doubt, not clicked, or away from the liver)."
+        f"'{source}' (in doubt, not clicked, or away from the liver)."
     )
     return labels
 

@@ -14,6 +14,7 @@ from irplan.image.structures import STRUCTURES
 from irplan.segmentation.couinaud import CouinaudLandmarks
 from irplan.segmentation.tumour import Edge, TumourMethod, check_tumour_settings
 from irplan.segmentation.vessel_tree import VesselKind
+from irplan.segmentation.vessels import VesselMode, check_vessel_mode
 
 #: Word of the command line -> structures.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -38,10 +39,11 @@ class SegmentRequest:
     """A CT, what to find in it, how, and where to write it.
 
     ``structures`` are words of `GROUPS` or names of structures.  ``foreground`` / ``background``
-    LPS mm; ``tumours`` (centre LPS mm, diameter mm), with edge, margin and method as
-    `segment_tumour`; ``vessels`` (kind, LPS mm) as `assign_vessels`; ``landmarks`` (name, LPS mm)
-    as `CouinaudLandmarks`, for the label map ``segments``.  ``model`` is a manifest of an ONNX
-    model or the word ``totalsegmentator`` (``program``: its path); None is irplan's own method.
+    LPS mm; ``vessel_mode`` as `segment_liver_vessels`; ``tumours`` (centre LPS mm, diameter mm),
+    with edge, margin and method as `segment_tumour`; ``vessels`` (kind, LPS mm) as
+    `assign_vessels`; ``landmarks`` (name, LPS mm) as `CouinaudLandmarks`, for the label map
+    ``segments``.  ``model`` is a manifest of an ONNX model or the word ``totalsegmentator``
+    (``program``: its path); None is irplan's own method.
 
     Raises `InputError` (unknown structure, clicks without the liver or with a model, tumour or
     vessels not asked for, tumour settings, landmarks, file names) and `OutputError` (an output
@@ -58,6 +60,7 @@ class SegmentRequest:
     tumour_margin_mm: float = 0.0
     tumour_method: TumourMethod = "auto"
     vessels: tuple[tuple[VesselKind, Point3], ...] = ()
+    vessel_mode: VesselMode = "fast"
     landmarks: tuple[tuple[str, Point3], ...] = ()
     segments: Path | None = None
     model: str | None = None
@@ -101,6 +104,15 @@ class SegmentRequest:
                 got="one without the other",
                 expected="a file for the segments and the points that part them",
                 remedy="Give --segments segments.nii.gz and every --landmark name=x,y,z.",
+            )
+        check_vessel_mode(self.vessel_mode)
+        asked = set(GROUPS["vessels"]) & set(self.wanted)
+        if self.vessel_mode != "fast" and (self.model is not None or not asked):
+            raise InputError(
+                "--vessel-mode",
+                got=f"{self.vessel_mode} " + ("with --model" if asked else "without vessels"),
+                expected="'vessels' in --structures, and irplan's own method",
+                remedy="Add vessels to --structures, or leave --vessel-mode out.",
             )
         names = [name for name, _ in self.landmarks]
         if len(set(names)) < len(names):

@@ -70,7 +70,7 @@ class Obstacle:
 
 
 #: Structures that are avoided where they were found, yet show only part of their group.
-_IN_PART = ("vessel_in_part", "artery", "vena_cava")
+_IN_PART = ("artery", "vena_cava")
 
 
 def looked_for(obstacle: Obstacle, labels: LabelMap, organ: str | None = None) -> bool:
@@ -78,8 +78,11 @@ def looked_for(obstacle: Obstacle, labels: LabelMap, organ: str | None = None) -
 
     True when any of its structures was looked for (other than ``organ``, the target's own), save
     for those that are only part of the vessels: arteries (in the arterial phase veins are not
-    enhanced), the cava, and vessels of which some may be missing.
+    enhanced) and the cava.  ``vessel_in_part`` says that some may be missing, whatever else there
+    is: clicks may have named what was found of the portal vein.
     """
+    if "vessel_in_part" in obstacle.structures and labels.checked("vessel_in_part"):
+        return False
     return any(labels.checked(n) for n in obstacle.structures if n != organ and n not in _IN_PART)
 
 

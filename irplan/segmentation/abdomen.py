@@ -24,7 +24,7 @@ from irplan.segmentation.liver_result import LiverSegmentation
 from irplan.segmentation.mask_check import check_mask
 from irplan.segmentation.morphology import Mask, short_distance_mm
 from irplan.segmentation.obstacles import segment_obstacle_organs
-from irplan.segmentation.vessels import segment_liver_vessels
+from irplan.segmentation.vessels import VesselMode, segment_liver_vessels
 from irplan.segmentation.working import WorkingImage
 
 #: HU that parts skin from air on the scan's own grid, within a rim of the working body mask.
@@ -55,6 +55,7 @@ def segment_abdomen(
     *,
     target_mask: NDArray[np.bool_] | None = None,
     clicks: Sequence[Click] = (),
+    vessel_mode: VesselMode = "fast",
     progress: Progress = no_progress,
 ) -> AbdomenSegmentation:
     """Liver, vessels and obstacles of an abdominal CT, in one label map.
@@ -65,7 +66,7 @@ def segment_abdomen(
     veins were not seen, or not all), gallbladder, gas, lung, bone, kidneys,
     spleen, heart (each only where it could be assessed), tumour.  ``tumour`` is ``target_mask`` as
     given, also where it leaves the liver; vessels inside it count as tumour.
-    ``clicks`` correct the liver (see `segment_liver`).
+    ``clicks`` correct the liver (see `segment_liver`); ``vessel_mode`` as `segment_liver_vessels`.
 
     Raises `InputError` / `SegmentationError` as `segment_liver`, `GridMismatchError` for a target
     mask of another shape, `InputError` for one that is empty or outside the body.
@@ -105,7 +106,7 @@ def segment_abdomen(
         (structure("liver"), liver.mask[native.part]),
     ]
     warnings += organs.notes
-    vessels = _vessels(volume, liver, where.organs, native, warnings)
+    vessels = _vessels(volume, liver, where.organs, native, vessel_mode, warnings)
     if vessels is not None:
         painted.append(vessels)
     gallbladder = _gallbladder(liver, native, warnings)
@@ -195,7 +196,12 @@ class _Native:
 
 
 def _vessels(
-    volume: Volume, liver: LiverSegmentation, organs: Mask, native: _Native, warnings: list[str]
+    volume: Volume,
+    liver: LiverSegmentation,
+    organs: Mask,
+    native: _Native,
+    mode: VesselMode,
+    warnings: list[str],
 ) -> tuple[Label, Mask] | None:
     """Vessels and the name they may carry: ``vessel`` only where veins could be seen too.
 
@@ -203,7 +209,7 @@ def _vessels(
     or not all: with these two the group stays "not checked" (`irplan.planning.rules`).
     """
     stages = liver.stages
-    inner = segment_liver_vessels(volume, liver.mask)
+    inner = segment_liver_vessels(volume, liver.mask, mode=mode)
     outer = segment_great_vessels(
         stages.image, stages.voi.smooth, stages.refined, liver.mean_hu, stages.landmarks, organs
     )

@@ -61,6 +61,17 @@ LINE_MM, LINE_DIRECTIONS = 4, 33
 CALIBRE_SHARE = (0.30, 0.55)
 
 
+def check_vessel_mode(mode: str) -> None:
+    """Raise `InputError` unless ``mode`` is one of `VesselMode`."""
+    if mode not in ("fast", "fine"):
+        raise InputError(
+            "vessel mode",
+            got=repr(mode),
+            expected="'fast' or 'fine'",
+            remedy="Use 'fast' to look, 'fine' for heat sinks and counts.",
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class VesselFinding:
     """``mask`` bool or None when the phase does not allow it; ``note`` says why, in words.
@@ -112,13 +123,7 @@ def segment_liver_vessels(
 
     Raises `InputError` for a liver mask of another shape, an empty one, or an unknown mode.
     """
-    if mode not in ("fast", "fine"):
-        raise InputError(
-            "vessel mode",
-            got=repr(mode),
-            expected="'fast' or 'fine'",
-            remedy="Use 'fast' to look, 'fine' for heat sinks and counts.",
-        )
+    check_vessel_mode(mode)
     if liver.shape != volume.grid.shape or not liver.any():
         raise InputError(
             "liver mask",
