@@ -11,12 +11,16 @@ from scipy import ndimage
 
 from irplan.image import Volume
 from irplan.segmentation.needle_candidates import Candidate
+from irplan.segmentation.needle_result import NOT_SCANNED_HU, is_cone_beam
 
 F64 = NDArray[np.float64]
 #: Stations along the axis and samples across it, mm.
 STATION_MM, ACROSS_MM, REACH_MM = 1.0, 0.5, 5.0
 #: Middle of the shaft: samples within this of the last middle count, mm.
 WINDOW_MM = 2.5
+#: Sections that the scan's edge cuts within this do not tell the middle, unless more than the rest
+#: of `MOST_OF` are cut, mm.
+WHOLE_MM, MOST_OF = 3.0, 0.5
 #: A station belongs to the shaft when its middle is this share of the shaft's usual brightness.
 PRESENT = 0.45
 #: How far beyond its ends a candidate may turn out to go on in one turn, mm, and the gaps allowed
@@ -88,7 +92,8 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
         known = (s >= start) & (s <= end)
         peak = float(np.median(core[known]))
         level = np.median(base[known])
-        strong = core > level + PRESENT * (peak - level)
+        floor = np.minimum(base, level)  # a dark streak darkens the shaft in it as well
+        strong = core > floor + PRESENT * (peak - floor)
         run = _stretch(strong, known, round(GAP_MM / STATION_MM))
         if run is None:
             return None
@@ -108,6 +113,9 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
         use[hi + 1 :] = False
         if use.sum() < 6:
             return None
+        whole = use & _scanned(volume, places, hu)[:, radius < WHOLE_MM].all(axis=1)
+        if whole.sum() >= MOST_OF * use.sum():
+            use = whole  # half of a section draws the middle to itself
         fit, weight = _robust_line(s[use], mid[use])
         point = point + fit[0, 0] * u + fit[0, 1] * v
         way = way + fit[1, 0] * u + fit[1, 1] * v
@@ -128,7 +136,7 @@ def refine_axis(volume: Volume, line: Candidate) -> ShaftAxis | None:
             _bend(s[use], rest, weight),
             2.0 * sd,
             math.degrees(LEANING * math.sqrt(12.0) * sd / max(10.0, end - start)),
-            float(use.sum() / max(1, hi - lo + 1)),
+            float(strong[lo : hi + 1].mean()),
             float(np.median(base[use])),
             float(np.median(core[use])),
             strong[lo : hi + 1],
@@ -177,6 +185,17 @@ def sample(volume: Volume, points: F64, outside: float = -1024.0, top_hu: float 
     out: F64 = ndimage.map_coordinates(
         part, (index - low).T, order=1, mode="constant", cval=outside, output=np.float64
     )
+    return out
+
+
+def _scanned(volume: Volume, places: F64, hu: F64) -> NDArray[np.bool_]:
+    """Which of (stations, across, across, 3) LPS places with HU ``hu`` the scan shows."""
+    index = volume.grid.lps_to_index(places.reshape(-1, 3))
+    last = np.array(volume.grid.shape) - 1.0
+    shown = np.all((index >= 0.0) & (index <= last), axis=1).reshape(hu.shape)
+    if is_cone_beam(volume.grid.spacing_mm):  # in CT this may be air
+        shown &= hu > NOT_SCANNED_HU
+    out: NDArray[np.bool_] = shown
     return out
 
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from irplan.errors import InputError
 from irplan.image import Volume
 from irplan.segmentation.needle_result import NeedleOptions
 
@@ -68,11 +69,19 @@ def find_lines(volume: Volume, options: NeedleOptions) -> list[Candidate]:
 
     Sequential RANSAC (Fischler & Bolles, Commun ACM 1981;24:381) in each connected object that
     holds a voxel of ``core_hu``: the line with the longest unbroken run of metal wins, its
-    voxels are taken away, and the next one is looked for.  Deterministic.
+    voxels are taken away, and the next one is looked for.  Deterministic.  Raises `InputError`
+    where so much is as bright as metal that the scan cannot be in HU.
     """
     points, hu = metal_voxels(volume, options)
-    if len(points) == 0 or len(points) > MOST_VOXELS:
+    if len(points) == 0:
         return []
+    if len(points) > MOST_VOXELS:
+        raise InputError(
+            "needles",
+            got=f"{len(points):,} voxels of {options.metal_hu:g} HU or more",
+            expected=f"a CT in HU: at most {MOST_VOXELS:,} of metal and bone",
+            remedy="Check that the scan is a CT and its values are Hounsfield units.",
+        )
     labels = _objects(volume, options)
     out: list[Candidate] = []
     for own in labels:

@@ -66,6 +66,8 @@ class NeedleOptions:
                 )
 
 
+#: Voxels at or below this were not reconstructed (outside the scanned circle), HU; in CT also air.
+NOT_SCANNED_HU = -1023.5
 #: Voxels are cubes, as cone-beam CT has them, when their sides agree to this share.
 CUBE = 0.02
 

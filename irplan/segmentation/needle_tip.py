@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from irplan.image import Volume
 from irplan.segmentation.needle_axis import ShaftAxis, frame
-from irplan.segmentation.needle_result import NeedleOptions, is_cone_beam
+from irplan.segmentation.needle_result import NOT_SCANNED_HU, NeedleOptions, is_cone_beam
 
 F64 = NDArray[np.float64]
 #: Part of the scan that is fitted: this far behind and beyond the first guess, and across, mm.
@@ -108,6 +108,7 @@ def fit_tip(
     s = q @ way
     ru, rv = q @ u, q @ v
     own = (s > -behind) & (s < BEYOND_MM) & (ru * ru + rv * rv < ACROSS_MM**2)
+    own &= hu > NOT_SCANNED_HU
     if own.sum() < 30:
         return None
     s, ru, rv, hu = s[own], ru[own], rv[own], np.minimum(hu[own], clip_hu)

@@ -20,7 +20,8 @@ from irplan.segmentation.needle_axis import (
     shaft_to_tip,
 )
 from irplan.segmentation.needle_body import BodyOutline, body_outline
-from irplan.segmentation.needle_candidates import Candidate, find_lines
+from irplan.segmentation.needle_candidates import MOST_VOXELS, Candidate, find_lines
+from irplan.segmentation.needle_ends import BodyEnd, free_of_body, tip_end, why_not
 from irplan.segmentation.needle_result import (
     FoundNeedle,
     NeedleFindings,
@@ -32,15 +33,6 @@ from irplan.segmentation.needle_ridge import Ridge, ridge
 from irplan.segmentation.needle_tip import LEAST_SD_MM, TipFit, fit_tip
 
 F64 = NDArray[np.float64]
-#: A shaft that ends this near the scan's edge may go on beyond it, mm.
-EDGE_MM = 8.0
-#: Widest narrow full width at half maximum that a needle of the largest diameter blooms to, mm
-#: beyond its diameter. [M: 2.4 mm of steel, 3071 HU, 1.1 mm kernel: 4.5 mm]
-BLOOM_MM = 2.6
-#: A shaft may deviate this much from a straight line, as a share of its length.
-MOST_BEND = 0.04
-#: Share of stations that must show metal.
-LEAST_FILLED = 0.6
 #: Least `Ridge.share` of a needle.  [M: cone-beam scenes with needles near the slices' plane, or of
 #: thick steel beside thin titanium: needles 0.29 to 0.95, lines in their halos -0.35 to 0.02]
 LEAST_RISE = 0.2
@@ -51,8 +43,9 @@ SKIN_HU = -450.0
 #: Least standard deviation of a direction that is ever claimed, degrees.
 LEAST_SD_DEG = 0.03
 #: Two findings nearer than this along most of the shorter one, or for so long at so small an
-#: angle, are one needle, mm and degrees: shafts cannot lie in each other.
-SAME_MM, SAME_FOR_MM, SAME_DEG = 2.0, 12.0, 8.0
+#: angle within `FRONT_MM` of its tip, are one needle, mm and degrees: shafts cannot lie in each
+#: other.  So are two whose tips are nearer than the last.
+SAME_MM, SAME_FOR_MM, SAME_DEG, FRONT_MM, SAME_TIP_MM = 2.0, 12.0, 8.0, 50.0, 3.0
 
 
 def find_needles(
@@ -72,7 +65,8 @@ def find_needles(
     on one core.  Known failures: bent needles (reported by ``bend_mm``), needles closer than 4 mm
     side by side, a needle that lies along a rod, catheters with a metal braid (curved: set aside).
 
-    An empty result means: looked for and none found.
+    An empty result means: looked for and none found.  Raises `InputError` for a scan that cannot be
+    in HU: more than 3 million voxels as bright as metal.
     """
     cone_beam = is_cone_beam(volume.grid.spacing_mm)
     metal, core = options.faint_hu
@@ -93,17 +87,17 @@ def find_needles(
     body = body_outline(volume)
     progress(0.6, "fitting needles")
     rejected: list[RejectedObject] = []
-    shafts = _distinct(_shafts(volume, lines, body, options, rejected))
-    if cone_beam:
+    shafts = _distinct(volume, _shafts(volume, lines, body, options, rejected), body)
+    if cone_beam and np.count_nonzero(volume.array >= faint.metal_hu) <= MOST_VOXELS:
         lines = [line for line in find_lines(volume, faint) if not _beside(line, shafts)]
         more = _shafts(volume, lines, body, faint, [])
         more = [m for m in more if m[1].share >= FAINT_RISE and not _beside(m[0], shafts)]
-        shafts += _distinct(more)
+        shafts += _distinct(volume, more, body)
     rejected = _distinct_objects(rejected)
     needles = []
     for number, shaft in enumerate(shafts):
         progress(0.6 + 0.4 * number / len(shafts), "fitting needles")
-        sign, end = _tip_end(shaft, body)
+        sign, end = tip_end(volume, shaft, body)
         axis, beyond = shaft_to_tip(shaft, sign)
         fit = fit_tip(volume, axis, sign, options, clip)
         if fit is None:
@@ -122,9 +116,6 @@ def find_needles(
     )  # fmt: skip
 
 
-BodyEnd = str
-
-
 def _shafts(
     volume: Volume, lines: list[Candidate], body: BodyOutline, options: NeedleOptions,
     rejected: list[RejectedObject],
@@ -132,11 +123,11 @@ def _shafts(
     """The lines that are needles; what is none is added to ``rejected``."""
     kept = []
     for line in lines:
-        if _free_of_body(line, body):
+        if free_of_body(line, body):
             rejected.append(_rejected(line, None, "outside the body"))
             continue
         axis = refine_axis(volume, line)
-        reason = "no thin straight shaft" if axis is None else _why_not(axis, body, options)
+        reason = "no thin straight shaft" if axis is None else why_not(volume, axis, body, options)
         stands = None if axis is None or reason else ridge(volume, axis)
         if stands is not None and stands.share < LEAST_RISE:
             reason = "a halo: it rises towards brighter metal beside it"
@@ -168,61 +159,25 @@ def _scale_end(volume: Volume, highest: float) -> tuple[float, bool]:
     return (highest, True) if at_top >= 6 else (1e9, False)
 
 
-def _why_not(axis: ShaftAxis, body: BodyOutline, options: NeedleOptions) -> str:
-    """Why the shaft is no needle, in words; empty when it is one."""
-    length = axis.end - axis.start
-    if length < options.min_length_mm:
-        return f"only {length:.0f} mm long"
-    if axis.width_mm > options.max_diameter_mm + BLOOM_MM:
-        return f"{axis.width_mm:.1f} mm wide"
-    if axis.bend_mm > max(1.5, MOST_BEND * length):
-        return f"bent by {axis.bend_mm:.1f} mm"
-    if axis.filled < LEAST_FILLED:
-        return f"metal on {100 * axis.filled:.0f} % of its length only"
-    s = np.arange(axis.start, axis.end + 0.5, 1.0)
-    points = axis.point + s[:, None] * axis.direction
-    depth = body.depth_at(points)
-    if depth.max() < 5.0 or np.count_nonzero(depth > 2.0) < options.min_depth_mm:
-        return "outside the body"
-    ends = [_end_kind(axis, body, k) for k in (-1.0, 1.0)]
-    if "inside" not in ends:
-        return "it goes through the body: neither end is a tip"
-    if ends == ["inside", "inside"]:
-        return "both ends lie inside the body"
-    return ""
-
-
-def _end_kind(axis: ShaftAxis, body: BodyOutline, sign: float) -> BodyEnd:
-    """ "skin", "edge of the scan" or "inside" for one end of a shaft."""
-    at = axis.end if sign > 0 else axis.start
-    end = axis.point + at * axis.direction
-    if (
-        float(body.edge_at(end[None])[0]) < EDGE_MM
-        and float(body.edge_at((end + sign * 12.0 * axis.direction)[None])[0]) < EDGE_MM
-    ):
-        return "edge of the scan" if float(body.depth_at(end[None])[0]) > 4.0 else "skin"
-    if float(body.depth_at(end[None])[0]) < 4.0:
-        return "skin"
-    return "inside"
-
-
-def _tip_end(axis: ShaftAxis, body: BodyOutline) -> tuple[float, BodyEnd]:
-    """Which end is the tip (+1: the axis's end), and how the other end leaves the body."""
-    first, last = (_end_kind(axis, body, k) for k in (-1.0, 1.0))
-    return (1.0, first) if last == "inside" else (-1.0, last)
-
-
-def _distinct(found: list[tuple[ShaftAxis, Ridge]]) -> list[ShaftAxis]:
+def _distinct(
+    volume: Volume, found: list[tuple[ShaftAxis, Ridge]], body: BodyOutline
+) -> list[ShaftAxis]:
     """One of each two that lie along each other: the longer and higher ridge.
 
-    A line that leads from one needle over to its neighbour at a small angle is a lower one.
+    A line that leads from one needle over to its neighbour at a small angle is a lower one; it
+    begins at the first's tip.  Needles that meet far behind their tips are two.
     """
     order = sorted(found, key=lambda f: -(f[0].end - f[0].start) * f[1].rise_hu)
     out: list[ShaftAxis] = []
+    tips: list[F64] = []
     for axis, _ in order:
-        s = np.linspace(axis.start, axis.end, 20)
+        s = np.linspace(axis.start, axis.end, 40)
         points = axis.point + s[:, None] * axis.direction
-        double = False
+        sign, _ = tip_end(volume, axis, body)
+        front = s > axis.end - FRONT_MM if sign > 0 else s < axis.start + FRONT_MM
+        step = float(s[1] - s[0])
+        tip = points[-1] if sign > 0 else points[0]
+        double = any(float(np.linalg.norm(tip - t)) < SAME_TIP_MM for t in tips)
         for other in out:
             q = points - other.point
             t = q @ other.direction
@@ -230,16 +185,11 @@ def _distinct(found: list[tuple[ShaftAxis, Ridge]]) -> list[ShaftAxis]:
             near = (r < SAME_MM) & (t > other.start - 3.0) & (t < other.end + 3.0)
             double |= float(near.mean()) > 0.6
             if abs(float(axis.direction @ other.direction)) > math.cos(math.radians(SAME_DEG)):
-                double |= float(near.mean()) * (axis.end - axis.start) > SAME_FOR_MM
+                double |= bool(np.count_nonzero(near & front) * step > SAME_FOR_MM)
         if not double:
             out.append(axis)
+            tips.append(tip)
     return out
-
-
-def _free_of_body(line: Candidate, body: BodyOutline) -> bool:
-    """Whether the whole line, 15 mm longer at both ends, lies outside the body."""
-    s = np.arange(line.start - 15.0, line.end + 15.5, 1.0)
-    return float(body.depth_at(line.point + s[:, None] * line.direction).max()) < 4.0
 
 
 def _distinct_objects(found: list[RejectedObject]) -> list[RejectedObject]:

@@ -151,3 +151,32 @@ def test_a_faint_needle_of_a_cone_beam_scan_is_found() -> None:
     found = find_needles(Volume((base.array + metal).astype(np.float32), base.grid, "HU")).needles
     assert len(found) == 1
     assert np.linalg.norm(np.array(found[0].tip_mm) - made.needle.tip_mm) < 1.0
+
+
+def test_a_tip_near_the_scans_edge_and_tails_that_meet() -> None:
+    """A shaft 3 mm below the last slice, along it, ends in the scan; two whose tails cross are two.
+
+    The two tips are 9 mm apart; their axes cross at 3.8 degrees, 60 mm outside the body.
+    """
+    edge = MetalNeedle(Needle((-30.0, 20.0, 54.5), (-88.0, -10.0, 54.5)), 1.47, 1.6, 20.0)
+    first = MetalNeedle(Needle((0.0, 12.0, 0.0), (0.0, -74.0, 0.0)), 1.47, 1.6, 60.0)
+    second = MetalNeedle(Needle((9.0, 12.0, 0.0), (3.265, -74.0, 0.0)), 1.47, 1.6, 60.0)
+    scan = scan_with_metal(_body(), (edge, first, second), noise_hu=10.0, seed=2)
+    found = find_needles(scan).needles
+    assert len(found) == 3
+    for made in (edge, first, second):
+        truth = np.array(made.needle.tip_mm)
+        assert min(float(np.linalg.norm(np.array(n.tip_mm) - truth)) for n in found) < 1.0
+
+
+def test_a_needle_in_dark_tissue_of_a_cone_beam_scan() -> None:
+    """Streaks and truncation darken tissue to -350 HU; a needle there was "outside the body"."""
+    base = _body((0.9, 0.9, 0.9))
+    made = MetalNeedle(Needle((5.2, 12.3, 0.4), (-20.2, -70.0, 3.4)), 1.47, 1.6, 20.0)
+    dark = np.where(base.array > -500.0, base.array - 400.0, base.array)
+    scan = scan_with_metal(
+        Volume(dark.astype(np.float32), base.grid, "HU"), [made], noise_hu=25.0, streaks=False
+    )
+    found = find_needles(scan).needles
+    assert len(found) == 1
+    assert np.linalg.norm(np.array(found[0].tip_mm) - made.needle.tip_mm) < 1.0
