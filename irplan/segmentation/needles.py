@@ -42,10 +42,13 @@ FAINT_RISE, FAINT_FAR_MM = 0.5, 8.0
 SKIN_HU = -450.0
 #: Least standard deviation of a direction that is ever claimed, degrees.
 LEAST_SD_DEG = 0.03
-#: Two findings nearer than this along most of the shorter one, or for so long at so small an
-#: angle within `FRONT_MM` of its tip, are one needle, mm and degrees: shafts cannot lie in each
-#: other.  So are two whose tips are nearer than the last.
+#: Two findings nearer than this, for so long at so small an angle within `FRONT_MM` of its tip, are
+#: one needle, mm and degrees: shafts cannot lie in each other.  So are two whose tips are nearer
+#: than the last.
 SAME_MM, SAME_FOR_MM, SAME_DEG, FRONT_MM, SAME_TIP_MM = 2.0, 12.0, 8.0, 50.0, 3.0
+#: A line of which more than this share lies so near to others (mm) leads from one to the next.
+#: [M: tuning scenes: needles share up to a fifth of their length, two such lines 0.7 and 0.8]
+ALONG_MM, MOST_ALONG = 2.5, 0.5
 
 
 def find_needles(
@@ -178,14 +181,17 @@ def _distinct(
         step = float(s[1] - s[0])
         tip = points[-1] if sign > 0 else points[0]
         double = any(float(np.linalg.norm(tip - t)) < SAME_TIP_MM for t in tips)
+        along = np.zeros(len(s), dtype=bool)
         for other in out:
             q = points - other.point
             t = q @ other.direction
             r = np.linalg.norm(q - t[:, None] * other.direction, axis=1)
-            near = (r < SAME_MM) & (t > other.start - 3.0) & (t < other.end + 3.0)
-            double |= float(near.mean()) > 0.6
+            beside = (t > other.start - 3.0) & (t < other.end + 3.0)
+            along |= beside & (r < ALONG_MM)
             if abs(float(axis.direction @ other.direction)) > math.cos(math.radians(SAME_DEG)):
+                near = beside & (r < SAME_MM)
                 double |= bool(np.count_nonzero(near & front) * step > SAME_FOR_MM)
+        double |= float(along.mean()) > MOST_ALONG
         if not double:
             out.append(axis)
             tips.append(tip)
