@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from irplan.geometry import Grid
 from irplan.image import Volume
-from irplan.segmentation.morphology import filled_slices, largest_part, opened
+from irplan.segmentation.morphology import closed, filled_slices, largest_part, opened
 from irplan.segmentation.needle_result import NOT_SCANNED_HU, is_cone_beam
 
 #: Voxel of the coarse image, mm.
@@ -18,6 +18,8 @@ COARSE_MM = 3.0
 #: Tissue is above this, HU (fat is -100; foam and clothing are below).  Cone-beam CT darkens tissue
 #: beside metal and near the edge of its field.  [M: tuning scenes: liver of -200 to -350 HU there]
 TISSUE_HU, CONE_BEAM_TISSUE_HU = -300.0, -500.0
+#: Such dark tissue is taken for tissue in gaps of at most twice this between what is brighter, mm.
+BETWEEN_MM = 15.0
 #: Radius of the opening that cuts cables, needles and table sheets from the body, mm.
 OPENING_MM = 6.0
 #: A body that fills this share of the scanned part has no skin in view.
@@ -54,8 +56,9 @@ class BodyOutline:
 def body_outline(volume: Volume) -> BodyOutline:
     """The body's and the scan's outline of a CT or cone-beam CT.
 
-    Block means of about 3 mm above -300 HU (cone-beam CT: -500), opened by 6 mm, the largest part,
-    holes filled.  Where the scan is truncated the body is taken to go on beyond its edge.
+    Block means of about 3 mm above -300 HU (in gaps of cone-beam CT: -500), opened by 6 mm, the
+    largest part, holes filled.  Where the scan is truncated the body is taken to go on beyond its
+    edge.
     """
     steps = [max(1, round(COARSE_MM / s)) for s in volume.grid.spacing_mm]
     shape = [max(1, n // f) for n, f in zip(volume.grid.shape, steps, strict=True)]
@@ -75,8 +78,11 @@ def body_outline(volume: Volume) -> BodyOutline:
     )
     grid = Grid((shape[0], shape[1], shape[2]), affine)
     scanned = filled_slices(count > 0)
-    cone_beam = is_cone_beam(volume.grid.spacing_mm)
-    tissue = low > (CONE_BEAM_TISSUE_HU if cone_beam else TISSUE_HU)
+    tissue = low > TISSUE_HU
+    if is_cone_beam(volume.grid.spacing_mm):
+        # only between tissue, or tissue and the field's edge: a cable's glow on the skin is none
+        known = closed(_padded(tissue | ~scanned), BETWEEN_MM, grid.spacing_mm)
+        tissue |= (low > CONE_BEAM_TISSUE_HU) & known[_INNER]
     # what was not scanned counts as tissue there: opening must not gnaw at a truncated body's rim
     body = opened(_padded(tissue | ~scanned), OPENING_MM, grid.spacing_mm)
     body = largest_part(body & _padded(scanned))

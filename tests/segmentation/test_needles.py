@@ -173,7 +173,10 @@ def test_a_needle_in_dark_tissue_of_a_cone_beam_scan() -> None:
     """Streaks and truncation darken tissue to -350 HU; a needle there was "outside the body"."""
     base = _body((0.9, 0.9, 0.9))
     made = MetalNeedle(Needle((5.2, 12.3, 0.4), (-20.2, -70.0, 3.4)), 1.47, 1.6, 20.0)
-    dark = np.where(base.array > -500.0, base.array - 400.0, base.array)
+    x = base.grid.affine[0, 3] + 0.9 * np.arange(base.grid.shape[2])
+    band = (base.array > -500.0) & (x > -32.0) & (x < 8.0)
+    band &= np.abs(np.arange(base.grid.shape[0]) * 0.9 - 60.0)[:, None, None] < 12.0
+    dark = np.where(band, base.array - 400.0, base.array)
     scan = scan_with_metal(
         Volume(dark.astype(np.float32), base.grid, "HU"), [made], noise_hu=25.0, streaks=False
     )
