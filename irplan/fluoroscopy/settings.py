@@ -41,7 +41,7 @@ class TemporalSettings:
     """
 
     show: float = 0.34
-    short_share: float = 0.22
+    short_share: float = 0.24
     short_gain: float = 0.4
     long_gain: float = 0.03
     area_low: float = 4.0
