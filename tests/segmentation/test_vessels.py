@@ -61,6 +61,7 @@ def test_thick_veins_are_found_in_noise_or_said_to_be_missing(portal):
     thick = depth > 2.5  # the middle of veins of 5 mm and more
     found = segment_liver_vessels(_noisier(portal, 12.0), portal.liver)
     assert found.complete
+    assert "4 mm" in found.note
     assert found.mask[thick].mean() > 0.98  # smoothed by .8 mm only: .947
     lost = segment_liver_vessels(_noisier(portal, 40.0), portal.liver)
     assert not lost.complete
