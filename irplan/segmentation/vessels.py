@@ -29,7 +29,8 @@ VesselMode = Literal["fast", "fine"]
 FAST_SPACING_MM, FINE_SPACING_MM = 1.2, 1.0
 #: Gaussians before thresholding, mm: raise a 3 mm vein over the noise; the fine mode's line mean
 #: does part of that work.  The fast mode takes a wider one as well until the parenchyma's SD is at
-#: most `CALM_HU`; wider ones than 1.8 mm lose more veins than they win [phantoms, seeds 150, 151].
+#: most `CALM_HU` and what is found stands out (`COMPLETE_SD`); wider ones than 1.8 mm lose more
+#: veins than they win [phantoms, seeds 150, 151].
 FAST_SMOOTHING_MM, FINE_SMOOTHING_MM = (0.8, 1.2, 1.8), 0.6
 CALM_HU = 8.0
 #: Hysteresis over the local parenchyma in robust SD: grow above the first from seeds above the
@@ -165,7 +166,7 @@ def segment_liver_vessels(
     note = ""
     if fast.noisy:
         note = (
-            "Vessels inside the liver were sought with more smoothing, because of noise: veins "
+            "Vessels inside the liver were sought with more smoothing (noise, faint veins): those "
             f"under {NOISY_VEIN_MM:.0f} mm may be missing; look along each needle."
         )
     return VesselFinding(mask, note, blood_hu)
@@ -181,7 +182,9 @@ def _fast(crop: Volume, liver: Mask) -> _Seen:
     image = blocks.array.astype(np.float32)
     all_found = np.zeros_like(inside)
     middle, sd, blood, used = 0.0, np.inf, 0.0, 0
-    while sd > CALM_HU and used < len(FAST_SMOOTHING_MM):
+    while used < len(FAST_SMOOTHING_MM):
+        if used and sd <= CALM_HU and blood >= COMPLETE_SD * sd:
+            break
         smooth = ndi.gaussian_filter(image, [FAST_SMOOTHING_MM[used] / s for s in spacing])
         middle = middle if used else float(np.median(smooth[inside]))
         trend, sd = local_parenchyma(smooth, inside, spacing)
