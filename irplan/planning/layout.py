@@ -16,6 +16,9 @@ from irplan.planning.rules import PathRules
 #: Weights of what a layout costs besides missing coverage [S]: lethal tissue beyond the goal, ice
 #: at an organ at risk, nearness of the paths to obstacles.
 EXCESS_WEIGHT, RISK_WEIGHT, PATH_WEIGHT = 0.15, 0.5, 0.03
+#: An organ is spared where the effect just before it stays below this share of what is harmful
+#: (cold: 0 degC); the rest is for the search's coarse grid.
+SPARED = 0.97
 #: The proposal asks for this much more cold than lethal at the goal's edge, so that the
 #: simulation finds room to be worse.
 RESERVE = 1.06
@@ -99,6 +102,8 @@ class LayoutProblem:
     fixed: tuple[Placement, ...] = ()
     base: NDArray[np.float64] | None = None
     parallel: bool = False
+    risk_weight: float = RISK_WEIGHT
+    risk_from: float = 1.0
     _cache: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,7 +151,7 @@ class LayoutProblem:
             out += EXCESS_WEIGHT * np.mean(np.clip(beyond - 1.0, 0.0, 1.0), axis=1)
         if len(s.points_mm) > inner + s.excess:
             risk = drop_c[:, inner + s.excess :].max(axis=1) / self.freezing_drop_c
-            out += RISK_WEIGHT * np.clip(risk - 1.0, 0.0, 1.0)
+            out += self.risk_weight * np.clip(risk - self.risk_from, 0.0, 1.0)
         return np.asarray(out + PATH_WEIGHT * soft)
 
     def cost(self, drop_c: NDArray[np.float64], rows: list[int]) -> float:

@@ -163,6 +163,13 @@ class Modality:
             "degC",
         )
 
+    def harm(self, result: AblationResult, placements: Sequence[Placement]) -> Volume:
+        """What organs are to be spared from, in the terms of `effect`: the ice, not its kill."""
+        if isinstance(result, CryoResult):
+            cold = result.body_temperature_c - result.minimum_c.array
+            return Volume(np.maximum(cold, 0.0), result.grid, "degC")
+        return self.effect(result, placements)
+
     @property
     def lethal_effect(self) -> float:
         """The effect at the lethal zone's edge."""

@@ -54,7 +54,7 @@ class CoverSearch:
         """One line a number of applicators."""
         self.idle = False
         """More applicators stopped buying anything."""
-        self._count = count
+        self.count = count
         self._problems: Problems = {}
         self._packed: list[tuple[Tool, list[int]]] | None = None
         self._flat = 0
@@ -73,7 +73,7 @@ class CoverSearch:
             found = self._confirmed(n)
             if found is not None:
                 return found
-        known = min((k.shortfall for k in self._archived(n)), default=np.inf)
+        known = min((k.shortfall for k in self.archived(n)), default=np.inf)
         layout = self._search(n, anyway=anyway or known <= PROMISING)
         if layout is not None:
             self.tried.append(
@@ -83,15 +83,25 @@ class CoverSearch:
         found = self._confirmed(n)
         if found is not None:
             return found
-        known = min((k.shortfall for k in self._archived(n)), default=np.inf)
+        known = min((k.shortfall for k in self.archived(n)), default=np.inf)
         self._note_gain(known, count_idle=layout is not None)
         return None
+
+    def finished(self, confirmed: Confirmed, n: int) -> Confirmed:
+        """A layout of ``n`` that covers, with as few applicators and as little harm as can be."""
+        return self.sparing(self.with_fewer(confirmed, n))
+
+    def sparing(self, confirmed: Confirmed) -> Confirmed:
+        """The layout, or one as good that harms organs less."""
+        from irplan.planning.sparing import spared
+
+        return spared(self, confirmed, confirmed.layout.count - len(self.planner.fixed))
 
     def with_fewer(self, confirmed: Confirmed, n: int) -> Confirmed:
         """The layout, or one with applicators taken away (and the rest moved) that covers all."""
         planner = self.planner
         least = max(1, planner.modality.fewest - len(planner.fixed))
-        if self._count is not None or planner.everywhere:
+        if self.count is not None or planner.everywhere:
             return confirmed
         while n > least and n - 1 not in self._pruned:
             fewer = self._without_one(confirmed, n)
@@ -107,22 +117,23 @@ class CoverSearch:
         """Of all that was simulated, what covers most; `PlanningError` where nothing was."""
         planner = self.planner
         pool = planner.archive
-        if self._count is not None:
-            pool = self._archived(self._count)
+        if self.count is not None:
+            pool = self.archived(self.count)
         if not pool:
-            raise planner.nothing_fits(self._count)
+            raise planner.nothing_fits(self.count)
         return _confirmed_best(planner, pool)
 
     # -- one number ------------------------------------------------------------------------
 
-    def _archived(self, n: int) -> list[Layout]:
+    def archived(self, n: int) -> list[Layout]:
+        """What was simulated of ``n`` new applicators."""
         return [k for k in self.planner.archive if k.count - len(self.planner.fixed) == n]
 
     def _confirmed(self, n: int) -> Confirmed | None:
         """The widest margin (up to the goal), then the least cost, of those that cover all."""
         planner = self.planner
         goal = planner.margin_goal_mm
-        good = [k for k in self._archived(n) if k.covered]
+        good = [k for k in self.archived(n) if k.covered]
         good.sort(key=lambda k: (-round(min(k.margin_mm, goal), 1), k.cost))
         for layout in good[:CONFIRMED_EACH]:
             confirmed = self._moved_finely(layout, planner.confirm(layout))
@@ -132,17 +143,17 @@ class CoverSearch:
 
     def _moved_finely(self, layout: Layout, confirmed: Confirmed) -> Confirmed:
         """The layout, moved by what the fine grid showed while it falls just short there."""
-        planner, fixed = self.planner, len(self.planner.fixed)
+        planner = self.planner
         if layout.direction < 0:
             return confirmed
         for _ in range(FINER):
             if confirmed.covered or confirmed.shortfall > NARROW:
                 break
-            problem = self._problem(layout.tool, layout.direction)
-            rows = problem.nearest_to(_middles(layout, fixed))
+            problem = self.problem(layout.tool, layout.direction)
+            rows = problem.nearest_to(middles(layout, len(self.planner.fixed)))
             if rows is None:
                 break
-            self._learn(problem, rows, confirmed)
+            self.learn(problem, rows, confirmed)
             kept = planner.keep_admissible(problem, problem.descend(rows, limit=STEPS)[0])
             if kept is None or sorted(kept[0]) == sorted(rows):
                 break
@@ -153,7 +164,7 @@ class CoverSearch:
             confirmed = moved
         return confirmed
 
-    def _learn(self, problem: LayoutProblem, rows: list[int], confirmed: Confirmed) -> None:
+    def learn(self, problem: LayoutProblem, rows: list[int], confirmed: Confirmed) -> None:
         """Let the superposition agree with the fine simulation."""
         effect = self.planner.modality.effect(confirmed.result, confirmed.layout.placements)
         known = sample(effect, problem.sites.points_mm, 0.0)
@@ -171,8 +182,8 @@ class CoverSearch:
         self._searched.add(n)
         best: Layout | None = None
         starts: list[tuple[float, int, LayoutProblem, list[int], int]] = []
-        for number, (tool, direction) in enumerate(self._pairs(n)):
-            problem = self._problem(tool, direction)
+        for number, (tool, direction) in enumerate(self.pairs(n)):
+            problem = self.problem(tool, direction)
             if not len(problem.pivots.points_mm):
                 continue
             rows = _start(self.planner, problem, n, tool, direction)
@@ -188,7 +199,7 @@ class CoverSearch:
                 break
         return best
 
-    def _pairs(self, n: int) -> list[tuple[Tool, int]]:
+    def pairs(self, n: int) -> list[tuple[Tool, int]]:
         """The pairs of tool and direction that covered most with about as many applicators."""
         planner = self.planner
         wanted = n + len(planner.fixed)
@@ -199,8 +210,8 @@ class CoverSearch:
         fresh = [] if len(known) == FOLLOWED else [(t, 0) for t in planner.modality.tools]
         return list(dict.fromkeys([*known, *fresh]))
 
-    def _problem(self, tool: Tool, direction: int) -> LayoutProblem:
-        # A problem is kept: what simulations taught it serves the next number too.
+    def problem(self, tool: Tool, direction: int) -> LayoutProblem:
+        """The problem of a pair, kept: what simulations taught it serves the next number too."""
         key = (tool, direction)
         if key not in self._problems:
             self._problems[key] = self.planner.problem(tool, direction, coverage=True)
@@ -237,11 +248,11 @@ class CoverSearch:
         self._pruned.add(n - 1)
         if layout.direction < 0:
             return None
-        problem = self._problem(layout.tool, layout.direction)
-        rows = problem.nearest_to(_middles(layout, len(planner.fixed)))
+        problem = self.problem(layout.tool, layout.direction)
+        rows = problem.nearest_to(middles(layout, len(self.planner.fixed)))
         if rows is None:
             return None
-        self._learn(problem, rows, confirmed)
+        self.learn(problem, rows, confirmed)
         left = [
             problem.descend(rest, limit=2 * STEPS)
             for rest in (rows[:i] + rows[i + 1 :] for i in range(n))
@@ -256,7 +267,7 @@ class CoverSearch:
         return self._confirmed(n - 1)
 
 
-def _middles(layout: Layout, fixed: int) -> NDArray[np.float64]:
+def middles(layout: Layout, fixed: int) -> NDArray[np.float64]:
     """(n, 3) middles of the new applicators' active zones, LPS mm."""
     return np.array([np.mean(p.active_segment, axis=0) for p in layout.placements[fixed:]])
 
@@ -319,7 +330,7 @@ def _start(
         if not same:
             continue
         best = min(same, key=lambda k: k.shortfall)
-        rows = problem.nearest_to(_middles(best, fixed))
+        rows = problem.nearest_to(middles(best, fixed))
         if rows is not None and fewer:
             rows = problem.with_one_more(rows)
         if rows is not None:

@@ -46,6 +46,8 @@ class Layout:
     healthy_ml: float
     """Lethal zone outside the target, ml."""
     cost: float
+    harm: float = 0.0
+    """Largest effect just before an organ that is to be spared, as a share of what is harmful."""
 
     @property
     def count(self) -> int:
@@ -138,6 +140,8 @@ class Confirmed:
     target_share: float
     margin_share: float
     healthy_ml: float
+    harm: float
+    """As `Layout.harm`, on the fine grid."""
 
     @property
     def covered(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from irplan.ablation import AblationProblem, AblationResult, Placement, TissueMap
 from irplan.ablation.tissue_table import TISSUE_OF_STRUCTURE
@@ -13,7 +14,13 @@ from irplan.compute.progress import Progress, no_progress, portion
 from irplan.errors import PlanningError
 from irplan.image import LabelMap
 from irplan.planning.clearance import ClearanceMeter
-from irplan.planning.layout import LayoutProblem, Sites, coverage_sites, judging_sites
+from irplan.planning.layout import (
+    SPARED,
+    LayoutProblem,
+    Sites,
+    coverage_sites,
+    judging_sites,
+)
 from irplan.planning.margins import TargetGeometry, surface_margins
 from irplan.planning.modality import Modality, Tool, UniformEffect
 from irplan.planning.obstacles import ObstacleRaster
@@ -55,6 +62,10 @@ REGION_POINTS = 800
 SEARCH_POINTS = 500
 #: Obstacles ice should spare are looked at within this distance of the target, mm.
 RISK_REACH_MM = 40.0
+#: A layout's harm is measured at their voxels within this distance of the target's surface, so far
+#: before them; it is moved by what it does at one of them a cell of this edge, mm, and at no more
+#: than this number.
+SPARED_REACH_MM, SPARED_BEFORE_MM, SPARED_STEP_MM, SPARED_POINTS = 25.0, 1.5, 3.0, 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +117,7 @@ class ProbePlanner:
     _tissue: TissueMap | None = None
     _promising: list[tuple[Tool, int]] | None = None
     _risk: NDArray[np.float64] | None = None
+    _organs: NDArray[np.float64] | None = None
     _coverage: dict[bool, CoverageSites] = field(default_factory=dict)
     _confirmed: dict[int, Confirmed] = field(default_factory=dict)
 
@@ -141,7 +153,7 @@ class ProbePlanner:
                 if layout is not None:
                     tried.append(f"{n} x {layout.tool.words}: {layout.margin_mm:.1f} mm")
                     if self.enough(layout):
-                        return self.done(cover.with_fewer(self.confirm(layout), n), tried)
+                        return self.done(cover.finished(self.confirm(layout), n), tried)
                     far = PLATEAU_SHARE * (self.margin_goal_mm - layout.margin_mm)
                     gained = layout.margin_mm - best
                     flat = flat + 1 if gained < max(PLATEAU_MM, far) else 0
@@ -151,10 +163,10 @@ class ProbePlanner:
                 continue
             found = cover.of_number(n, anyway=stuck)
             if found is not None:
-                return self.done(cover.with_fewer(found, n), tried)
+                return self.done(cover.finished(found, n), tried)
             if cover.idle:
                 break
-        return self.done(cover.most(), tried)
+        return self.done(cover.sparing(cover.most()), tried)
 
     def enough(self, layout: Layout) -> bool:
         """Whether a layout reaches the margin goal and covers all, in the fine simulation too.
@@ -335,8 +347,9 @@ class ProbePlanner:
         target, either = self._coverage_sites().shares(field, level)
         healthy = max(0.0, zone_ml(field, level) - target * self._coverage_sites().target_ml)
         layout = Layout(
-            placements, paths, tool, direction, float(margin.min()), target, either, healthy, 0.0
-        )
+            placements, paths, tool, direction, float(margin.min()), target, either, healthy, 0.0,
+            self._harm(result, placements),
+        )  # fmt: skip
         return layout, effect
 
     def confirm(self, layout: Layout) -> Confirmed:
@@ -356,9 +369,58 @@ class ProbePlanner:
         sites = self._coverage_sites(fine=True)
         target, either = sites.shares(field, level)
         healthy = max(0.0, zone_ml(field, level) - target * sites.target_ml)
-        found = Confirmed(layout, result, margin, target, either, healthy)
+        harm = self._harm(result, layout.placements)
+        found = Confirmed(layout, result, margin, target, either, healthy, harm)
         self._confirmed[id(layout)] = found
         return found
+
+    def _harm(self, result: AblationResult, placements: tuple[Placement, ...]) -> float:
+        """Largest effect at the organs to be spared, as a share of what is harmful."""
+        points = self.organ_points()
+        if not len(points):
+            return 0.0
+        effect = sample(self.modality.harm(result, placements), points, 0.0)
+        return float(effect.max()) / self.modality.harmful_effect
+
+    def organ_gap_mm(self) -> float:
+        """Distance of the target's surface from the nearest organ to be spared; inf: none near."""
+        points = self.organ_points()
+        if not len(points):
+            return np.inf
+        return float(np.min(cKDTree(self.target.surface.points_mm).query(points)[0]))
+
+    def organ_points(self) -> NDArray[np.float64]:
+        """(n, 3) points 1.5 mm before organs that ice should spare, the nearest first, LPS mm.
+
+        Before, not on them: blood keeps a heart's own voxels warm whatever lies against it.
+        """
+        if self._organs is None:
+            points = self._spared_surfaces()
+            surface = self.target.surface.points_mm
+            found = cKDTree(surface).query(points, distance_upper_bound=SPARED_REACH_MM)
+            gap, nearest = (np.asarray(f) for f in found)
+            order = np.argsort(gap, kind="stable")
+            order = order[np.isfinite(gap[order])]
+            way = surface[nearest[order]] - points[order]
+            step = SPARED_BEFORE_MM / np.maximum(gap[order], SPARED_BEFORE_MM)
+            self._organs = points[order] + step[:, None] * way
+        return self._organs
+
+    def spared_problem(self, problem: LayoutProblem, weight: float) -> LayoutProblem:
+        """A problem of covered shares in which harm to those organs weighs ``weight``."""
+        points = self.organ_points()
+        # The nearest to the target of each cell.
+        _, first = np.unique(np.floor(points / SPARED_STEP_MM), axis=0, return_index=True)
+        points = points[np.sort(first)[:SPARED_POINTS]]
+        sites = coverage_sites(self.target, self.margin_goal_mm, points)
+        return replace(
+            problem,
+            sites=sites,
+            base=self._base(sites, problem.cold.tool),
+            risk_weight=weight,
+            risk_from=SPARED,
+            _cache={},
+        )
 
     def _coverage_sites(self, *, fine: bool = False) -> CoverageSites:
         if fine not in self._coverage:
@@ -448,17 +510,21 @@ class ProbePlanner:
         """About 150 points of organs that ice should spare, the nearest to the target."""
         if self._risk is not None:
             return self._risk
-        spare = {n for n, o in enumerate(self.raster.obstacles) if o.name not in ("bone", "vessel")}
-        mask = np.isin(self.meter.group, sorted(spare))
-        index = self.meter.points_mm[mask] / np.asarray(self.meter.grid.spacing_mm)
-        points = self.meter.grid.index_to_lps(index)
-        points = np.concatenate([points, self.raster.entries_mm])
+        points = self._spared_surfaces()
         centre = self.target.surface.points_mm.mean(axis=0)
         gap = np.linalg.norm(points - centre, axis=1)
         order = np.argsort(gap, kind="stable")
         near = order[gap[order] <= RISK_REACH_MM + 0.5 * np.ptp(self.target.surface.points_mm)]
         self._risk = points[near[:: max(1, len(near) // 150)]]
         return self._risk
+
+    def _spared_surfaces(self) -> NDArray[np.float64]:
+        """(n, 3) boundary voxels of organs that ice should spare, and the skin, LPS mm."""
+        spare = {n for n, o in enumerate(self.raster.obstacles) if o.name not in ("bone", "vessel")}
+        mask = np.isin(self.meter.group, sorted(spare))
+        index = self.meter.points_mm[mask] / np.asarray(self.meter.grid.spacing_mm)
+        points = self.meter.grid.index_to_lps(index)
+        return np.concatenate([points, self.raster.entries_mm])
 
 
 def _better(a: Layout, b: Layout, goal_mm: float) -> bool:
