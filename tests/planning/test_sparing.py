@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.planning import planner_of
 from benchmarks.planning_cases import Case
+from irplan.ablation import CryoResult
 from irplan.image import Volume
 from irplan.planning import PlanOptions
 from irplan.planning.case import plan_case
@@ -47,5 +48,6 @@ def test_a_layout_leaves_an_organ_that_its_ice_reached(scene: Callable[..., Scen
     assert after.covered
     assert after.layout.count == before.layout.count
     assert after.harm < before.harm
+    assert isinstance(after.result, CryoResult)
     found = ice_distances(after.result.minimum_c, made.labels, ("lung",))["lung"]
     assert found.distance_mm > 0.0  # -3.1 mm before
