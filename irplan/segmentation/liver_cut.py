@@ -30,6 +30,8 @@ FORBIDDEN = 50.0
 CAVA_RIGHT_MM = 25.0
 CAVA_FRONT_MM = (34.0, 22.0)
 CAVA_RADIUS_MM = 12.0
+#: Radius of curvature of the right dome, and how near the scan's end a liver ends that it cuts, mm.
+DOME_RADIUS_MM, CUT_MM = 70.0, 3.0
 #: Fluid (ascites, bile) is below, lesions are above, HU [spec note 6].
 SOFT_LESION_HU = 28.0
 #: Fat and gas, HU (smoothed): never liver.
@@ -129,6 +131,8 @@ def location_prior(
     Lengths scale with the half width of the cavity w (about 130 mm): u = right of the spine / w,
     v = in front of the spine / w, h = below the top of the liver / w.
 
+    (the top of a scan that ends in the liver is not the liver's: see `cut_above_mm`)
+
     - below h > .6 + u (u > 0) or .6 + .4 u (u < 0), + .4 v: duodenum, pancreas, bowel, kidney (less
       in the right flank, u > .4 and v < .5, where a right lobe may reach far down: Riedel's);
     - within 28 mm in front of the spine and 35 mm of its midline: aorta, crura; within 12 mm of
@@ -139,7 +143,8 @@ def location_prior(
 
     These lower the odds; high under the right dome (.35 above that lower limit, right of the
     spine) soft tissue of any density is most likely liver, which raises them: it holds lesions at
-    the capsule.  Without a known dome height the raise is left out.
+    the capsule.  Without a known dome height the raise is left out; where the scan ends in the
+    liver it holds for tissue darker than the liver.
 
     Anatomy, not an atlas: round numbers that were not fitted to a set of livers.
     """
@@ -150,6 +155,8 @@ def location_prior(
     front = (marks.before_spine(shape) * image.spacing_mm).astype(np.float32)
     top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
     below = (top - np.arange(shape[0], dtype=np.float32))[:, None, None] * image.spacing_mm
+    cut = cut_above_mm(image, core)
+    below += cut
     u, v, h = right / width, front / width, below / width
     prior: NDArray[np.float32]
     lowest = 0.6 + np.where(u > 0.0, u, 0.4 * u) + 0.4 * np.clip(v, 0.0, 1.0)
@@ -162,20 +169,42 @@ def location_prior(
     prior = prior - 5.0 * _step((-right - 45.0) / 8.0) * _step((45.0 - front) / 8.0)
     prior = prior - 2.5 * _step((-right - 30.0) / 8.0) * _step((0.45 - v) / 0.08)
     prior = prior - 4.0 * _step((-right - 0.75 * width) / 8.0)
+    above: NDArray[np.float32] | None = None
     if marks.dome_z is not None:
         dome = np.where(np.isfinite(marks.dome_z), marks.dome_z, np.inf).astype(np.float32)
         above = np.arange(shape[0], dtype=np.float32)[:, None, None] - dome
-        prior = prior - 5.0 * _step((above * image.spacing_mm - 4.0) / 3.0)
+        above = above * np.float32(image.spacing_mm)
+        prior = prior - 5.0 * _step((above - 4.0) / 3.0)
+    elif cut > 0.0:
+        above = -below  # the dome is above the scan
+    if above is not None:
         # In front no rib guides the wall: it may lie 8 mm deeper.
         guard = 8.0 + 8.0 * _step((v - 0.5) / 0.05)
         high = _step((lowest - 0.35 - h) / 0.05) * _step((right - 25.0) / 5.0)
-        prior = prior + 4.0 * high * _step((wall - guard) / 1.5) * _step(
-            (-above * image.spacing_mm - 4.0) / 2.0
-        ) * _step((smooth - SOFT_LESION_HU) / 3.0)
+        soft = _step((smooth - SOFT_LESION_HU) / 3.0)
+        if cut > 0.0:  # how high is a guess then: the kidney, brighter than liver, may be near
+            soft = soft * _step((float(smooth[core].mean()) - smooth) / 3.0)
+        prior = (
+            prior + 4.0 * high * _step((wall - guard) / 1.5) * _step((-above - 4.0) / 2.0) * soft
+        )
     prior = prior - 4.0 * _step((1.0 - wall) / 1.5)
     near = box_of(gut < FAR_MM)
     prior[near] -= 5.0 * _step(-gut[near] / 0.7)
     return prior
+
+
+def cut_above_mm(image: WorkingImage, core: Mask) -> float:
+    """How much of the liver lies above a scan that ends in it, mm; 0 where it does not.
+
+    The dome as a paraboloid with a radius of curvature of 70 mm: the area A of its cut lies
+    A / (2 pi 70 mm) below its top.
+    """
+    covered = np.flatnonzero(image.covered.any(axis=(1, 2)))
+    top = int(np.flatnonzero(core.any(axis=(1, 2)))[-1])
+    if (int(covered[-1]) - top) * image.spacing_mm > CUT_MM:
+        return 0.0
+    area = float(core[top].sum()) * image.spacing_mm**2
+    return min(area / (2.0 * np.pi * DOME_RADIUS_MM), DOME_RADIUS_MM)
 
 
 def wall_depth_mm(image: WorkingImage, marks: Landmarks) -> NDArray[np.float32]:

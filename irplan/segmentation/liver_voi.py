@@ -137,7 +137,8 @@ def _core_at(
     window = (mean - WINDOW_SD[0] * sd, mean + WINDOW_SD[1] * sd)
     tissue = region & (smooth > window[0]) & (smooth < window[1])
     # Vessels and small lesions must not perforate the core before it is eroded.
-    solid = ndi.binary_closing(tissue, iterations=1) & region
+    # (At the array's border that closing takes tissue away.)
+    solid = (tissue | ndi.binary_closing(tissue, iterations=1)) & region
     eroded = erode(solid, CORE_RADIUS_MM, image.grid.spacing_mm)
     labels, counts = parts(eroded)
     if counts.size < 2:
