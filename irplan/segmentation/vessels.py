@@ -51,7 +51,7 @@ FAST_PIECE_MM3, FINE_PIECE_MM3 = 100.0, 60.0
 COMPLETE_SD = 4.0
 #: ... and by this, HU: veins that fade (delayed phase) show only where they happen to be over the
 #: 20 HU of the seeds, so that what is found stands out well and the rest is not seen.  On phantoms
-#: of seeds 150 to 162 (delayed, 6 to 24 HU of noise) the median was 17 to 21 HU where 13 to 93 %
+#: of seeds 150 to 162 (delayed, 6 to 24 HU of noise) the median was 17 to 21 HU where 32 to 93 %
 #: of the veins over 4 mm were found, 25 HU or more where 99 % were; portal phase 26 HU or more.
 COMPLETE_HU = 23.0
 #: Veins at least this wide are found in noise where the finding is complete: 96 % or more of
@@ -86,9 +86,9 @@ class VesselFinding:
     """``mask`` bool or None when the phase does not allow it; ``note`` says why, in words.
 
     ``blood_hu`` is the intensity of the brightest blood that was measured.  ``complete`` is False
-    where noise, uneven tissue or faded contrast may hide even thick veins: what is in the mask is vessel, what is
-    not may be one too, and ``note`` says so.  In noise that hides only thin veins it is True with
-    a note.
+    where noise, uneven tissue or faded contrast may hide even thick veins: what is in the mask is
+    vessel, what is not may be one too, and ``note`` says so.  In noise that hides only thin veins
+    it is True with a note.
     """
 
     mask: Mask | None

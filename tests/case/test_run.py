@@ -1,6 +1,7 @@
 """What is refused before any planning, and how it is told."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,20 @@ from irplan.case.run import PlanRequest, run_plan
 from irplan.errors import GridMismatchError, InputError
 from irplan.files import write_volume
 from irplan.phantom import abdominal_ct
+from irplan.segmentation.vessels import VesselFinding, VesselMode, segment_liver_vessels
 
 
-def test_a_target_in_the_heart_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_target_in_the_heart_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Found by a reviewer: a point in the heart got a plan that looked good."""
+    modes = []
+
+    def watched(*args: Any, mode: VesselMode) -> VesselFinding:
+        modes.append(mode)
+        return segment_liver_vessels(*args, mode=mode)
+
+    monkeypatch.setattr("irplan.segmentation.abdomen.segment_liver_vessels", watched)
     made = abdominal_ct(0, spacing_mm=(5.0, 2.0, 2.0))
     write_volume(made.volume, tmp_path / "ct.nii.gz")
     heart = np.argwhere(made.labels.mask("heart")).mean(axis=0)
@@ -24,9 +35,11 @@ def test_a_target_in_the_heart_is_refused_with_the_reason(tmp_path: Path) -> Non
         target_point_mm=(float(x), float(y), float(z)),
         target_diameter_mm=15.0,
         picture_3d=False,
+        vessel_mode="fine",
     )
     with pytest.raises(InputError, match="in the segmented liver") as caught:
         run_plan(request)
+    assert modes == ["fine"]
     assert "LPS, not RAS" in caught.value.remedy
     assert "--outside-liver" in caught.value.remedy
     assert [p.name for p in tmp_path.iterdir()] == ["ct.nii.gz"]

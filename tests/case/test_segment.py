@@ -18,7 +18,7 @@ from irplan.dicom import read_segmentation, read_series
 from irplan.errors import CancelledError, InputError, OutputError
 from irplan.files import read_labels, write_volume
 from irplan.phantom import TumourSpec, abdominal_ct
-from irplan.segmentation import dice
+from irplan.segmentation import dice, segment_liver_vessels
 from tests.dicom.conftest import SyntheticSeries
 
 
@@ -110,8 +110,15 @@ def _landmarks(labels) -> dict[str, np.ndarray]:
     }
 
 
-def test_vessel_kinds_layers_and_segments(patient, tmp_path):
+def test_vessel_kinds_layers_and_segments(patient, tmp_path, monkeypatch):
     folder, made = patient
+    modes = []
+
+    def watched(*args, mode):
+        modes.append(mode)
+        return segment_liver_vessels(*args, mode=mode)
+
+    monkeypatch.setattr("irplan.segmentation.abdomen.segment_liver_vessels", watched)
     marks = _landmarks(made.labels)
     portal = made.labels.grid.index_to_lps(np.argwhere(made.labels.mask("portal_vein")))
     trunk = portal[np.argmin(np.linalg.norm(portal - marks["portal_bifurcation"], axis=1))]
@@ -123,9 +130,11 @@ def test_vessel_kinds_layers_and_segments(patient, tmp_path):
     run = CliRunner().invoke(
         app,
         ["segment", str(folder / "ct.nii.gz"), "-o", str(out), "--segments", str(parts),
-         "--structures", "liver,vessels,skin,diaphragm", *given, "--json", "-q"],
+         "--structures", "liver,vessels,skin,diaphragm", "--vessel-mode", "fine", *given,
+         "--json", "-q"],
     )  # fmt: skip
     assert run.exit_code == 0, run.output
+    assert modes == ["fine"]
     data = json.loads(run.stdout)
     found, segments = read_labels(out), read_labels(parts)
     truth = made.labels
@@ -238,6 +247,7 @@ def test_an_onnx_model_does_the_same_job(patient, tmp_path):
         (["--segments", "{out}/s.nii.gz"], 2, "without the other"),
         (["--landmark", "vena_cava=1,2,3"], 2, "without the other"),
         (["--landmark", "vena_cava"], 2, "NAME=X,Y,Z"),
+        (["--structures", "vessels", "--vessel-mode", "best"], 2, "vessel mode"),
         (["--segments", "{out}/s.nii.gz", "--landmark", "vena_cava=1,2,3"], 2, "right_vein"),
         (["--segments", "{out}/l.nii.gz", "--landmark", "vena_cava=1,2,3"], 2, "right_vein"),
         (

@@ -68,6 +68,21 @@ def test_thick_veins_are_found_in_noise_or_said_to_be_missing(portal):
     assert "noise" in lost.note
 
 
+def test_faded_veins_are_said_to_be_found_in_part(portal):
+    """As in the delayed phase: the same veins at 40 % of their contrast, in the same noise."""
+    volume, truth = portal.phantom.volume, _veins(portal)
+    array = volume.array.astype(np.float64)
+    soft = ndi.gaussian_filter(truth.astype(float), [0.8 / s for s in volume.grid.spacing_mm])
+    tissue = np.median(array[portal.liver & ~truth])
+    contrast = np.median(array[ndi.binary_erosion(truth)]) - tissue
+    faded = Volume((array - 0.6 * contrast * soft).astype(np.int16), volume.grid)
+    found = segment_liver_vessels(faded, portal.liver)
+    assert found.mask is not None
+    assert found.mask[truth].mean() < 0.5
+    assert not found.complete
+    assert "delayed" in found.note
+
+
 @pytest.mark.parametrize("mode", ["fast", "fine"])
 def test_without_contrast_nothing_is_claimed(unenhanced, mode):
     found = segment_liver_vessels(unenhanced.phantom.volume, unenhanced.liver, mode=mode)
