@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from irplan.ablation import AblationProblem, AblationResult, Placement, TissueMap
 from irplan.ablation.tissue_table import TISSUE_OF_STRUCTURE
@@ -34,6 +33,7 @@ from irplan.planning.optimise_score import (
 from irplan.planning.paths import PathCandidate, PathSearch
 from irplan.planning.pivots import PivotField, pivot_field
 from irplan.planning.rules import PathRules
+from irplan.planning.spared_organs import SparedOrgans, spared_surfaces
 from irplan.planning.surfaces import sample
 from irplan.planning.surrogate import uniform_effect
 from irplan.planning.trajectories import confirm_paths
@@ -62,10 +62,6 @@ REGION_POINTS = 800
 SEARCH_POINTS = 500
 #: Obstacles ice should spare are looked at within this distance of the target, mm.
 RISK_REACH_MM = 40.0
-#: A layout's harm is measured at their voxels within this distance of the target's surface, so far
-#: before them; it is moved by what it does at one of them a cell of this edge, mm, and at no more
-#: than this number.
-SPARED_REACH_MM, SPARED_BEFORE_MM, SPARED_STEP_MM, SPARED_POINTS = 25.0, 1.5, 3.0, 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +113,7 @@ class ProbePlanner:
     _tissue: TissueMap | None = None
     _promising: list[tuple[Tool, int]] | None = None
     _risk: NDArray[np.float64] | None = None
-    _organs: NDArray[np.float64] | None = None
+    _organs: SparedOrgans | None = None
     _coverage: dict[bool, CoverageSites] = field(default_factory=dict)
     _confirmed: dict[int, Confirmed] = field(default_factory=dict)
 
@@ -374,45 +370,22 @@ class ProbePlanner:
         self._confirmed[id(layout)] = found
         return found
 
-    def _harm(self, result: AblationResult, placements: tuple[Placement, ...]) -> float:
-        """Largest effect at the organs to be spared, as a share of what is harmful."""
-        points = self.organ_points()
-        if not len(points):
-            return 0.0
-        effect = sample(self.modality.harm(result, placements), points, 0.0)
-        return float(effect.max()) / self.modality.harmful_effect
-
-    def organ_gap_mm(self) -> float:
-        """Distance of the target's surface from the nearest organ to be spared; inf: none near."""
-        points = self.organ_points()
-        if not len(points):
-            return np.inf
-        return float(np.min(cKDTree(self.target.surface.points_mm).query(points)[0]))
-
-    def organ_points(self) -> NDArray[np.float64]:
-        """(n, 3) points 1.5 mm before organs that ice should spare, the nearest first, LPS mm.
-
-        Before, not on them: blood keeps a heart's own voxels warm whatever lies against it.
-        """
+    def organs(self) -> SparedOrgans:
+        """The organs near the target that ice should spare."""
         if self._organs is None:
-            points = self._spared_surfaces()
-            surface = self.target.surface.points_mm
-            found = cKDTree(surface).query(points, distance_upper_bound=SPARED_REACH_MM)
-            gap, nearest = (np.asarray(f) for f in found)
-            order = np.argsort(gap, kind="stable")
-            order = order[np.isfinite(gap[order])]
-            way = surface[nearest[order]] - points[order]
-            step = SPARED_BEFORE_MM / np.maximum(gap[order], SPARED_BEFORE_MM)
-            self._organs = points[order] + step[:, None] * way
+            self._organs = SparedOrgans.of(
+                spared_surfaces(self.raster, self.meter), self.target.surface.points_mm
+            )
         return self._organs
+
+    def _harm(self, result: AblationResult, placements: tuple[Placement, ...]) -> float:
+        """Largest effect just before those organs, as a share of what is harmful."""
+        effect = self.modality.harm(result, placements)
+        return self.organs().harm(effect, self.modality.harmful_effect)
 
     def spared_problem(self, problem: LayoutProblem, weight: float) -> LayoutProblem:
         """A problem of covered shares in which harm to those organs weighs ``weight``."""
-        points = self.organ_points()
-        # The nearest to the target of each cell.
-        _, first = np.unique(np.floor(points / SPARED_STEP_MM), axis=0, return_index=True)
-        points = points[np.sort(first)[:SPARED_POINTS]]
-        sites = coverage_sites(self.target, self.margin_goal_mm, points)
+        sites = coverage_sites(self.target, self.margin_goal_mm, self.organs().search_points())
         return replace(
             problem,
             sites=sites,
@@ -510,21 +483,13 @@ class ProbePlanner:
         """About 150 points of organs that ice should spare, the nearest to the target."""
         if self._risk is not None:
             return self._risk
-        points = self._spared_surfaces()
+        points = spared_surfaces(self.raster, self.meter)
         centre = self.target.surface.points_mm.mean(axis=0)
         gap = np.linalg.norm(points - centre, axis=1)
         order = np.argsort(gap, kind="stable")
         near = order[gap[order] <= RISK_REACH_MM + 0.5 * np.ptp(self.target.surface.points_mm)]
         self._risk = points[near[:: max(1, len(near) // 150)]]
         return self._risk
-
-    def _spared_surfaces(self) -> NDArray[np.float64]:
-        """(n, 3) boundary voxels of organs that ice should spare, and the skin, LPS mm."""
-        spare = {n for n, o in enumerate(self.raster.obstacles) if o.name not in ("bone", "vessel")}
-        mask = np.isin(self.meter.group, sorted(spare))
-        index = self.meter.points_mm[mask] / np.asarray(self.meter.grid.spacing_mm)
-        points = self.meter.grid.index_to_lps(index)
-        return np.concatenate([points, self.raster.entries_mm])
 
 
 def _better(a: Layout, b: Layout, goal_mm: float) -> bool:

@@ -21,7 +21,7 @@ GAIN = 0.05
 #: What a layout that cannot cover may cover less, for an organ's sake.
 TIE = 0.002
 #: Least distance of an organ from the target at which it may be spared, mm.
-ROOM_MM = 3.0
+ROOM_MM = 4.5
 #: Layouts that are confirmed on the fine grid while one is moved.
 CONFIRMED = 2
 
@@ -35,7 +35,7 @@ def spared(search: CoverSearch, confirmed: Confirmed, n: int) -> Confirmed:
     planner = search.planner
     if confirmed.harm <= SPARED or confirmed.layout.direction < 0:
         return confirmed
-    if planner.organ_gap_mm() < ROOM_MM:  # what lies against the target cannot be spared
+    if planner.organs().gap_mm < ROOM_MM:  # what lies against the target cannot be spared
         return confirmed
     best, confirms = confirmed, 0
     own = (confirmed.layout.tool, confirmed.layout.direction)

@@ -129,9 +129,8 @@ def location_prior(
     """Log odds of liver at a place, from landmarks.
 
     Lengths scale with the half width of the cavity w (about 130 mm): u = right of the spine / w,
-    v = in front of the spine / w, h = below the top of the liver / w.
-
-    (the top of a scan that ends in the liver is not the liver's: see `cut_above_mm`)
+    v = in front of the spine / w, h = below the top of the liver / w
+    (which lies above a scan that ends in the liver: `cut_above_mm`).
 
     - below h > .6 + u (u > 0) or .6 + .4 u (u < 0), + .4 v: duodenum, pancreas, bowel, kidney (less
       in the right flank, u > .4 and v < .5, where a right lobe may reach far down: Riedel's);
